@@ -1,0 +1,255 @@
+"""Gradients of outputs by weights and by inputs, against finite differences."""
+
+import nengo
+import numpy as np
+import pytest
+import tensorflow as tf
+from nengo.dists import Uniform
+
+import nengo_dl
+from nengo_dl.neurons import LeakyReLU, SoftLIFRate
+
+NETWORKS = {}
+N_STEPS = 4
+BATCH = 2
+
+
+def network(build):
+    """Register a function that connects a node of two values to one that a probe reads."""
+
+    def make():
+        with nengo.Network(seed=1) as net:
+            nengo_dl.configure_settings(dtype="float64")
+            node, out = nengo.Node([0.4, -0.3]), nengo.Node(size_in=2)
+            build(node, out)
+            nengo.Probe(out)
+        return net
+
+    NETWORKS[build.__name__] = make
+    return build
+
+
+def rates(node, out, neuron_type, synapse=None):
+    """Connect two nodes through a population of neurons that are well above their thresholds."""
+    bias = Uniform(1.5, 3) if isinstance(neuron_type, nengo.LIFRate) else Uniform(-1, 1)
+    ens = nengo.Ensemble(5, 2, neuron_type=neuron_type, gain=Uniform(0.5, 1), bias=bias)
+    nengo.Connection(node, ens, synapse=synapse)
+    nengo.Connection(ens, out, synapse=synapse, solver=nengo.solvers.NoSolver(decoders(5)))
+    return ens
+
+
+def decoders(n_neurons):
+    """Return decoders of a size that makes outputs of the order of one."""
+    return np.random.RandomState(0).uniform(-0.05, 0.05, (n_neurons, 2))
+
+
+@network
+def dense(node, out):
+    nengo.Connection(node, out, transform=[[1, 2], [3, 4]], synapse=None)
+
+
+@network
+def elementwise(node, out):
+    relay = nengo.Node(size_in=2)
+    nengo.Connection(node, relay, transform=[2, -0.5], synapse=None)
+    nengo.Connection(relay, out, transform=3, synapse=None)
+
+
+@network
+def shared_and_sliced(node, out):
+    nengo.Connection(node[0], out[1], transform=2, synapse=None)
+    nengo.Connection(node[[1, 0]], out, transform=[[1, 0.5], [-2, 1]], synapse=None)
+    nengo.Connection(node[::-1], out[[1, 0]], transform=0.3, synapse=None)
+
+
+@network
+def rectified_linear(node, out):
+    rates(node, out, nengo.RectifiedLinear())
+
+
+@network
+def leaky_relu(node, out):
+    rates(node, out, LeakyReLU(negative_slope=0.2, amplitude=0.5))
+
+
+@network
+def sigmoid(node, out):
+    rates(node, out, nengo.Sigmoid(tau_ref=0.1))
+
+
+@network
+def tanh(node, out):
+    rates(node, out, nengo.Tanh(tau_ref=0.1))
+
+
+@network
+def lif_rate(node, out):
+    rates(node, out, nengo.LIFRate(amplitude=0.1))
+
+
+@network
+def soft_lif_rate(node, out):
+    rates(node, out, SoftLIFRate(sigma=0.5, amplitude=0.1))
+
+
+@network
+def lif_as_a_rate(node, out):
+    rates(node, out, nengo.LIF(amplitude=0.1))
+
+
+@network
+def spiking_rectified_linear_as_a_rate(node, out):
+    rates(node, out, nengo.SpikingRectifiedLinear())
+
+
+@network
+def regular_spiking_as_a_rate(node, out):
+    rates(node, out, nengo.RegularSpiking(nengo.Tanh(tau_ref=0.1)))
+
+
+@network
+def lowpass(node, out):
+    rates(node, out, nengo.Tanh(tau_ref=0.1), synapse=0.002)
+
+
+@network
+def alpha(node, out):
+    rates(node, out, nengo.Sigmoid(tau_ref=0.1), synapse=nengo.Alpha(0.001))
+
+
+@network
+def linear_filter(node, out):
+    """A filter that passes part of its input on at once, behind one with three states."""
+    relay = nengo.Node(size_in=2)
+    nengo.Connection(
+        node, relay, synapse=nengo.LinearFilter([0.002, 1], [0.001, 1]), transform=[1, 2]
+    )
+    nengo.Connection(
+        relay,
+        out,
+        synapse=nengo.LinearFilter([1], [1e-9, 3e-6, 3e-3, 1]),
+        transform=[[1, 1], [0, 2]],
+    )
+
+
+@network
+def recurrent(node, out):
+    ens = rates(node, out, nengo.Tanh(tau_ref=0.1))
+    weights = np.random.RandomState(1).uniform(-0.1, 0.1, (5, 5))
+    nengo.Connection(ens.neurons, ens.neurons, transform=weights, synapse=0)
+    nengo.Connection(ens, ens, synapse=0.001, solver=nengo.solvers.NoSolver(decoders(5)))
+
+
+@network
+def weight_solver(node, out):
+    ens = rates(node, out, nengo.RectifiedLinear())
+    post = nengo.Ensemble(
+        4, 2, neuron_type=nengo.Tanh(tau_ref=0.1), gain=Uniform(0.5, 1), bias=Uniform(-1, 1)
+    )
+    nengo.Connection(
+        ens, post, solver=nengo.solvers.NoSolver(0.1 * np.ones((5, 4)), weights=True), synapse=None
+    )
+    nengo.Connection(post.neurons, out, transform=decoders(4).T, synapse=None)
+
+
+@network
+def sparse(node, out):
+    nengo.Connection(
+        node, out, transform=nengo.Sparse((2, 2), [(0, 1), (1, 0)], init=[2.0, 3.0]), synapse=None
+    )
+
+
+@network
+def convolution(node, out):
+    image = nengo.Node(size_in=12)
+    nengo.Connection(
+        node, image, transform=np.random.RandomState(0).uniform(-1, 1, (12, 2)), synapse=None
+    )
+    conv = nengo.Convolution(2, (3, 4, 1), kernel_size=(2, 2))
+    back = nengo.ConvolutionTranspose(1, (2, 3, 2), kernel_size=(2, 2))
+    middle, last = nengo.Node(size_in=12), nengo.Node(size_in=12)
+    nengo.Connection(image, middle, transform=conv, synapse=None)
+    nengo.Connection(middle, last, transform=back, synapse=None)
+    nengo.Connection(last[:2], out, synapse=None)
+
+
+def pulled(outputs, weights):
+    """Return a number that depends on each output differently, so that none cancel."""
+    floating = [y for y in tf.nest.flatten(outputs) if y.dtype.is_floating]
+    assert len(floating) == len(weights)
+    return tf.add_n([tf.reduce_sum(y * w) for y, w in zip(floating, weights, strict=True)])
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gradients_of_parameters(name, rng):
+    with nengo_dl.Simulator(NETWORKS[name](), minibatch_size=BATCH, progress_bar=False) as sim:
+        inputs = [
+            tf.constant(rng.uniform(-1, 1, (BATCH, N_STEPS, 2))),
+            tf.fill((BATCH, 1), N_STEPS),
+        ]
+        pull = [rng.uniform(-1, 1, (BATCH, N_STEPS, 2))]
+        variables = [v.value for v in sim.keras_model.trainable_weights]
+
+        def loss():
+            return pulled(sim.keras_model(inputs, training=True), pull)
+
+        with tf.GradientTape() as tape:
+            value = loss()
+        gradients = tape.gradient(value, variables)
+
+        assert variables
+        for variable, gradient in zip(variables, gradients, strict=True):
+            assert gradient is not None, variable.name
+            numeric = finite_differences(loss, variable)
+            np.testing.assert_allclose(
+                gradient, numeric, rtol=1e-6, atol=1e-7, err_msg=variable.name
+            )
+            assert np.any(numeric != 0), variable.name
+
+
+def finite_differences(loss, variable, eps=1e-5):
+    """Return the central differences of a loss by each element of a variable."""
+    start = variable.numpy()
+    numeric = np.zeros_like(start)
+    for index in np.ndindex(*start.shape):
+        values = []
+        for sign in (1, -1):
+            moved = start.copy()
+            moved[index] += sign * eps
+            variable.assign(moved)
+            values.append(float(loss()))
+        numeric[index] = (values[0] - values[1]) / (2 * eps)
+    variable.assign(start)
+    return numeric
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gradients_of_inputs(name, rng):
+    with nengo_dl.Simulator(NETWORKS[name](), minibatch_size=BATCH, progress_bar=False) as sim:
+        sim.check_gradients(inputs=[rng.uniform(-1, 1, (BATCH, N_STEPS, 2))], atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("neuron_type", [nengo.LIFRate(), nengo.LIF(), SoftLIFRate()], ids=str)
+def test_gradients_at_and_below_threshold_are_finite(neuron_type):
+    with nengo.Network(seed=1) as net:
+        nengo_dl.configure_settings(dtype="float64")
+        ens = nengo.Ensemble(
+            5,
+            1,
+            neuron_type=neuron_type,
+            gain=np.ones(5),
+            bias=np.array([-50, 0, 0.5, 1, 1 + 1e-12]),
+        )
+        node = nengo.Node([0])
+        nengo.Connection(node, ens.neurons, transform=np.ones((5, 1)), synapse=None)
+        nengo.Probe(ens.neurons)
+    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        inputs = [tf.zeros((1, 3, 1), tf.float64), tf.fill((1, 1), 3)]
+        variables = [v.value for v in sim.keras_model.trainable_weights]
+        with tf.GradientTape() as tape:
+            value = pulled(sim.keras_model(inputs, training=True), [1.0])
+        for gradient in tape.gradient(value, variables):
+            assert np.all(np.isfinite(gradient))
