@@ -15,6 +15,8 @@ from nengo.builder import Builder, Operator, Signal
 from nengo.builder.operator import Reset
 from nengo.dists import Choice, Uniform
 
+from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
+
 NETWORKS = {}
 
 
@@ -407,6 +409,19 @@ def poisson_spiking():
         driven(nengo.PoissonSpiking(nengo.LIFRate()))[1]
         + driven(nengo.PoissonSpiking(nengo.Tanh()))[1]
     )
+
+
+@network
+def neurons_of_this_package():
+    types = [
+        LeakyReLU(),
+        LeakyReLU(negative_slope=0.1, amplitude=2),
+        SpikingLeakyReLU(),
+        SpikingLeakyReLU(negative_slope=0.1, amplitude=2),
+        SoftLIFRate(),
+        SoftLIFRate(sigma=0.05, tau_rc=0.03, amplitude=0.5),
+    ]
+    return [probe for t in types for probe in driven(t)[1]]
 
 
 @network

@@ -147,7 +147,7 @@ def weight_solver(node, out):
         4, 2, neuron_type=nengo.Tanh(tau_ref=0.1), gain=Uniform(0.5, 1), bias=Uniform(-1, 1)
     )
     nengo.Connection(
-        ens, post, solver=nengo.solvers.NoSolver(0.1 * np.ones((5, 4)), weights=True), synapse=None
+        ens, post, solver=nengo.solvers.NoSolver(decoders(5), weights=True), synapse=None
     )
     nengo.Connection(post.neurons, out, transform=decoders(4).T, synapse=None)
 

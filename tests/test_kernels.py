@@ -11,6 +11,7 @@ from nengo.dists import Choice, Uniform
 from nengo.synapses import Triangle
 
 import nengo_dl
+from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
 
 N_STEPS = 200
 DT = 0.001
@@ -75,6 +76,10 @@ NEURONS = {
         THRESHOLD,
     ),
     "AdaptiveLIFRate": (nengo.AdaptiveLIFRate(tau_n=0.1, inc_n=0.1), THRESHOLD),
+    "LeakyReLU": (LeakyReLU(negative_slope=0.2, amplitude=0.5), SIGNED),
+    "SpikingLeakyReLU": (SpikingLeakyReLU(negative_slope=0.2, amplitude=0.5), RATES),
+    "SoftLIFRate": (SoftLIFRate(), THRESHOLD),
+    "SoftLIFRate-sharp": (SoftLIFRate(sigma=0.02, tau_ref=0.004, amplitude=0.5), THRESHOLD),
     "Izhikevich": (nengo.Izhikevich(), MILLIAMPS),
     "Izhikevich-bursting": (nengo.Izhikevich(reset_voltage=-50, reset_recovery=2), MILLIAMPS),
     "Izhikevich-resonator": (nengo.Izhikevich(tau_recovery=0.1, coupling=0.26), MILLIAMPS),
