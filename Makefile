@@ -1,0 +1,29 @@
+# Needs only GNU make and a Python (>= 3.11): the first target that runs makes its own .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+# What TensorFlow logs before it reads that level: that it looked for CUDA, and that oneDNN is on.
+NOISE := absl::InitializeLog|cudart_stub|port\.cc|cuda_dnn|cuda_fft|cuda_blas|computation_placer
+
+.PHONY: demo test lint
+
+demo: SHELL := bash
+demo: $(INSTALLED)
+	@$(BIN)/python examples/tutorial.py 2> >(grep --line-buffered -vE '$(NOISE)' >&2)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+$(INSTALLED): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,examples]"
+	touch $@
