@@ -1,0 +1,43 @@
+"""A Nengo back end that compiles networks to TensorFlow, to simulate and to train them."""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+from nengo_dl import config, dists, neurons
+from nengo_dl.config import configure_settings
+from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
+
+try:
+    __version__ = version("nengo-dl")
+except PackageNotFoundError:  # a source tree that was not installed
+    __version__ = "0+unknown"
+
+__copyright__ = "2026, The NengoDL developers of this project"
+__license__ = "MIT"
+
+# Public names that need TensorFlow, which takes seconds to import: name -> module.
+_LAZY = {"losses": "nengo_dl.losses"}
+
+__all__ = [
+    "LeakyReLU",
+    "SoftLIFRate",
+    "SpikingLeakyReLU",
+    "config",
+    "configure_settings",
+    "dists",
+    "neurons",
+    *_LAZY,
+]
+
+
+def __getattr__(name):
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(_LAZY[name])
+    value = module if module.__name__ == f"{__name__}.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_LAZY})

@@ -1,0 +1,398 @@
+"""Settings: what a user can choose about this back end, declared, validated and resolved here.
+
+Nengo's config system holds the choices; `configure_settings` writes them, and `Settings.of` and
+`resolve_trainable` are the only readers. The rest of the package sees plain values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import Field, dataclass, field, fields
+from inspect import cleandoc
+from typing import Any, NamedTuple
+
+import nengo
+import numpy as np
+from nengo.builder import Model
+from nengo.ensemble import Neurons
+from nengo.exceptions import BuildError, ConfigError, NetworkContextError, ValidationError
+from nengo.params import BoolParam, Parameter, Unconfigurable
+
+DTYPES = ("float16", "float32", "float64")
+TRAINABLE_TYPES = (nengo.Ensemble, nengo.Connection, Neurons)
+_UNSET = object()
+
+
+class _Rule(NamedTuple):
+    """What values an option accepts: as a test, and in words."""
+
+    accepts: Callable[[Any], bool]
+    expects: str
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, (bool, np.bool_))
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not _is_bool(value) and 0 < value < np.inf
+
+
+def _is_callables(value: Any) -> bool:
+    return isinstance(value, Sequence) and all(callable(f) for f in value)
+
+
+def _is_dtype(value: Any) -> bool:
+    if not isinstance(value, str):
+        raise TypeError(
+            f"dtype is {value!r}, of type {type(value).__name__}; "
+            f"expected one of the strings {', '.join(map(repr, DTYPES))}"
+        )
+    return value in DTYPES
+
+
+def _optional(accepts: Callable[[Any], bool], expects: str) -> _Rule:
+    return _Rule(lambda value: value is None or accepts(value), f"{expects} or None")
+
+
+_BOOL = _Rule(_is_bool, "True or False")
+_OPTIONAL_BOOL = _optional(_is_bool, "True, False")
+_CALLABLE = _optional(callable, "a callable")
+_CALLABLES = _optional(_is_callables, "a sequence of callables")
+_SMOOTHING = _optional(_is_positive, "a number greater than 0,")
+_DTYPE = _Rule(_is_dtype, f"one of {', '.join(map(repr, DTYPES))}")
+
+
+def _option(default: Any, rule: _Rule, doc: str, per: type = nengo.Network) -> Any:
+    """Declare an option; ``per`` is the Nengo class whose config holds it."""
+    return field(default=default, metadata={"rule": rule, "doc": doc, "per": per})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one network, validated and complete.
+
+    Whether a parameter is trainable is decided object by object: see `resolve_trainable`.
+
+    Raises
+    ------
+    ValidationError
+        If a value is not one that its option accepts.
+    TypeError
+        If ``dtype`` is not a string.
+    BuildError
+        If ``inference_only`` is combined with ``learning_phase=True``.
+
+    See Also
+    --------
+    configure_settings : describes every option.
+    """
+
+    planner: Callable | None = _option(
+        None, _CALLABLE, "Groups operators that are computed together. None: the default planner."
+    )
+    sorter: Callable | None = _option(
+        None, _CALLABLE, "Arranges signals in memory. None: the default sorter."
+    )
+    simplifications: Sequence[Callable] | None = _option(
+        None,
+        _CALLABLES,
+        "Rewrites that remove or fuse operators. None: the default ones; ``[]``: none at all.",
+    )
+    inference_only: bool = _option(
+        False, _BOOL, "Build without support for training; nothing is trainable."
+    )
+    lif_smoothing: float | None = _option(
+        None,
+        _SMOOTHING,
+        "Train `nengo.LIF` neurons with the rates of `.SoftLIFRate`, whose ``sigma`` this is. "
+        "None: with the rates of `nengo.LIFRate`.",
+    )
+    dtype: str = _option(
+        "float32",
+        _DTYPE,
+        "Precision of the simulation: ``'float16'``, ``'float32'`` or ``'float64'``.",
+    )
+    keep_history: bool = _option(
+        True,
+        _BOOL,
+        "Whether probes keep every step, or the last step of each call only. To choose for one "
+        "probe: ``net.config[probe].keep_history = ...``, on the top-level network.",
+        per=nengo.Probe,
+    )
+    stateful: bool = _option(
+        True, _BOOL, "Whether a call may continue from the state in which the last one ended."
+    )
+    use_loop: bool = _option(
+        True,
+        _BOOL,
+        "Loop over steps. False: build exactly ``unroll_simulation`` steps, without a loop.",
+    )
+    learning_phase: bool | None = _option(
+        None,
+        _OPTIONAL_BOOL,
+        "Force the behaviour of training (True) or of inference (False) in every call. "
+        "None: as the call says.",
+    )
+
+    def __post_init__(self):
+        for name in OPTIONS:
+            _validate(name, getattr(self, name), obj=self)
+        if self.inference_only and self.learning_phase:
+            raise BuildError(
+                "inference_only=True builds no training behaviour, so learning_phase=True cannot "
+                "force it; configure only one of them"
+            )
+        if self.simplifications is not None:
+            object.__setattr__(self, "simplifications", tuple(self.simplifications))
+
+    @classmethod
+    def of(cls, network: nengo.Network | None) -> Settings:
+        """Read the settings of a network.
+
+        Parameters
+        ----------
+        network : nengo.Network or None
+            The top-level network. Without one, every option has its default.
+
+        Returns
+        -------
+        Settings
+            The value of every option.
+        """
+        if network is None:
+            return cls()
+        values = {name: _class_value(network.config, _owner(name), name) for name in OPTIONS}
+        return cls(**{name: value for name, value in values.items() if value is not _UNSET})
+
+
+OPTIONS: dict[str, Field] = {f.name: f for f in fields(Settings)}
+
+
+def _owner(name: str) -> type:
+    return OPTIONS[name].metadata["per"]
+
+
+def _validate(name: str, value: Any, obj: Any = nengo.Network) -> None:
+    rule = _OPTIONAL_BOOL if name == "trainable" else OPTIONS[name].metadata["rule"]
+    if not rule.accepts(value):
+        raise ValidationError(f"got {value!r}, expected {rule.expects}", attr=name, obj=obj)
+
+
+class _OptionParam(Parameter):
+    """Holds an option in a Nengo config, and rejects values that the option does not accept."""
+
+    def coerce(self, instance, value):
+        _validate(self.name, value)
+        return value
+
+
+def _make_param(name: str) -> Parameter:
+    if name == "trainable":
+        return BoolParam(name, default=None, optional=True)
+    make = BoolParam if name == "keep_history" else _OptionParam
+    return make(name, default=OPTIONS[name].default)
+
+
+def _set_class_value(config: nengo.Config, cls: type, name: str, value: Any) -> None:
+    if cls not in config.params:
+        config.configures(cls)
+    params = config.params[cls]
+    if name not in params.extra_params:
+        params.set_param(name, _make_param(name))
+    setattr(params, name, bool(value) if _is_bool(value) else value)
+
+
+def _document_options(func: Callable) -> Callable:
+    """Complete the docstring with the declared options, so that they are described once."""
+    entries = [
+        f"{name} : {f.type}, default {f.default!r}\n    {f.metadata['doc']}"
+        for name, f in OPTIONS.items()
+    ]
+    func.__doc__ = cleandoc(func.__doc__).replace("<OPTIONS>", "\n".join(entries))
+    return func
+
+
+@_document_options
+def configure_settings(**settings: Any) -> None:
+    """Choose how the Simulator treats the network that is being defined.
+
+    To be called inside a ``with network:`` block. A call changes the options that it names, and
+    no other. ``trainable`` applies to the nearest enclosing network, every other option to the
+    top-level network.
+
+    Parameters
+    ----------
+    trainable : bool | None
+        Whether training may change the parameters in this network, and in those within it that
+        say nothing else. This also lets single types and objects be configured:
+        ``net.config[nengo.Ensemble].trainable = ...``, ``net.config[ens].trainable = ...``.
+        None: no opinion.
+    <OPTIONS>
+
+    Raises
+    ------
+    NetworkContextError
+        If called outside a ``with network:`` block.
+    ConfigError
+        If an option is unknown.
+    ValidationError
+        If an option does not accept its value; then no option is changed.
+    TypeError
+        If ``dtype`` is not a string.
+
+    Examples
+    --------
+    >>> with nengo.Network() as net:
+    ...     nengo_dl.configure_settings(dtype="float64", trainable=False)
+    """
+    if len(nengo.Network.context) == 0:
+        raise NetworkContextError(
+            "configure_settings was called outside a network; call it inside `with network:`"
+        )
+    known = ("trainable", *OPTIONS)
+    for name, value in settings.items():
+        if name not in known:
+            raise ConfigError(f"unknown option {name!r}; the options are {', '.join(known)}")
+        _validate(name, value)
+
+    toplevel, nearest = nengo.Network.context[0], nengo.Network.context[-1]
+    for name, value in settings.items():
+        if name == "trainable":
+            for cls in TRAINABLE_TYPES:
+                _set_class_value(nearest.config, cls, name, value)
+        else:
+            _set_class_value(toplevel.config, _owner(name), name, value)
+
+
+def _class_value(config: nengo.Config, cls: type, name: str) -> Any:
+    params = _class_params(config, cls)
+    if params is None or name not in params.extra_params:
+        return _UNSET
+    value = params.get_param(name).get_default(params)
+    return _UNSET if value is Unconfigurable else value
+
+
+def _class_params(config: nengo.Config, cls: type) -> Any:
+    return next((config.params[base] for base in cls.__mro__ if base in config.params), None)
+
+
+def _object_value(config: nengo.Config, obj: Any, name: str) -> Any:
+    """Look up what was set on the object, else on its class.
+
+    ``config[obj]`` would write an entry into the user's config; this does not.
+    """
+    params = _class_params(config, type(obj))
+    instance = config.params.get(obj)
+    if instance is not None and name in params.extra_params and instance in params.get_param(name):
+        return getattr(instance, name)
+    return _class_value(config, type(obj), name)
+
+
+def get_setting(
+    model_or_network: Model | nengo.Network | None, name: str, default: Any = None, obj: Any = None
+) -> Any:
+    """Read one option from the config of a network.
+
+    Parameters
+    ----------
+    model_or_network : nengo.builder.Model, nengo.Network or None
+        The network, or the model that was built from it.
+    name : str
+        Name of the option.
+    default : object, default None
+        Returned if the option was not configured.
+    obj : object, default None
+        Read what applies to this object, such as ``keep_history`` of a probe.
+
+    Returns
+    -------
+    object
+        The configured value, or ``default``.
+    """
+    network = model_or_network
+    if isinstance(network, Model):
+        network = network.toplevel
+    if network is None:
+        return default
+    if obj is not None:
+        value = _object_value(network.config, obj, name)
+    else:
+        owner = _owner(name) if name in OPTIONS else nengo.Network
+        value = _class_value(network.config, owner, name)
+    return default if value is _UNSET else value
+
+
+def keep_history(network: nengo.Network | None, probe: nengo.Probe) -> bool:
+    """Tell whether a probe keeps every step, or the last one only.
+
+    Parameters
+    ----------
+    network : nengo.Network or None
+        The top-level network.
+    probe : nengo.Probe
+        The probe.
+
+    Returns
+    -------
+    bool
+        What was configured for the probe, else for all probes, else True.
+    """
+    return get_setting(network, "keep_history", OPTIONS["keep_history"].default, obj=probe)
+
+
+class Trainability:
+    """Tells which parameters training may change; see `resolve_trainable`."""
+
+    def __init__(self, toplevel: nengo.Network | None, inference_only: bool):
+        self._inference_only = inference_only
+        self._configs: dict[Any, tuple[nengo.Config, ...]] = {}
+        stack = [] if toplevel is None else [(toplevel, ())]
+        while stack:
+            network, above = stack.pop()
+            configs = (*above, network.config)
+            for obj in (*network.ensembles, *network.connections):
+                self._configs[obj] = configs
+            stack.extend((subnetwork, configs) for subnetwork in network.networks)
+
+    def setting(self, obj: nengo.Ensemble | nengo.Connection | Neurons) -> bool | None:
+        """Return what the user chose for an object: True, False, or None for no opinion."""
+        container = _container(obj)
+        for config in reversed(self._configs.get(container, ())):
+            value = _object_value(config, obj, "trainable")
+            if value is not _UNSET and value is not None:
+                return value
+        return None if container is obj else self.setting(container)
+
+    def __call__(self, obj: nengo.Ensemble | nengo.Connection | Neurons) -> bool:
+        """Tell whether the parameters of an object are trainable, learning rules aside."""
+        if self._inference_only or _container(obj) not in self._configs:
+            return False
+        return self.setting(obj) is not False
+
+
+def _container(obj: Any) -> Any:
+    return obj.ensemble if isinstance(obj, Neurons) else obj
+
+
+def resolve_trainable(toplevel: nengo.Network | None) -> Trainability:
+    """Find out which parameters of a network training may change.
+
+    The configs of the networks around an object are read from the top-level network down to the
+    one that contains the object. Whatever a config says overrules those above it; within one
+    config, what was set on the object overrules what was set on its class. None is no opinion,
+    and without any opinion an object is trainable; biases (``ens.neurons``) then follow the
+    ensemble. Nothing is trainable with ``inference_only``, nor what is not in the network.
+
+    Parameters
+    ----------
+    toplevel : nengo.Network or None
+        The top-level network. Without one, nothing is trainable.
+
+    Returns
+    -------
+    Trainability
+        Callable with an Ensemble (for its encoders), its ``neurons`` (biases), or a Connection
+        (weights); its method ``setting(obj)`` returns the user's own choice, if any.
+    """
+    return Trainability(toplevel, Settings.of(toplevel).inference_only)
