@@ -1,0 +1,88 @@
+"""Names of objects and functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import nengo
+
+# Names of the input and the output that the Keras model has besides nodes and probes.
+RESERVED_NAMES = ("n_steps", "steps_run")
+
+
+def sanitize_name(name: Any) -> str:
+    """Make a name that TensorFlow and Keras accept.
+
+    Parameters
+    ----------
+    name : object
+        A name; what is not a string is converted by ``str``.
+
+    Returns
+    -------
+    str
+        The name with spaces and colons replaced by underscores, and without whatever is not a
+        letter of ASCII, a digit, or one of ``_.-/``.
+    """
+    return re.sub(r"[^A-Za-z0-9_.\-/]", "", re.sub(r"[ :]", "_", str(name)))
+
+
+def function_name(func: Callable, sanitize: bool = True) -> str:
+    """Return the name of a function, or that of its class if it has none.
+
+    Parameters
+    ----------
+    func : callable
+        A function or a callable object.
+    sanitize : bool, default True
+        Whether to pass the name through `sanitize_name`.
+
+    Returns
+    -------
+    str
+        The name.
+    """
+    name = getattr(func, "__name__", type(func).__name__)
+    return sanitize_name(name) if sanitize else name
+
+
+def io_names(nodes: Iterable[nengo.Node], probes: Iterable[nengo.Probe]) -> dict[Any, str]:
+    """Give every input node and probe a name that is unique, whatever its case.
+
+    The name is the sanitised label, or the class name in lower case if there is none. The second
+    object of that name gets the suffix ``_1``, the third ``_2``; suffixes that would lead to the
+    label of another object are skipped.
+
+    Parameters
+    ----------
+    nodes : iterable of nengo.Node
+        The input nodes, in order.
+    probes : iterable of nengo.Probe
+        The probes, in order.
+
+    Returns
+    -------
+    dict
+        The name of each node and probe, in order.
+    """
+    labels = {obj: _label(obj) for obj in (*nodes, *probes)}
+    taken = {label.lower() for label in labels.values()}
+    count = dict.fromkeys(RESERVED_NAMES, 1)
+    names = {}
+    for obj, label in labels.items():
+        key = label.lower()
+        name, suffix = label, count.get(key, 0)
+        if suffix:
+            while (name := f"{label}_{suffix}").lower() in taken:
+                suffix += 1
+            taken.add(name.lower())
+        names[obj] = name
+        count[key] = suffix + 1
+    return names
+
+
+def _label(obj: Any) -> str:
+    default = type(obj).__name__.lower()
+    return default if obj.label is None else sanitize_name(obj.label) or default

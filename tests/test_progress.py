@@ -1,0 +1,160 @@
+"""Progress bars: when they show, what they leave behind, and that silence is cheap."""
+
+import io
+import re
+import sys
+import time
+import types
+
+import nengo
+import pytest
+from nengo.exceptions import ValidationError
+
+from nengo_dl.progress import Progress, SilentStage
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def open_terminal(monkeypatch):
+    """Replaces standard output; called in the test, since pytest captures anew after fixtures."""
+
+    def open_terminal():
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setattr(sys, "stdout", Terminal())
+        return sys.stdout
+
+    return open_terminal
+
+
+def plain(text):
+    """The text without escape sequences."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+def test_false_prints_nothing(capfd, open_terminal):
+    terminal = open_terminal()
+    with Progress(False).stage("Build", total=3) as stage:
+        stage.step()
+        stage.max_steps = 10
+        stage.step(2)
+    assert terminal.getvalue() == ""
+    assert capfd.readouterr() == ("", "")
+
+
+def test_silent_where_nobody_looks(capfd):
+    progress = Progress()
+    with progress.stage("Build") as stage:
+        stage.step()
+    assert isinstance(stage, SilentStage) and not progress.visible
+    assert capfd.readouterr() == ("", "")
+
+
+def test_always_leaves_one_line(capsys):
+    with Progress("always").stage("Build", total=2) as stage:
+        stage.step()
+    assert capsys.readouterr().out == "Build finished in 0:00:00\n"
+
+
+@pytest.mark.parametrize("name", ["Build", "Optimization", "Construction", "Simulation"])
+def test_terminal_shows_a_bar_and_then_a_line(open_terminal, name):
+    terminal = open_terminal()
+    with Progress().stage(name, total=4) as stage:
+        stage.step()
+        stage.step(3)
+    text = plain(terminal.getvalue())
+    assert "100%" in text
+    assert text.endswith(f"{name} finished in 0:00:00\n")
+    assert text.count("finished") == 1
+
+
+def test_line_tells_the_time(monkeypatch, capsys):
+    now = iter([0.0, 3725.9])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(now))
+    with Progress("always").stage("Simulation"):
+        pass
+    assert capsys.readouterr().out == "Simulation finished in 1:02:05\n"
+
+
+def test_no_line_after_an_exception(open_terminal):
+    terminal = open_terminal()
+    with pytest.raises(KeyboardInterrupt):
+        with Progress().stage("Simulation", total=4) as stage:
+            stage.step()
+            raise KeyboardInterrupt
+    assert "finished" not in terminal.getvalue()
+
+
+def test_stages_follow_each_other(capsys):
+    progress = Progress("always")
+    for name in ("Build", "Construction"):
+        with progress.stage(name):
+            pass
+    assert capsys.readouterr().out.splitlines() == [
+        "Build finished in 0:00:00",
+        "Construction finished in 0:00:00",
+    ]
+
+
+@pytest.mark.parametrize("progress_bar", [False, True, "always"])
+def test_drives_the_builder_of_nengo(progress_bar, open_terminal):
+    terminal = open_terminal()
+    with nengo.Network() as net:
+        with nengo.Network():
+            nengo.Ensemble(5, 1)
+        nengo.Connection(nengo.Node([0]), net.all_ensembles[0])
+    with Progress(progress_bar).stage("Build") as stage:
+        nengo.builder.Model().build(net, progress=stage)
+        assert stage.max_steps == len(net.all_objects) + 1
+    assert plain(terminal.getvalue()).count("Build finished in 0:00:00\n") == bool(progress_bar)
+
+
+def test_max_steps_can_become_known(open_terminal):
+    open_terminal()
+    with Progress().stage("Build") as stage:
+        assert stage.max_steps is None
+        stage.max_steps = 5
+        assert stage.max_steps == 5
+
+
+def test_refreshes_seldom(open_terminal):
+    terminal = open_terminal()
+    with Progress().stage("Simulation", total=20_000) as stage:
+        for _ in range(20_000):
+            stage.step()
+    assert terminal.getvalue().count("Simulation") < 100
+
+
+def test_notebook_without_widgets_leaves_only_the_line(monkeypatch, capsys):
+    shell = types.SimpleNamespace(kernel=None)
+    ipython = types.SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    progress = Progress()
+    assert progress.visible
+    with progress.stage("Build"):
+        pass
+    assert capsys.readouterr().out == "Build finished in 0:00:00\n"
+
+
+def test_without_standard_output(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    with Progress().stage("Build") as stage:
+        stage.step()
+
+
+def test_silent_step_takes_microseconds():
+    stage = Progress(False).stage("Simulation")
+    start = time.perf_counter()
+    for _ in range(10_000):
+        stage.step()
+    assert time.perf_counter() - start < 0.1
+
+
+@pytest.mark.parametrize("value", ["sometimes", None, 2])
+def test_other_values_are_rejected(value):
+    with pytest.raises(ValidationError, match="expected True, False or 'always'"):
+        Progress(value)
