@@ -266,9 +266,6 @@ def test_settings_are_frozen():
         Settings().dtype = "float64"
 
 
-# trainable ------------------------------------------------------------------------------------
-
-
 def make_network():
     """An ensemble and a connection on each of two levels."""
     with nengo.Network() as net:
@@ -286,12 +283,6 @@ def test_everything_is_trainable_by_default():
     for obj in (outer, inner, outer.neurons, inner.neurons, *conns):
         assert trainable(obj) is True
         assert trainable.setting(obj) is None
-
-
-def test_without_a_config_parameter():
-    net, _, outer, *_ = make_network()
-    with pytest.raises(AttributeError):
-        net.config[outer].trainable = False
 
 
 def test_class_default_reaches_every_level_whatever_the_order():
