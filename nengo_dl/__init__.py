@@ -3,7 +3,7 @@
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
-from nengo_dl import config, dists, neurons
+from nengo_dl import config, dists, graph_optimizer, neurons, utils
 from nengo_dl.config import configure_settings
 from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
 
@@ -16,7 +16,15 @@ __copyright__ = "2026, The NengoDL developers of this project"
 __license__ = "MIT"
 
 # Public names that need TensorFlow, which takes seconds to import: name -> module.
-_LAZY = {"losses": "nengo_dl.losses"}
+_LAZY = {
+    "Layer": "nengo_dl.tensor_node",
+    "Simulator": "nengo_dl.simulator",
+    "TensorNode": "nengo_dl.tensor_node",
+    "losses": "nengo_dl.losses",
+    "simulator": "nengo_dl.simulator",
+    "tensor_layer": "nengo_dl.tensor_node",
+    "tensor_node": "nengo_dl.tensor_node",
+}
 
 __all__ = [
     "LeakyReLU",
@@ -25,7 +33,9 @@ __all__ = [
     "config",
     "configure_settings",
     "dists",
+    "graph_optimizer",
     "neurons",
+    "utils",
     *_LAZY,
 ]
 

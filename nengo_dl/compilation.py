@@ -1,0 +1,179 @@
+"""A network, compiled: model, programs, inputs and the layer that runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import nengo
+import numpy as np
+from nengo.builder import Model
+from nengo.builder.operator import Operator
+from nengo.builder.processes import SimProcess
+from nengo.exceptions import BuildError
+
+from . import graph_optimizer
+from .compiler.graph import CycleError
+from .compiler.ir import Block, Role
+from .config import Settings, keep_history, resolve_trainable
+from .kernels import CATALOGUE
+from .lowering import Lowered, build_model, lower
+from .lowering.order import draw_seeds, process_order
+from .lowering.roles import Feed
+from .pipeline import build_program, for_training
+from .sources import Constant, ProcessSource, TimeFunction
+from .utils import io_names
+
+
+class Compilation:
+    """Everything about a network that is decided before it runs.
+
+    Attributes
+    ----------
+    model : nengo.builder.Model
+    settings : Settings
+    lowered : Lowered
+    program, training_program : Program
+    names : dict
+        The io name of each input node and probe.
+    """
+
+    def __init__(self, model: Model, settings: Settings, batch: int) -> None:
+        network = model.toplevel
+        self.model, self.settings, self.batch = model, settings, batch
+        trainable = resolve_trainable(network)
+        operators = _user_simplified(model.operators, settings)
+        self.lowered: Lowered = lower(
+            model,
+            operators,
+            CATALOGUE,
+            trainable,
+            lambda obj: trainable.setting(obj) is True,
+            lambda probe: keep_history(network, probe),
+        )
+        self.program, self.training_program = self._programs()
+        nodes = [f.node for f in self.lowered.feeds if f.node is not None and f.signal is not None]
+        self.names = io_names(nodes, model.probes)
+        self.order = process_order(model)
+        self.places = self.program.layout.place()
+
+    def _programs(self):
+        graph, settings = self.lowered.graph, _Switches(self.settings)
+        try:
+            program = build_program(graph, CATALOGUE, settings)
+            training = for_training(graph, CATALOGUE, self.settings)
+            return program, build_program(training, CATALOGUE, settings, program.layout)
+        except CycleError as error:
+            raise BuildError(
+                f"The network has a cycle without delay: {error}. This usually means that too many "
+                f"connections have synapse=None; set some of them to 0."
+            ) from error
+
+    @property
+    def nodes(self) -> list[nengo.Node]:
+        """Nodes that can be fed, in order."""
+        return [n for n in self.names if isinstance(n, nengo.Node)]
+
+    def block(self, feed: Feed) -> Block:
+        return self.places[feed.signal][0]
+
+    def feed_of(self, node: nengo.Node) -> Feed:
+        return next(f for f in self.lowered.feeds if f.node is node)
+
+    def generators(self, seed: int) -> Callable[[Operator], list[Any]]:
+        """Random generators for operators on the host: one for each batch item.
+
+        The first item hears what Nengo's simulator with the same seed would; the others differ
+        unless the process has a seed of its own.
+        """
+        seeds = draw_seeds(self.order, seed)
+
+        def rngs(op: Operator) -> list[Any]:
+            if not isinstance(op, SimProcess):
+                return [np.random.RandomState(seed)] * self.batch
+            first = seeds[op]
+            if op.process.seed is not None:
+                return [_Drawn(first) for _ in range(self.batch)]
+            own = [np.random.RandomState((first, i)).randint(2**31 - 1) for i in range(self.batch)]
+            return [_Drawn(s) for s in [first, *own[1:]]]
+
+        return rngs
+
+    def sources(self, seed: int) -> dict[Feed, Any]:
+        """What generates each input that is given no data."""
+        rngs = self.generators(seed)
+        dt, dtype = self.model.dt, self.settings.dtype
+        made = {}
+        for feed in self.lowered.feeds:
+            source = feed.source
+            if isinstance(source, SimProcess):
+                own = [source.process.get_rng(rng) for rng in rngs(source)]
+                made[feed] = ProcessSource(source, dt, dtype, own)
+            elif callable(source):
+                made[feed] = TimeFunction(source, feed.size, dt, dtype, str(feed.node or "input"))
+            else:
+                made[feed] = Constant(source, dtype)
+        return made
+
+    @property
+    def input_blocks(self) -> dict[str, Block]:
+        return {self.names[n]: self.block(self.feed_of(n)) for n in self.nodes}
+
+    @property
+    def hidden_feeds(self) -> list[Feed]:
+        """Inputs that users cannot feed, and that something reads."""
+        return [
+            f
+            for f in self.lowered.feeds
+            if f.node is None and f.signal is not None and f.signal in self.places
+        ]
+
+    def parameter_blocks(self) -> list[Block]:
+        return self.program.layout.of(Role.PARAMETER, Role.ADAPTED)
+
+
+class _Drawn:
+    """Stands for the generator that Nengo would draw a process's seed from."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def randint(self, *_: int) -> int:
+        return self.seed
+
+
+class _Switches:
+    """What the user's settings say about the compiler."""
+
+    def __init__(self, settings: Settings) -> None:
+        given = settings.simplifications
+        self.simplifies = given is None or len(given) > 0
+        self.groups = settings.planner is not graph_optimizer.noop_planner
+
+
+def _user_simplified(operators: list[Operator], settings: Settings) -> list[Operator]:
+    """Apply the user's own rewrites of operators until they change nothing."""
+    own = [
+        f
+        for f in settings.simplifications or ()
+        if f not in graph_optimizer.default_simplifications
+    ]
+    operators = list(operators)
+    while own:
+        before = list(operators)
+        for rewrite in own:
+            operators = list(rewrite(operators))
+        if operators == before:
+            break
+    return operators
+
+
+def build(
+    network: nengo.Network | None, model: Model | None, dt: float, settings: Settings, stage: Any
+) -> Model:
+    """The built model: the given one, or one of the network."""
+    if model is None:
+        return build_model(network, dt, settings.dtype, stage)
+    if network is not None:
+        model.build(network, progress=stage)
+    return model

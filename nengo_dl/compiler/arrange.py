@@ -1,0 +1,276 @@
+"""Where signals lie, and how each group finds what it reads.
+
+Every element of every signal has an address.  What a group writes lies in one block, in the order
+of its members; a source signal lies where the group that first reads it reads it.  An argument is
+then a list of address runs: the fewer runs, the cheaper.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .graph import in_order
+from .ir import Block, Group, Layout, Op, Piece, Read, Role, Signal, View
+from .simplify.routes import terms_per_element
+
+ZERO = -1  # the address of a zero
+MOST_PIECES = 12  # beyond, one gather is cheaper than slices put end to end
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Consecutive addresses: `counts[i]` of them from `starts[i]`; zeros start at `ZERO`."""
+
+    starts: np.ndarray
+    counts: np.ndarray
+
+    @staticmethod
+    def of(start: int, count: int) -> Runs:
+        return Runs(np.array([start], dtype=np.int64), np.array([count], dtype=np.int64))
+
+    @staticmethod
+    def join(parts: Sequence[Runs]) -> Runs:
+        if len(parts) == 1:
+            return parts[0]
+        starts = [p.starts for p in parts] or [np.zeros(0, dtype=np.int64)]
+        counts = [p.counts for p in parts] or [np.zeros(0, dtype=np.int64)]
+        return Runs(np.concatenate(starts), np.concatenate(counts))
+
+    @staticmethod
+    def pack(addresses: np.ndarray) -> Runs:
+        """Runs of a list of single addresses."""
+        if len(addresses) == 0:
+            return Runs(addresses.astype(np.int64), addresses.astype(np.int64))
+        step = np.diff(addresses)
+        zeros = addresses < 0
+        both_zero = zeros[1:] & zeros[:-1]
+        follows = both_zero | ((step == 1) & ~zeros[:-1])
+        first = np.flatnonzero(np.concatenate([[True], ~follows]))
+        counts = np.diff(np.append(first, len(addresses)))
+        return Runs(addresses[first].astype(np.int64), counts.astype(np.int64))
+
+    def expand(self) -> np.ndarray:
+        """Every single address."""
+        total = int(self.counts.sum())
+        ends = np.cumsum(self.counts)
+        offset = np.arange(total) - np.repeat(ends - self.counts, self.counts)
+        starts = np.repeat(self.starts, self.counts)
+        return np.where(starts < 0, ZERO, starts + offset)
+
+    def part(self, index: slice | np.ndarray | None) -> Runs:
+        if index is None:
+            return self
+        simple = isinstance(index, slice) and index.step in (None, 1) and len(self.starts) == 1
+        if simple and self.starts[0] >= 0:
+            start, stop, _ = index.indices(int(self.counts[0]))
+            return Runs.of(int(self.starts[0]) + start, max(stop - start, 0))
+        return Runs.pack(self.expand()[index].ravel())
+
+
+class Addresses:
+    """The address space of a program: places blocks, and resolves views to runs."""
+
+    def __init__(self, layout: Layout | None = None) -> None:
+        self.blocks: list[Block] = list(layout.blocks) if layout else []
+        self._size = 0
+        self._runs: dict[Signal, Runs] = {}
+        for block in self.blocks:
+            self._place(block)
+
+    def add(self, name: str, members: Sequence[Signal]) -> Block:
+        """Put signals into a new block."""
+        first = members[0]
+        role = first.role
+        block = Block(name, role, first.dtype, tuple(members), self._size)
+        self.blocks.append(block)
+        self._place(block)
+        return block
+
+    def route(self, op: Op) -> None:
+        """Let the signal of a route share the addresses of its sources."""
+        (signal,) = op.writes
+        if len(op.reads) == 1 and op.targets[0] is None and op.reads[0].size == signal.size:
+            self._runs[signal] = self.runs(op.reads[0])
+            return
+        addresses = np.full(signal.size, ZERO, dtype=np.int64)
+        for view, target in zip(op.reads, op.targets, strict=True):
+            addresses[slice(None) if target is None else target] = self.runs(view).expand()
+        self._runs[signal] = Runs.pack(addresses)
+
+    def knows(self, signal: Signal) -> bool:
+        return signal in self._runs
+
+    def runs(self, view: View) -> Runs:
+        return self._runs[view.signal].part(view.index)
+
+    def read(self, runs: Runs) -> Read:
+        """How to assemble the elements at the given addresses."""
+        size = int(runs.counts.sum())
+        pieces = self._pieces(runs)
+        if len(pieces) <= MOST_PIECES or size / len(pieces) >= 64:
+            return Read(tuple(pieces), None, size)
+        return self._gather(runs.expand())
+
+    def _place(self, block: Block) -> None:
+        start = block.start
+        for signal in block.members:
+            self._runs[signal] = Runs.of(start, signal.size)
+            start += signal.size
+        self._size = max(self._size, start)
+
+    def _owners(self, starts: np.ndarray) -> np.ndarray:
+        return np.searchsorted([b.start for b in self.blocks], starts, side="right") - 1
+
+    def _pieces(self, runs: Runs) -> list[Piece]:
+        kept = runs.counts > 0
+        starts, counts = runs.starts[kept], runs.counts[kept]
+        owners = np.where(starts < 0, -1, self._owners(starts))
+        pieces: list[Piece] = []
+        for start, count, owner in zip(
+            starts.tolist(), counts.tolist(), owners.tolist(), strict=True
+        ):
+            block = self.blocks[owner] if owner >= 0 else None
+            start -= block.start if block else ZERO
+            last = pieces[-1] if pieces else None
+            if last is not None and last.block is block and (block is None or last.stop == start):
+                pieces[-1] = Piece(block, last.start, last.stop + count)
+            else:
+                pieces.append(Piece(block, start, start + count))
+        return pieces
+
+    def _gather(self, addresses: np.ndarray) -> Read:
+        owners = np.where(addresses < 0, -1, self._owners(addresses))
+        index = np.zeros(len(addresses), dtype=np.int64)
+        pieces, offset = [], 0
+        for owner in np.unique(owners).tolist():
+            mine = owners == owner
+            if owner < 0:
+                piece = Piece(None, 0, 1)
+                index[mine] = offset
+            else:
+                block = self.blocks[owner]
+                local = addresses[mine] - block.start
+                piece = Piece(block, int(local.min()), int(local.max()) + 1)
+                index[mine] = offset + local - piece.start
+            pieces.append(piece)
+            offset += piece.stop - piece.start
+        return Read(tuple(pieces), index, len(addresses))
+
+
+def arrange_sources(
+    groups: Iterable[Sequence[Op]], sources: Sequence[Signal], is_flat: Callable[[Op], bool]
+) -> Layout:
+    """Place all source signals: together if one group reads them as one argument."""
+    space = Addresses()
+    for ops in groups:
+        if not is_flat(ops[0]) or ops[0].kind != "sum":
+            slots = zip(*(op.reads for op in ops), strict=True)
+        else:
+            slots = iter([[v for op in ops for v in op.reads]])
+        for views in slots:
+            _place_slot(space, views, is_flat(ops[0]))
+    rest: dict[tuple, list[Signal]] = defaultdict(list)
+    for signal in sources:
+        if not space.knows(signal):
+            alone = signal if signal.role in (Role.INPUT, Role.TIME) else None
+            key = (signal.role, signal.dtype, signal.trainable, signal.shape, alone)
+            rest[key].append(signal)
+    for members in rest.values():
+        space.add(_block_name(members), members)
+    return Layout(tuple(space.blocks))
+
+
+def _place_slot(space: Addresses, views: Sequence[View], flat: bool) -> None:
+    """Place the sources that are the whole of an argument's members, in their order."""
+    alike: dict[tuple, dict[Signal, None]] = defaultdict(dict)
+    for view in views:
+        signal = view.signal
+        own_block = signal.role in (Role.TEMPORARY, Role.INPUT, Role.TIME)
+        if own_block or view.size != signal.size or space.knows(signal):
+            continue
+        shape = None if flat else signal.shape
+        alike[(signal.role, signal.dtype, signal.trainable, shape)][signal] = None
+    for members in alike.values():
+        space.add(_block_name(list(members)), list(members))
+
+
+def _block_name(members: Sequence[Signal]) -> str:
+    first = members[0].name
+    return first if len(members) == 1 else f"{first}+{len(members) - 1}"
+
+
+def arrange(
+    groups: Sequence[Sequence[Op]], routes: Sequence[Op], layout: Layout, flat: Callable[[Op], bool]
+) -> tuple[list[Group], Addresses]:
+    """Place what groups write, and find how they read.
+
+    Parameters
+    ----------
+    groups
+        Groups of ops, in the order in which they will run.
+    routes
+        All routes of the graph.
+    layout : Layout
+        Places of the source signals.
+    flat
+        Whether an op's kernel works on elements, whatever operator they belong to.
+    """
+    space = Addresses(layout)
+    written = [_write_blocks(space, i, ops) for i, ops in enumerate(groups)]
+    for op in in_order(routes):
+        space.route(op)
+    arranged = []
+    for ops, blocks in zip(groups, written, strict=True):
+        if ops[0].kind == "sum":
+            reads = [space.read(runs) for runs in _sum_terms(space, ops)]
+            shapes = [(r.size,) for r in reads]
+        else:
+            slots = list(zip(*(op.reads for op in ops), strict=True))
+            reads = [space.read(Runs.join([space.runs(v) for v in views])) for views in slots]
+            shapes = [
+                (read.size,) if flat(ops[0]) else (len(ops), *views[0].shape)
+                for read, views in zip(reads, slots, strict=True)
+            ]
+        arranged.append(Group(ops[0].kind, tuple(ops), tuple(reads), tuple(shapes), blocks))
+    return arranged, space
+
+
+def _write_blocks(space: Addresses, number: int, ops: Sequence[Op]) -> tuple[Block, ...]:
+    slots = zip(*(op.writes for op in ops), strict=True)
+    return tuple(
+        space.add(f"%{number}" if i == 0 else f"%{number}.{i}", members)
+        for i, members in enumerate(slots)
+    )
+
+
+def _sum_terms(space: Addresses, ops: Sequence[Op]) -> list[Runs]:
+    """Addresses of the first, second, … term of every element, zeros where there are fewer."""
+    depth = [depth_of(op) for op in ops]
+    rows: list[list[Runs]] = [[] for _ in range(max(depth))]
+    for op in ops:
+        for row, runs in zip(rows, _terms(space, op, len(rows)), strict=True):
+            row.append(runs)
+    return [Runs.join(row) for row in rows]
+
+
+def _terms(space: Addresses, op: Op, depth: int) -> list[Runs]:
+    size = op.writes[0].size
+    if all(t is None for t in op.targets):
+        found = [space.runs(v) for v in op.reads]
+        return found + [Runs.of(ZERO, size)] * (depth - len(found))
+    table = np.full((depth, size), ZERO, dtype=np.int64)
+    used = np.zeros(size, dtype=np.intp)
+    for view, target in zip(op.reads, op.targets, strict=True):
+        where = np.arange(size)[slice(None) if target is None else target]
+        table[used[where], where] = space.runs(view).expand()
+        used[where] += 1
+    return [Runs.pack(row) for row in table]
+
+
+def depth_of(op: Op) -> int:
+    """The largest number of terms that an element of a sum has."""
+    return int(np.max(terms_per_element(op), initial=0))

@@ -1,0 +1,284 @@
+"""The vocabulary that all parts of the compiler share: plain, immutable data.
+
+A `Graph` describes one time step in single-assignment form: every temporary `Signal` is written by
+exactly one `Op`, state is read as it was at the start of the step, and `Graph.next` says what each
+state becomes.  A `Program` is the same computation arranged for fast execution: signals live in
+`Block` arrays, ops of one kind form `Group` objects, and groups are ordered within `Stage` objects.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+class Role(enum.Enum):
+    """What a signal is to the simulation."""
+
+    PARAMETER = "parameter"  # an argument of the compiled step, shared by the batch
+    ADAPTED = "adapted"  # a parameter changed online by a learning rule, one per batch item
+    STATE = "state"  # carried from step to step, one per batch item
+    CONSTANT = "constant"  # never changes
+    INPUT = "input"  # given from outside for each step
+    TIME = "time"  # the step counter, or the time in seconds
+    TEMPORARY = "temporary"  # computed within the step
+
+    @property
+    def carried(self) -> bool:
+        """Whether the value at the end of a step is needed by the next."""
+        return self in (Role.STATE, Role.ADAPTED)
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """An array in the simulation; its batch axis is implied and not part of `shape`."""
+
+    name: str
+    shape: tuple[int, ...]
+    role: Role = Role.TEMPORARY
+    dtype: str = "float"  # "float" (the simulation's precision), "int" or "bool"
+    initial: np.ndarray | None = None
+    trainable: bool = False
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def __repr__(self) -> str:
+        return f"{self.name}{list(self.shape)}"
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Elements of a signal, in the row-major order of `shape`.
+
+    `index` is None for the whole signal, or flat element positions (a slice, or an integer array).
+    """
+
+    signal: Signal
+    index: slice | np.ndarray | None = None
+    shape: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.shape is None:
+            whole = self.index is None
+            shape = self.signal.shape if whole else (len(self.positions()),)
+            object.__setattr__(self, "shape", shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def positions(self) -> np.ndarray:
+        """Flat positions in the signal of each element of the view."""
+        every = np.arange(self.signal.size)
+        return every if self.index is None else every[self.index].ravel()
+
+    def __repr__(self) -> str:
+        part = "" if self.index is None else "[…]"
+        return f"{self.signal.name}{part}"
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """One operation: it reads views and writes signals of its own.
+
+    `attrs` holds what the kernel needs besides arrays (constants, functions); `targets` is used by
+    sums alone: for each read, the positions of the written signal that it is added to.
+    """
+
+    kind: str
+    reads: tuple[View, ...]
+    writes: tuple[Signal, ...]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    targets: tuple[slice | np.ndarray | None, ...] = ()
+    tag: str = ""
+
+    def __repr__(self) -> str:
+        reads = ", ".join(map(repr, self.reads))
+        return f"{self.kind}({reads}) -> {', '.join(map(repr, self.writes))}"
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """What a probe records: a view, as it stands at the end of each step."""
+
+    key: Any
+    view: View
+    batched: bool = True
+    last_only: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """One step of a simulation."""
+
+    ops: tuple[Op, ...]
+    next: Mapping[Signal, View]
+    outputs: tuple[Output, ...]
+    pinned: tuple[Signal, ...] = ()  # sources to keep even if nothing reads them
+
+    def sources(self) -> list[Signal]:
+        """Every signal that no op writes, in the order of first use."""
+        views = [v for op in self.ops for v in op.reads]
+        views += list(self.next.values()) + [o.view for o in self.outputs]
+        seen = dict.fromkeys(v.signal for v in views)
+        seen.update(dict.fromkeys(self.next))
+        seen.update(dict.fromkeys(self.pinned))
+        return [s for s in seen if s.role is not Role.TEMPORARY]
+
+    def __str__(self) -> str:
+        lines = [repr(op) for op in self.ops]
+        lines += [f"next {s!r} = {v!r}" for s, v in self.next.items()]
+        lines += [f"output {o.key} = {o.view!r}" for o in self.outputs]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """An array `(1 or batch, size)` in which several signals lie one after the other."""
+
+    name: str
+    role: Role
+    dtype: str
+    members: tuple[Signal, ...]
+    start: int  # of its first element, in the address space of the program
+
+    @property
+    def size(self) -> int:
+        return sum(s.size for s in self.members)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Natural shape of the stored array, without batch axis."""
+        shapes = {s.shape for s in self.members}
+        if len(shapes) > 1:
+            return (self.size,)
+        shape = next(iter(shapes))
+        return shape if len(self.members) == 1 else (len(self.members), *shape)
+
+    @property
+    def trainable(self) -> bool:
+        return any(s.trainable for s in self.members)
+
+    def initial(self) -> np.ndarray:
+        """Initial values, in `shape`."""
+        parts = [np.ravel(s.initial) for s in self.members]
+        flat = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return flat.reshape(self.shape)
+
+    def __repr__(self) -> str:
+        return f"{self.name}({self.size})"
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A contiguous part of a block; `block` is None for zeros."""
+
+    block: Block | None
+    start: int
+    stop: int
+
+    @property
+    def whole(self) -> bool:
+        return self.block is not None and self.stop - self.start == self.block.size
+
+    def __repr__(self) -> str:
+        if self.block is None:
+            return f"0({self.stop - self.start})"
+        return self.block.name if self.whole else f"{self.block.name}[{self.start}:{self.stop}]"
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """How a group assembles one argument: its pieces, end to end, then (perhaps) one gather."""
+
+    pieces: tuple[Piece, ...]
+    gather: np.ndarray | None
+    size: int
+
+    @property
+    def blocks(self) -> list[Block]:
+        return [p.block for p in self.pieces if p.block is not None]
+
+    def __repr__(self) -> str:
+        inner = " + ".join(map(repr, self.pieces))
+        return inner if self.gather is None else f"gather({inner})"
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Operators of one kind that are computed together, as one operation."""
+
+    kind: str
+    ops: tuple[Op, ...]
+    reads: tuple[Read, ...]
+    read_shapes: tuple[tuple[int, ...], ...]  # without batch; starts with len(ops) unless flat
+    writes: tuple[Block, ...]
+
+    def __str__(self) -> str:
+        reads = ", ".join(map(repr, self.reads))
+        writes = ", ".join(map(repr, self.writes))
+        return f"{self.kind:<12} ×{len(self.ops):<5} {reads}  ->  {writes}"
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """Groups in order.  `looped`: step after step; otherwise a whole chunk of time at once."""
+
+    looped: bool
+    groups: tuple[Group, ...]
+    carried: tuple[tuple[Block, Read], ...] = ()  # state blocks and what they become
+    outputs: tuple[tuple[Output, Read], ...] = ()
+    exports: tuple[Block, ...] = ()  # blocks of a loop that later stages read
+
+    def __str__(self) -> str:
+        head = "for each step:" if self.looped else "for all steps at once:"
+        lines = [f"  {g}" for g in self.groups]
+        lines += [f"  next         {b!r} = {r!r}" for b, r in self.carried]
+        lines += [f"  output       {o.key} = {r!r}" for o, r in self.outputs]
+        return "\n".join([head, *lines])
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where the source signals lie; shared by all programs of a simulator."""
+
+    blocks: tuple[Block, ...]
+
+    def place(self) -> dict[Signal, tuple[Block, int]]:
+        """Block and position in it, for each signal."""
+        where = {}
+        for block in self.blocks:
+            offset = 0
+            for signal in block.members:
+                where[signal] = (block, offset)
+                offset += signal.size
+        return where
+
+    def of(self, *roles: Role) -> list[Block]:
+        return [b for b in self.blocks if b.role in roles]
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """What the engine runs: source blocks, then stages in order."""
+
+    layout: Layout
+    stages: tuple[Stage, ...]
+
+    @property
+    def groups(self) -> list[Group]:
+        return [g for stage in self.stages for g in stage.groups]
+
+    @property
+    def ops(self) -> list[Op]:
+        return [op for g in self.groups for op in g.ops]
+
+    def __str__(self) -> str:
+        sources = [f"  {b.role.value:<12} {b!r}" for b in self.layout.blocks]
+        return "\n".join(["blocks:", *sources, *map(str, self.stages)])

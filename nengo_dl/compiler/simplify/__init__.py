@@ -1,0 +1,28 @@
+"""Rewrites that drop what costs time and computes nothing.  Each takes and returns a `Graph`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..ir import Graph
+from .dead_code import remove_dead_code
+from .identities import remove_identity_products
+from .routes import find_routes
+from .zeros import remove_zeros
+
+Pass = Callable[[Graph], Graph]
+
+DEFAULT_PASSES: tuple[Pass, ...] = (remove_zeros, remove_identity_products, remove_dead_code)
+
+
+def simplify(graph: Graph, passes: Sequence[Pass] = DEFAULT_PASSES) -> Graph:
+    """Apply passes until none removes another op, then turn sums of one term into routes."""
+    size = None
+    while size != len(graph.ops):
+        size = len(graph.ops)
+        for rewrite in passes:
+            graph = rewrite(graph)
+    return find_routes(graph)
+
+
+__all__ = ["DEFAULT_PASSES", "find_routes", "simplify"]

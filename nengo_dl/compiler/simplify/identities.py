@@ -1,0 +1,27 @@
+"""Multiplication by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..ir import Graph, Op, Role, View
+
+
+def remove_identity_products(graph: Graph) -> Graph:
+    """Replace products with constant ones, which nothing can train, by copies."""
+    return replace(graph, ops=tuple(map(_copied, graph.ops)))
+
+
+def _copied(op: Op) -> Op:
+    if op.kind != "multiply":
+        return op
+    for factor, other in (op.reads, op.reads[::-1]):
+        if _is_one(factor) and other.size == op.writes[0].size:
+            return Op("sum", (other,), op.writes, targets=(None,), tag=op.tag)
+    return op
+
+
+def _is_one(view: View) -> bool:
+    return view.signal.role is Role.CONSTANT and bool(np.all(view.signal.initial == 1))

@@ -1,0 +1,132 @@
+"""`sim.data`: from Nengo objects to what was recorded, and to live parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import nengo
+import numpy as np
+from nengo.builder.connection import BuiltConnection
+from nengo.builder.ensemble import BuiltEnsemble
+from nengo.exceptions import ValidationError
+from nengo.neurons import Direct
+
+from .parameters import Parameters
+
+
+class SimulationData(Mapping):
+    """Data of a simulation, by Nengo object; read only.
+
+    - A Probe gives what it recorded in `run`, `run_steps` and `step`: array (steps, *shape), or
+      (batch, steps, *shape) if the simulator was made with a `minibatch_size`.
+    - An Ensemble gives a `BuiltEnsemble`, a Connection a `BuiltConnection`, both with the current
+      values of what can be trained.
+    - Nodes, networks and learning rules give None.
+
+    Parameters
+    ----------
+    params : dict
+        What Nengo's builder stored for each object.
+    parameters : Parameters
+        Live values.
+    recorded : callable
+        `recorded(probe)` is the list of arrays (batch, steps, *shape) recorded so far.
+    minibatched : bool
+        Whether arrays keep their batch axis.
+    """
+
+    def __init__(
+        self, params: Mapping, parameters: Parameters, recorded: Any, minibatched: bool
+    ) -> None:
+        self._params = params
+        self._parameters = parameters
+        self._recorded = recorded
+        self.minibatched = minibatched
+        self._cache: dict[nengo.Probe, tuple[int, np.ndarray]] = {}
+
+    def __getitem__(self, obj: Any) -> Any:
+        if obj not in self._params:
+            raise ValidationError(
+                f"{obj!r} is not part of the simulated network", attr=str(obj), obj=self
+            )
+        if isinstance(obj, nengo.Probe):
+            return self._probe(obj)
+        if isinstance(obj, nengo.Ensemble):
+            return self._ensemble(obj)
+        if isinstance(obj, nengo.Connection):
+            return self._connection(obj)
+        return self._params[obj]
+
+    def __contains__(self, obj: Any) -> bool:
+        return obj in self._params
+
+    def __iter__(self) -> Iterator:
+        return iter(self._params)
+
+    def __len__(self) -> int:
+        return len(self._params)
+
+    def get_params(self, *requests: tuple[Any, str]) -> list[np.ndarray]:
+        """Live values of parameters.
+
+        Parameters
+        ----------
+        *requests : (object, str)
+            A Nengo object and "weights", "encoders", "scaled_encoders" or "bias".
+        """
+        return [self._shaped(self._parameters.live(obj, attr)) for obj, attr in requests]
+
+    def _probe(self, probe: nengo.Probe) -> np.ndarray | list:
+        parts = self._recorded(probe)
+        if not parts:
+            return []
+        count, array = self._cache.get(probe, (0, None))
+        if count != len(parts) or array is None:
+            array = np.concatenate(parts, axis=1)
+            array = array if self.minibatched else array[0]
+            array.setflags(write=False)
+            self._cache[probe] = (len(parts), array)
+        return array
+
+    def clear_cache(self) -> None:
+        self._cache.clear()
+
+    def _shaped(self, value: np.ndarray | None) -> np.ndarray | None:
+        return value
+
+    def _ensemble(self, ens: nengo.Ensemble) -> BuiltEnsemble:
+        built = self._params[ens]
+        scaled = self._parameters.live(ens, "encoders")
+        if isinstance(ens.neuron_type, Direct):
+            return built._replace(encoders=scaled, scaled_encoders=scaled)
+        bias = self._parameters.live(ens, "bias")
+        gain = _live_gain(scaled, built, ens.radius)
+        encoders = ens.radius * scaled / gain[..., None]
+        max_rates, intercepts = ens.neuron_type.max_rates_intercepts(gain, bias)
+        return BuiltEnsemble(
+            eval_points=built.eval_points,
+            encoders=encoders,
+            intercepts=intercepts,
+            max_rates=max_rates,
+            scaled_encoders=scaled,
+            gain=gain,
+            bias=bias,
+        )
+
+    def _connection(self, conn: nengo.Connection) -> BuiltConnection:
+        built = self._params[conn]
+        weights = self._parameters.live(conn, "weights")
+        return BuiltConnection(built.eval_points, built.solver_info, weights, built.transform)
+
+
+def _live_gain(scaled: np.ndarray, built: BuiltEnsemble, radius: float) -> np.ndarray:
+    """Training moves scaled encoders; what of that is gain is their length.
+
+    Encoders keep the length they were built with, and gains the sign.
+    """
+    length = np.linalg.norm(scaled, axis=-1)
+    before = np.linalg.norm(built.encoders, axis=-1)
+    gain = np.divide(radius * length, before, out=np.array(length), where=before > 0)
+    gain = np.copysign(gain, built.gain)
+    return np.where(gain == 0, built.gain, gain)

@@ -1,0 +1,1 @@
+"""Runs programs with TensorFlow.  The only part that imports it."""

@@ -1,0 +1,90 @@
+"""What the engine needs of the machine: the back end of Keras, precision, and compilation."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from nengo.exceptions import SimulationError
+
+XLA = True  # whether programs that can be compiled are
+
+# what XLA has no form of; found in the user's own tensor code
+UNCOMPILABLE = frozenset(
+    {"PyFunc", "PyFuncStateless", "EagerPyFunc", "PrintV2", "Print", "StringFormat"}
+    | {"SparseTensorDenseMatMul", "AudioSummaryV2", "WriteScalarSummary", "WriteHistogramSummary"}
+)
+
+
+def require_tensorflow() -> None:
+    """Raise SimulationError unless Keras runs on TensorFlow."""
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise SimulationError(
+            f"nengo_dl.Simulator runs on Keras's TensorFlow back end, but Keras is set to "
+            f"{backend!r}. Set the environment variable KERAS_BACKEND=tensorflow before Keras is "
+            f"first imported."
+        )
+
+
+@contextlib.contextmanager
+def precision(dtype: str) -> Iterator[None]:
+    """Let Keras make numbers of the simulation's precision."""
+    before = keras.config.floatx()
+    keras.config.set_floatx(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before)
+
+
+def on_device(device: str | None) -> contextlib.AbstractContextManager:
+    return contextlib.nullcontext() if device is None else tf.device(device)
+
+
+class HostCalls:
+    """Calls Python out of a running program, and remembers what it raised."""
+
+    def __init__(self, dtype: str) -> None:
+        self.dtype = dtype
+        self.error: Exception | None = None
+
+    def __call__(
+        self, function: Callable, arrays: Sequence[Any], shapes: Sequence[tuple[int, ...]]
+    ) -> list[Any]:
+        """Emit a call of `function(*arrays)`, which returns arrays of the given shapes."""
+
+        def call(*values: np.ndarray) -> list[np.ndarray]:
+            try:
+                return [np.asarray(r, dtype=self.dtype) for r in function(*values)]
+            except Exception as error:
+                self.error = error
+                raise
+
+        outputs = tf.numpy_function(call, list(arrays), [tf.as_dtype(self.dtype)] * len(shapes))
+        outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+        for output, shape in zip(outputs, shapes, strict=True):
+            output.set_shape(shape)
+        return list(outputs)
+
+    @contextlib.contextmanager
+    def raising(self) -> Iterator[None]:
+        """Raise what the Python code raised, instead of TensorFlow's report of it."""
+        self.error = None
+        try:
+            yield
+        except (tf.errors.OpError, SystemError):
+            if self.error is None:
+                raise
+            raise self.error from None
+
+
+def uncompilable_ops(function: Any) -> set[str]:
+    """Types of operations in a traced function, at any depth, that XLA cannot compile."""
+    graph = function.graph.as_graph_def()
+    nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+    return {n.op for n in nodes} & UNCOMPILABLE

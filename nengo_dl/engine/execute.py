@@ -1,0 +1,196 @@
+"""Runs the stages of a program over a chunk of time.
+
+Here every block is an array (t, b, size), where t is 1 or the number of steps T, and b is 1 or the
+minibatch size B: 1 where all steps, or all items, share the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from ..compiler.ir import Block, Output, Program, Role, Stage
+from ..kernels.registry import Context
+from .emit import assemble, run_groups
+from .loop import scan
+
+
+@dataclass(frozen=True)
+class Span:
+    """The steps of a chunk.
+
+    Attributes
+    ----------
+    first : scalar tensor int64
+        Steps that came before.
+    length : int or scalar tensor
+        T, the steps that there is room for.
+    valid : int or scalar tensor
+        The steps to simulate; rows of the results beyond it mean nothing.
+    """
+
+    first: Any
+    length: Any
+    valid: Any
+
+
+def execute(
+    program: Program,
+    sources: Mapping[Block, Any],
+    carry: Mapping[Block, Any],
+    span: Span,
+    ctx: Context,
+    unroll: int = 1,
+) -> tuple[dict[Output, Any], dict[Block, Any]]:
+    """Simulate a chunk of time.
+
+    Parameters
+    ----------
+    program : Program
+    sources : dict of Block to tensor (t, b, size)
+        Parameters, constants and inputs.
+    carry : dict of Block to tensor (B, size)
+        State before the first step.
+    span : Span
+    ctx : Context
+    unroll : int
+        Steps in the body of a loop.
+
+    Returns
+    -------
+    outputs : dict of Output to tensor (T or 1, B or 1, size)
+    carry : dict of Block to tensor (B, size)
+        State after the last step.
+    """
+    blocks = dict(sources)
+    blocks.update({block: array[None] for block, array in carry.items()})
+    outputs: dict[Output, Any] = {}
+    following = dict(carry)
+    for stage in program.stages:
+        if stage.looped:
+            found, after = _run_loop(stage, blocks, span, ctx, unroll)
+            following.update(after)
+        else:
+            found = _run_at_once(stage, blocks, span, ctx)
+        outputs.update(found)
+    return outputs, following
+
+
+def _run_at_once(stage: Stage, blocks: dict, span: Span, ctx: Context) -> dict[Output, Any]:
+    """All steps at once: time and batch are one axis."""
+    rows = span.length * ctx.batch
+    needed = dict.fromkeys(_needed(stage))
+    flat = {}
+    for block in needed:
+        flat[block] = _flatten(_time(block, span, ctx, blocks), span.length, ctx.batch)
+    run_groups(stage.groups, flat, rows, ctx)
+    for group in stage.groups:
+        for block in group.writes:
+            blocks[block] = _unflatten(flat[block], span.length, ctx.batch)
+    outputs = {}
+    for output, read in stage.outputs:
+        value = _unflatten(assemble(read, flat, rows, ctx.dtype), span.length, ctx.batch)
+        outputs[output] = _last(value, span) if output.last_only else value
+    return outputs
+
+
+def _last(value: Any, span: Span) -> Any:
+    return value if value.shape[0] == 1 else value[span.valid - 1][None]
+
+
+def _flatten(array: Any, length: Any, batch: int) -> Any:
+    if array.shape[0] == 1 and array.shape[1] == 1:
+        return array[0]
+    size = array.shape[2]
+    return tf.reshape(tf.broadcast_to(array, (length, batch, size)), (-1, size))
+
+
+def _unflatten(array: Any, length: Any, batch: int) -> Any:
+    if array.shape[0] == 1:
+        return array[None]
+    result = tf.reshape(array, (length, batch, array.shape[1]))
+    return result
+
+
+def _run_loop(stage: Stage, blocks: dict, span: Span, ctx: Context, unroll: int):
+    """Step after step; what does not change over time stays outside."""
+    carried = [block for block, _ in stage.carried]
+    series, shared = {}, {}
+    for block in _needed(stage):
+        if block not in carried and block.role is not Role.TIME:
+            array = blocks[block]
+            # one row for all steps; with a single step there is nothing to tell apart
+            target = shared if array.shape[0] == 1 else series
+            target[block] = array[0] if array.shape[0] == 1 else array
+    recorded = [(o, r) for o, r in stage.outputs if not o.last_only]
+    latest = [(o, r) for o, r in stage.outputs if o.last_only]
+
+    def step(i, carry, xs):
+        now = dict(shared)
+        now.update(zip(carried, carry, strict=False))
+        now.update(zip(series, xs, strict=True))
+        now.update(_clock(stage, span.first + tf.cast(i, tf.int64) + 1, ctx))
+        run_groups(stage.groups, now, ctx.batch, ctx)
+        following = [
+            _per_item(assemble(r, now, ctx.batch, ctx.dtype), ctx.batch) for _, r in stage.carried
+        ]
+        following += [_row(o, r, now, ctx) for o, r in latest]
+        ys = [_row(o, r, now, ctx) for o, r in recorded]
+        ys += [_per_item(now[b], ctx.batch) for b in stage.exports]
+        return following, ys
+
+    start = [_per_item(blocks[b][0], ctx.batch) for b in carried]
+    start += [tf.zeros(_row_shape(o, r, ctx), ctx.dtype) for o, r in latest]
+    specs = [(_row_shape(o, r, ctx), ctx.dtype) for o, r in recorded]
+    specs += [((ctx.batch, b.size), ctx.dtype) for b in stage.exports]
+    after, ys = scan(step, start, list(series.values()), specs, span.length, span.valid, unroll)
+    outputs = {o: y for (o, _), y in zip(recorded, ys, strict=False)}
+    outputs.update({o: y[None] for (o, _), y in zip(latest, after[len(carried) :], strict=True)})
+    blocks.update(zip(stage.exports, ys[len(recorded) :], strict=True))
+    return outputs, dict(zip(carried, after, strict=False))
+
+
+def _row(output: Output, read: Any, blocks: dict, ctx: Context) -> Any:
+    row = assemble(read, blocks, ctx.batch, ctx.dtype)
+    return _per_item(row, ctx.batch) if output.batched else row
+
+
+def _row_shape(output: Output, read: Any, ctx: Context) -> tuple[int, int]:
+    return (ctx.batch if output.batched else 1, read.size)
+
+
+def _per_item(array: Any, batch: int) -> Any:
+    if array.shape[0] == batch:
+        return array
+    return tf.broadcast_to(array, (batch, array.shape[1]))
+
+
+def _needed(stage: Stage) -> Sequence[Block]:
+    """Blocks that a stage reads and does not write."""
+    reads = [r for g in stage.groups for r in g.reads]
+    reads += [r for _, r in stage.carried] + [r for _, r in stage.outputs]
+    written = {b for g in stage.groups for b in g.writes}
+    found = [b for r in reads for b in r.blocks] + list(stage.exports)
+    return [b for b in dict.fromkeys(found) if b not in written]
+
+
+def _clock(stage: Stage, step: Any, ctx: Context) -> dict[Block, Any]:
+    return {b: _ticks(b, step, ctx) for b in _needed(stage) if b.role is Role.TIME}
+
+
+def _time(block: Block, span: Span, ctx: Context, blocks: dict) -> Any:
+    """A block as (t, b, size); the clock is made here, as the stage before has none."""
+    if block.role is not Role.TIME:
+        return blocks[block]
+    steps = span.first + tf.range(1, tf.cast(span.length, tf.int64) + 1, dtype=tf.int64)
+    ticks = _ticks(block, steps, ctx)
+    return tf.reshape(ticks, (-1, 1, 1))
+
+
+def _ticks(block: Block, step: Any, ctx: Context) -> Any:
+    """The step counter (int64) or the time in seconds, as (n, 1)."""
+    value = tf.reshape(step, (-1, 1))
+    return value if block.dtype == "int" else tf.cast(value, ctx.dtype) * ctx.dt

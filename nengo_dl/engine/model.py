@@ -1,0 +1,160 @@
+"""The Keras model around a simulation: losses and metrics belong to probes, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+from keras import ops
+
+from .tensor_graph import TensorGraph
+
+
+@dataclass
+class Objective:
+    """What a model was compiled for; a plain object, so that Keras does not look into it."""
+
+    losses: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
+    trackers: dict[str, keras.metrics.Metric] = field(default_factory=dict)
+    metrics: list[tuple[str, str, keras.metrics.Metric]] = field(default_factory=list)
+
+    def results(self) -> dict[str, Any]:
+        found = {f"{name}_loss": m.result() for name, m in self.trackers.items()}
+        for key, _, metric in self.metrics:
+            found[key] = metric.result()
+        return found
+
+
+class SimulationModel(keras.Model):
+    """A functional Keras model; see `make_model`."""
+
+    def compile_for_probes(
+        self,
+        losses: Mapping[str, Any],
+        loss_weights: Mapping[str, float],
+        metrics: Mapping[str, list],
+        **kwargs: Any,
+    ) -> None:
+        """Compile with a loss and a list of metrics for each probe, by name."""
+        objective = Objective()
+        for name, loss in losses.items():
+            objective.losses[name] = keras.losses.get(loss)
+            objective.weights[name] = loss_weights.get(name, 1.0)
+            objective.trackers[name] = keras.metrics.Mean(name=f"{name}_loss")
+        for name, listed in metrics.items():
+            for metric in listed:
+                instance, label = _as_metric(metric)
+                objective.metrics.append((f"{name}_{label}", name, instance))
+        self.objective = objective
+        self.compile(**kwargs)
+
+    @property
+    def metrics(self) -> list:
+        objective = getattr(self, "objective", None)
+        own = [] if objective is None else list(objective.trackers.values())
+        own += [] if objective is None else [m for _, _, m in objective.metrics]
+        return [*super().metrics, *own]
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Total loss, then each probe's loss, then each probe's metrics."""
+        objective = getattr(self, "objective", None)
+        if objective is None:
+            return super().get_metrics_result()
+        own = {id(m) for m in objective.trackers.values()}
+        own |= {id(m) for _, _, m in objective.metrics}
+        results = {m.name: m.result() for m in super().metrics if id(m) not in own}
+        return {**results, **objective.results()}
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        objective = getattr(self, "objective", None)
+        if objective is None:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        targets = _by_name(y, objective.losses, y_pred)
+        total = ops.zeros((), dtype=keras.config.floatx())
+        for name, loss in objective.losses.items():
+            if name not in targets:
+                continue
+            weight = sample_weight
+            if isinstance(sample_weight, Mapping):
+                weight = sample_weight.get(name)
+            value = _loss_value(loss, targets[name], y_pred[name], weight)
+            objective.trackers[name].update_state(value, sample_weight=y_pred[name].shape[0])
+            total = total + ops.cast(value, total.dtype) * objective.weights[name]
+        for extra in self.losses:
+            total = total + ops.sum(ops.cast(extra, total.dtype))
+        return total
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        objective = getattr(self, "objective", None)
+        if objective is None:
+            return super().compute_metrics(x, y, y_pred, sample_weight)
+        names = dict.fromkeys(name for _, name, _ in objective.metrics)
+        targets = _by_name(y, objective.losses or names, y_pred)
+        for _, name, metric in objective.metrics:
+            if name in targets:
+                metric.update_state(targets[name], y_pred[name])
+        return self.get_metrics_result()
+
+
+def make_model(graph: TensorGraph) -> SimulationModel:
+    """A Keras model of a simulation.
+
+    Its inputs are the nodes by name, and `n_steps`; its outputs the probes, and `steps_run`.
+    """
+    inputs = graph.build_inputs()
+    outputs = graph(inputs)
+    return SimulationModel(inputs=inputs, outputs=outputs, name="simulation")
+
+
+def _by_name(y: Any, names: Mapping[str, Any], y_pred: Any) -> Mapping[str, Any]:
+    """Targets by probe name; data that are not a dictionary match probes in order."""
+    if isinstance(y, Mapping):
+        return y
+    items = y if isinstance(y, list | tuple) else [y]
+    return {name: v for name, v in zip(names, items, strict=False) if v is not None}
+
+
+def _loss_value(loss: Any, y_true: Any, y_pred: Any, weight: Any) -> Any:
+    """The mean of a loss over items and whatever axes it leaves, weighted by item."""
+    if weight is not None:
+        weight = ops.cast(ops.convert_to_tensor(weight), y_pred.dtype)
+    if isinstance(loss, keras.losses.Loss):
+        if weight is not None and len(weight.shape) == 1:
+            weight = ops.expand_dims(weight, -1)
+        return loss(y_true, y_pred, sample_weight=weight)
+    values = ops.convert_to_tensor(loss(y_true, y_pred), y_pred.dtype)
+    if weight is not None and len(values.shape) > 0:
+        missing = len(values.shape) - len(weight.shape)
+        values = values * ops.reshape(weight, (*weight.shape, *[1] * missing))
+    return ops.mean(values)
+
+
+def _as_metric(metric: Any) -> tuple[keras.metrics.Metric, str]:
+    """A metric object, and the name that the user gave it."""
+    if isinstance(metric, str):
+        label = metric
+        metric = _accuracy if metric in ("accuracy", "acc") else keras.metrics.get(metric)
+    else:
+        label = getattr(metric, "__name__", None) or metric.name
+    if not isinstance(metric, keras.metrics.Metric):
+        metric = keras.metrics.MeanMetricWrapper(metric, name=label)
+    return metric, label
+
+
+def _accuracy(y_true: Any, y_pred: Any) -> Any:
+    """Binary, sparse or categorical accuracy, whichever fits the shapes, as in Keras."""
+    if y_pred.shape[-1] == 1:
+        return keras.metrics.binary_accuracy(y_true, y_pred)
+    if len(y_true.shape) < len(y_pred.shape) or y_true.shape[-1] == 1:
+        return keras.metrics.sparse_categorical_accuracy(y_true, y_pred)
+    return keras.metrics.categorical_accuracy(y_true, y_pred)

@@ -1,0 +1,167 @@
+"""Runs a simulation in chunks of time: one compilation serves runs of any length."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..compiler.ir import Block, Output, Stage
+from . import backend
+from .execute import Span
+from .tensor_graph import TensorGraph
+
+LONGEST = 1024  # steps in a chunk
+MEMORY = 32 * 2**20  # bytes that a chunk's inputs and results may take
+CHEAP = 2**21  # elements that may be computed in vain for the sake of one compilation
+
+
+class Runner:
+    """Compiled functions that simulate a chunk of time.
+
+    Parameters
+    ----------
+    graph : TensorGraph
+
+    Attributes
+    ----------
+    compile_count : int
+        Functions compiled so far.
+    """
+
+    def __init__(self, graph: TensorGraph) -> None:
+        self.graph = graph
+        self.compile_count = 0
+        self.xla = backend.XLA and graph.compilable
+        self._functions: dict[tuple[int, tuple[Block, ...]], Any] = {}
+        self._carried = list(graph.carry())
+        self._outputs = list(graph.plan.outputs.values())
+        self.longest = self._longest()
+
+    def chunk(self, steps: int) -> int:
+        """How many of `steps` to run in the next chunk."""
+        return min(steps, self.longest)
+
+    def run(
+        self,
+        carry: Mapping[Block, Any],
+        inputs: Mapping[Block, np.ndarray],
+        constant: set[Block],
+        first: int,
+        steps: int,
+    ) -> tuple[dict[Output, np.ndarray], dict[Block, Any]]:
+        """Simulate one chunk.
+
+        Parameters
+        ----------
+        carry : dict of Block to tensor (B, size)
+        inputs : dict of Block to array (n, B or 1, size)
+            n is 1 for blocks in `constant`, else `steps`.
+        first : int
+            Steps simulated before.
+        steps : int
+
+        Returns
+        -------
+        outputs : dict of Output to array (steps or 1, B or 1, size)
+        carry : dict of Block to tensor (B, size)
+        """
+        length = self._length(steps)
+        arrays = [
+            x if b in constant else _padded(x, length, self.graph.plan.dtype)
+            for b, x in inputs.items()
+        ]
+        before = [carry[b] for b in self._carried]
+        args = (before, arrays, np.int64(first), np.int32(steps))
+        with self.graph.host.raising():
+            outputs, after = self._call((length, tuple(inputs)), args)
+        results = {}
+        for output, value in zip(self._outputs, outputs, strict=True):
+            array = value.numpy()
+            results[output] = array[:steps] if array.shape[0] == length else array
+        return results, dict(zip(self._carried, after, strict=True))
+
+    def _call(self, key: tuple[int, tuple[Block, ...]], args: tuple) -> tuple:
+        if not self.xla:
+            return self._function(*key)(*args)
+        try:
+            return self._function(*key)(*args)
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+            if self.graph.host.error is not None or not self.graph.holds_user_code:
+                raise
+            self._give_up_xla(str(error).splitlines()[0])
+            return self._function(*key)(*args)
+
+    def _give_up_xla(self, reason: str) -> None:
+        warnings.warn(
+            f"XLA cannot compile this network ({reason}); it runs without, more slowly",
+            stacklevel=6,
+        )
+        self.xla = False
+        self._functions.clear()
+
+    def _function(self, length: int, blocks: tuple[Block, ...]) -> Any:
+        key = (length, blocks)
+        if key not in self._functions:
+            self._functions[key] = self._make(length, blocks)
+        return self._functions[key]
+
+    def _make(self, length: int, blocks: tuple[Block, ...]) -> Any:
+        def simulate(before, arrays, first, steps):
+            self.compile_count += 1  # this is Python: it runs once per trace
+            carry = dict(zip(self._carried, before, strict=True))
+            inputs = dict(zip(blocks, arrays, strict=True))
+            whole = length == self.graph.plan.unroll
+            span = Span(first, length, length if whole else steps)
+            outputs, after = self.graph.simulate(inputs, carry, span)
+            return [outputs[o.key] for o in self._outputs], [after[b] for b in self._carried]
+
+        return tf.function(simulate, jit_compile=True if self.xla else None, autograph=False)
+
+    def _length(self, steps: int) -> int:
+        """Room for `steps`: always the same, unless rows beyond them would cost too much."""
+        unroll = self.graph.plan.unroll
+        if self._work() * self.longest <= CHEAP:
+            return self.longest
+        fitting = [n for n, _ in self._functions if steps <= n <= 4 * steps]
+        if fitting:
+            return min(fitting)
+        length = unroll
+        while length < steps:
+            length *= 2
+        return min(length, self.longest)
+
+    def _work(self) -> int:
+        """Elements that stages outside the loop touch for each step."""
+        stages = [s for s in self.graph.plan.program.stages if not s.looped]
+        reads = [r.size for s in stages for g in s.groups for r in g.reads]
+        return sum(reads) * self.graph.plan.batch
+
+    def _longest(self) -> int:
+        """Steps in a chunk, within the memory bound; a multiple of `unroll`."""
+        plan = self.graph.plan
+        bytes_per_step = sum(_traffic(s) for s in plan.program.stages)
+        bytes_per_step += sum(b.size for b in (*plan.inputs.values(), *plan.hidden))
+        bytes_per_step *= plan.batch * np.dtype(plan.dtype).itemsize
+        steps = int(np.clip(MEMORY // max(bytes_per_step, 1), 1, LONGEST))
+        return max(steps // plan.unroll, 1) * plan.unroll
+
+
+def _traffic(stage: Stage) -> int:
+    """Elements that a stage keeps for each step of a chunk."""
+    size = sum(r.size for o, r in stage.outputs if not (o.last_only and stage.looped))
+    size += sum(b.size for b in stage.exports)
+    if not stage.looped:
+        size += sum(b.size for g in stage.groups for b in g.writes)
+    return size
+
+
+def _padded(array: np.ndarray, length: int, dtype: str) -> np.ndarray:
+    if array.shape[0] == length:
+        return np.ascontiguousarray(array, dtype=dtype)
+    room = np.zeros((length, *array.shape[1:]), dtype=dtype)
+    room[: array.shape[0]] = array
+    return room

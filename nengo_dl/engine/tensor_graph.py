@@ -1,0 +1,395 @@
+"""The Keras layer that holds a simulation: its parameters, its state, and the program."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..compiler.ir import Block, Group, Output, Program, Role
+from ..kernels.host import Stepper
+from ..kernels.registry import CATALOGUE, Context
+from .backend import HostCalls, uncompilable_ops
+from .execute import Span, execute
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a `TensorGraph` runs, and how.
+
+    Attributes
+    ----------
+    program, training_program : Program
+        The same simulation without and with training; they share their layout.
+    inputs : dict of str to Block
+        Blocks of the nodes that can be fed, by name.
+    hidden : dict of Block to callable
+        Inputs that no user feeds: `make(first, n) -> array (n, 1 or B, size)`.
+    outputs : dict of str to Output
+        Probes by name.
+    rngs
+        `rngs(op)` gives the random generators of an operator on the host, one a batch item.
+    """
+
+    program: Program
+    training_program: Program
+    inputs: Mapping[str, Block]
+    hidden: Mapping[Block, Any]
+    outputs: Mapping[str, Output]
+    rngs: Any
+    dt: float
+    dtype: str
+    batch: int
+    unroll: int
+    learning_phase: bool | None
+
+
+class TensorGraph(keras.layers.Layer):
+    """A network's simulation as a Keras layer.
+
+    Called with a dictionary of inputs (B, T, size) by node name, and `n_steps` (B, 1), it returns
+    a dictionary of outputs (B, T, *shape) by probe name, and `steps_run` (B, 1).
+
+    Parameters
+    ----------
+    plan : Plan
+    name : str, optional
+    """
+
+    def __init__(self, plan: Plan, name: str = "tensor_graph") -> None:
+        super().__init__(name=name, dtype=plan.dtype, autocast=False)
+        self.plan = plan
+        self.host = HostCalls(plan.dtype)
+        self.user_layers = _layers(plan.program)
+        self._steppers: dict[Any, Stepper] = {}
+        self._blocks = plan.program.layout.blocks
+        self._by_block: dict[Block, keras.Variable] = {}
+        self._constants: dict[Block, Any] = {}
+        self._mode: tuple[bool, int | None] = (False, None)
+        self.state: dict[Block, Any] = {}
+        self._make_variables()
+        self._mirror = _Mirror(self.state)
+        self.built = True
+        ops = plan.program.ops
+        self.obstacles = [op.tag or op.kind for op in ops if not CATALOGUE.is_compiled(op)]
+        self.obstacles += self._check_user_code()
+
+    # ------------------------------------------------------------------ parameters and state
+
+    def _make_variables(self) -> None:
+        names = _unique_names(b for b in self._blocks if b.role in (Role.PARAMETER, Role.ADAPTED))
+        for block, name in names.items():
+            adapted = block.role is Role.ADAPTED
+            shape = (self.plan.batch, *block.shape) if adapted else block.shape
+            self._by_block[block] = self.add_weight(
+                name=name,
+                shape=shape,
+                dtype=self.plan.dtype,
+                initializer=_Fixed(np.broadcast_to(block.initial(), shape)),
+                trainable=block.trainable and not adapted,
+            )
+        for block in self._blocks:
+            if block.role is Role.CONSTANT:
+                value = block.initial().astype(self._np_dtype(block)).reshape(1, 1, block.size)
+                self._constants[block] = tf.constant(value)
+            elif block.role is Role.STATE:
+                self.state[block] = tf.constant(self._initial(block))
+
+    def variable(self, block: Block) -> keras.Variable:
+        """The variable of a PARAMETER or ADAPTED block."""
+        return self._by_block[block]
+
+    @property
+    def adapted_blocks(self) -> list[Block]:
+        return [b for b in self._by_block if b.role is Role.ADAPTED]
+
+    def reset_state(self) -> None:
+        """Go back to the initial state, and make what runs on the host anew."""
+        self.state = {b: tf.constant(self._initial(b)) for b in self.state}
+        self._steppers.clear()
+
+    def reset_parameters(self) -> None:
+        """Give all parameters, learned ones too, the values that they were built with."""
+        for block, variable in self._by_block.items():
+            variable.assign(np.broadcast_to(block.initial(), variable.shape))
+
+    def carry(self) -> dict[Block, Any]:
+        """State and online-learned parameters as they are, (B, size)."""
+        return {**self.state, **self._adapted()}
+
+    def keep(self, carry: Mapping[Block, Any], state: bool = True) -> None:
+        """Take over what a run left behind; `state=False` takes parameters alone."""
+        for block in self.adapted_blocks:
+            variable = self._by_block[block]
+            variable.assign(tf.reshape(carry[block], variable.shape))
+        if state:
+            self.state = {block: carry[block] for block in self.state}
+
+    def _adapted(self) -> dict[Block, Any]:
+        shape = self.plan.batch
+        return {
+            b: tf.reshape(tf.convert_to_tensor(self._by_block[b]), (shape, b.size))
+            for b in self.adapted_blocks
+        }
+
+    def begin_mode(self, model: keras.Model, stateful: bool, length: int | None) -> None:
+        """Let Keras trace anew if what is fixed in its functions has changed.
+
+        Parameters
+        ----------
+        model : keras.Model
+        stateful : bool
+            Whether calls go on from each other.
+        length : int or None
+            Steps of a call whose inputs do not show it.
+        """
+        mode = (stateful, length)
+        if mode != self._mode:
+            self._mode = mode
+            self._mirror.carries_over = stateful
+            model.train_function = model.test_function = None
+
+    @contextlib.contextmanager
+    def calls_from_keras(self, steps: int, stateful: bool) -> Iterator[None]:
+        """State for `call`.
+
+        Parameters
+        ----------
+        steps : int
+            Steps before the first call.
+        stateful : bool
+            Whether to keep the state of each call for the next, and after the last.
+        """
+        self._mirror.load(self.state, steps)
+        yield
+        if stateful:
+            self.state = self._mirror.values()
+
+    @property
+    def steps_after(self) -> int:
+        """Steps that calls from Keras have reached."""
+        return int(self._mirror.steps.numpy())
+
+    def _initial(self, block: Block) -> np.ndarray:
+        value = block.initial().astype(self._np_dtype(block)).reshape(1, block.size)
+        return np.repeat(value, self.plan.batch, axis=0)
+
+    def _np_dtype(self, block: Block) -> str:
+        return {"float": self.plan.dtype, "int": "int32", "bool": "bool"}[block.dtype]
+
+    # ------------------------------------------------------------------ simulation
+
+    @property
+    def compilable(self) -> bool:
+        """Whether XLA can compile everything (as far as can be seen before it tries)."""
+        return not self.obstacles
+
+    @property
+    def holds_user_code(self) -> bool:
+        """Whether there are TensorNodes."""
+        return any(op.kind == "tensor_node" for op in self.plan.program.ops)
+
+    def _check_user_code(self) -> list[str]:
+        """Build layers, and trace each TensorNode by itself: a mistake in it shows here.
+
+        Returns the names of those that XLA cannot compile.
+        """
+        obstacles = []
+        for group in self.plan.program.groups:
+            if group.kind == "tensor_node" and not _can_compile(group, self._context(False)):
+                obstacles.append(group.ops[0].tag)
+        return obstacles
+
+    def _context(self, training: bool) -> Context:
+        plan = self.plan
+        return Context(plan.dt, plan.dtype, plan.batch, training, self.host, self.stepper)
+
+    def simulate(
+        self,
+        inputs: Mapping[Block, Any],
+        carry: Mapping[Block, Any],
+        span: Span,
+        training: bool = False,
+    ) -> tuple[dict[Any, Any], dict[Block, Any]]:
+        """Run a chunk of time; see `execute`. Outputs come by the key of the `Output`."""
+        plan = self.plan
+        training = bool(training) if plan.learning_phase is None else plan.learning_phase
+        ctx = self._context(training)
+        sources = {b: tf.reshape(v, (1, 1, b.size)) for b, v in self._fixed_variables()}
+        sources.update(self._constants)
+        sources.update(inputs)
+        program = plan.training_program if training else plan.program
+        outputs, after = execute(program, sources, carry, span, ctx, plan.unroll)
+        return {output.key: value for output, value in outputs.items()}, after
+
+    @property
+    def worth_compiling(self) -> bool:
+        """Whether XLA makes Keras's calls faster: where there is a loop to compile."""
+        stages = (*self.plan.program.stages, *self.plan.training_program.stages)
+        return self.compilable and any(stage.looped for stage in stages)
+
+    def _fixed_variables(self):
+        for block, variable in self._by_block.items():
+            if block.role is Role.PARAMETER:
+                yield block, tf.convert_to_tensor(variable)
+
+    def stepper(self, op: Any) -> Any:
+        """What runs an operator of Nengo's on the host; made anew after a reset."""
+
+        def call(*arrays: np.ndarray) -> list[np.ndarray]:
+            if op not in self._steppers:
+                self._steppers[op] = Stepper(op, self.plan.dt, self.plan.rngs(op.attrs["operator"]))
+            return self._steppers[op](*arrays)
+
+        return call
+
+    def build_inputs(self) -> dict[str, Any]:
+        """Symbolic inputs for a Keras model around this layer."""
+        plan = self.plan
+        inputs = {
+            name: keras.Input((None, block.size), plan.batch, dtype=plan.dtype, name=name)
+            for name, block in plan.inputs.items()
+        }
+        inputs["n_steps"] = keras.Input((1,), plan.batch, dtype="int32", name="n_steps")
+        return inputs
+
+    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
+        plan = self.plan
+        length, arrays = self._series(inputs)
+        first = tf.convert_to_tensor(self._mirror.steps)
+        for block, make in plan.hidden.items():
+            arrays[block] = self._draw(block, make, first, length)
+        carry = {**self._mirror.values(), **self._adapted()}
+        outputs, after = self.simulate(arrays, carry, Span(first, length, length), bool(training))
+        self.keep(after, state=False)
+        if self._mirror.carries_over:
+            self._mirror.advance(after, length)
+        results = {}
+        for name, output in plan.outputs.items():
+            value = tf.transpose(outputs[output.key], (1, 0, 2))
+            value = value if output.last_only else _all_steps(value, length)
+            results[name] = tf.reshape(value, (value.shape[0], -1, *output.view.shape))
+        results["steps_run"] = tf.fill((plan.batch, 1), tf.cast(length, tf.int32))
+        return results
+
+    def _series(self, inputs: Mapping[str, Any]) -> tuple[Any, dict[Block, Any]]:
+        """T, and the inputs as (T or 1, B, size)."""
+        plan = self.plan
+        arrays = {}
+        lengths = []
+        for name, block in plan.inputs.items():
+            x = tf.ensure_shape(tf.cast(inputs[name], plan.dtype), (plan.batch, None, block.size))
+            lengths.append(x.shape[1] if x.shape[1] is not None else tf.shape(x)[1])
+            arrays[block] = tf.transpose(x, (1, 0, 2)) if x.shape[1] != 1 else x[:, 0][None]
+        known = [n for n in lengths if not isinstance(n, int) or n > 1]
+        if known:
+            return known[0], arrays
+        return self._stated_length(inputs), arrays
+
+    def _stated_length(self, inputs: Mapping[str, Any]) -> Any:
+        _, length = self._mode
+        return inputs["n_steps"][0, 0] if length is None else length
+
+    def _draw(self, block: Block, make: Any, first: Any, length: Any) -> Any:
+        def draw(start: np.ndarray, n: np.ndarray) -> np.ndarray:
+            rows = make(int(start), int(n))
+            return np.broadcast_to(rows, (int(n), self.plan.batch, block.size)).astype(
+                self.plan.dtype
+            )
+
+        (rows,) = tf.numpy_function(draw, [first, length], [tf.as_dtype(self.plan.dtype)])
+        rows.set_shape((length if isinstance(length, int) else None, self.plan.batch, block.size))
+        return rows
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
+        plan = self.plan
+        specs = {}
+        for name, output in plan.outputs.items():
+            batch = plan.batch if output.batched else 1
+            steps = 1 if output.last_only else None
+            shape = (batch, steps, *output.view.shape)
+            specs[name] = keras.KerasTensor(shape, dtype=plan.dtype, name=name)
+        specs["steps_run"] = keras.KerasTensor((plan.batch, 1), dtype="int32", name="steps_run")
+        return specs
+
+
+def _all_steps(value: Any, length: Any) -> Any:
+    if value.shape[1] != 1 or (isinstance(length, int) and length == 1):
+        return value
+    return tf.broadcast_to(value, (value.shape[0], length, value.shape[2]))
+
+
+class _Mirror:
+    """State in variables, for Keras's compiled functions; Keras does not see them as weights."""
+
+    def __init__(self, state: Mapping[Block, Any]) -> None:
+        self.variables = {b: tf.Variable(v, trainable=False) for b, v in state.items()}
+        self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.carries_over = False
+
+    def load(self, state: Mapping[Block, Any], steps: int) -> None:
+        for block, variable in self.variables.items():
+            variable.assign(state[block])
+        self.steps.assign(steps)
+
+    def values(self) -> dict[Block, Any]:
+        return {b: tf.identity(v) for b, v in self.variables.items()}
+
+    def advance(self, after: Mapping[Block, Any], length: Any) -> None:
+        for block, variable in self.variables.items():
+            variable.assign(after[block])
+        self.steps.assign_add(tf.cast(length, tf.int64))
+
+
+class _Fixed(keras.initializers.Initializer):
+    """Given values."""
+
+    def __init__(self, value: np.ndarray) -> None:
+        self.value = value
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        return keras.ops.convert_to_tensor(self.value, dtype=dtype)
+
+
+def _can_compile(group: Group, ctx: Context) -> bool:
+    """Trace a group of one TensorNode for itself."""
+    (op,) = group.ops
+    shapes = [(ctx.batch if op.attrs["shape_in"] is not None else 1, *s) for s in group.read_shapes]
+    if op.attrs["pass_time"]:
+        shapes[0] = (1, *group.read_shapes[0])
+    layer = op.attrs["layer"]
+    if layer is not None and not layer.built:
+        args = [keras.KerasTensor(())] if op.attrs["pass_time"] else []
+        if op.attrs["shape_in"] is not None:
+            args.append(keras.KerasTensor((ctx.batch, *op.attrs["shape_in"])))
+        layer(args[0] if len(args) == 1 else args)
+    kernel = CATALOGUE.kernel(group.kind)
+    function = tf.function(lambda *reads: kernel.compute(group, reads, ctx), autograph=False)
+    traced = function.get_concrete_function(*[tf.TensorSpec(s, ctx.dtype) for s in shapes])
+    return not uncompilable_ops(traced)
+
+
+def _layers(program: Program) -> list[keras.layers.Layer]:
+    """Keras layers in TensorNodes; each once."""
+    found = [op.attrs["layer"] for op in program.ops if op.kind == "tensor_node"]
+    return list({id(layer): layer for layer in found if layer is not None}.values())
+
+
+def _unique_names(blocks: Any) -> dict[Block, str]:
+    """Names that Keras accepts, and that no two variables share."""
+    names: dict[Block, str] = {}
+    taken: set[str] = set()
+    for block in blocks:
+        base = name = block.name.replace("/", "_")
+        number = 1
+        while name in taken:
+            name = f"{base}_{number}"
+            number += 1
+        taken.add(name)
+        names[block] = name
+    return names

@@ -1,0 +1,85 @@
+"""Names by which existing scripts choose how operators are planned, sorted and simplified.
+
+This package has one planner, one sorter and one set of simplifications, which live in
+`nengo_dl.compiler`. The names here are accepted by `configure_settings`: those with ``noop`` in
+them, and ``simplifications=[]``, switch grouping or simplification off; all others mean the
+default. None of them changes results. Functions of the user's own given as simplifications are
+applied to Nengo's operators before they are compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+def _as_they_are(operators: Sequence[Any]) -> list[Any]:
+    return list(operators)
+
+
+def _singly(operators: Sequence[Any]) -> list[tuple[Any]]:
+    return [(op,) for op in operators]
+
+
+def tree_planner(op_list: Sequence[Any], max_depth: int = 3) -> list[tuple[Any]]:
+    """Stand for the default planner."""
+    return _singly(op_list)
+
+
+def greedy_planner(operators: Sequence[Any]) -> list[tuple[Any]]:
+    """Stand for the default planner."""
+    return _singly(operators)
+
+
+def transitive_planner(op_list: Sequence[Any]) -> list[tuple[Any]]:
+    """Stand for the default planner."""
+    return _singly(op_list)
+
+
+def noop_planner(operators: Sequence[Any]) -> list[tuple[Any]]:
+    """Compute every operator by itself."""
+    return _singly(operators)
+
+
+def order_signals(plan: Sequence[Any], n_passes: int = 10) -> tuple[list, Sequence[Any]]:
+    """Stand for the default arrangement of signals."""
+    return [], plan
+
+
+def noop_order_signals(plan: Sequence[Any], **_: Any) -> tuple[list, Sequence[Any]]:
+    """Stand for the default arrangement of signals."""
+    return [], plan
+
+
+def remove_unmodified_resets(operators: Sequence[Any]) -> list[Any]:
+    """Part of the default simplifications."""
+    return _as_they_are(operators)
+
+
+def remove_zero_incs(operators: Sequence[Any]) -> list[Any]:
+    """Part of the default simplifications."""
+    return _as_they_are(operators)
+
+
+def remove_identity_muls(operators: Sequence[Any]) -> list[Any]:
+    """Part of the default simplifications."""
+    return _as_they_are(operators)
+
+
+def remove_constant_copies(operators: Sequence[Any]) -> list[Any]:
+    """Part of the default simplifications."""
+    return _as_they_are(operators)
+
+
+def remove_reset_incs(operators: Sequence[Any]) -> list[Any]:
+    """Part of the default simplifications."""
+    return _as_they_are(operators)
+
+
+default_simplifications: tuple[Callable, ...] = (
+    remove_unmodified_resets,
+    remove_zero_incs,
+    remove_identity_muls,
+    remove_constant_copies,
+    remove_reset_incs,
+)

@@ -1,0 +1,69 @@
+"""Sums and products.
+
+sum        y = Σ_k x_k                 (elements without a k-th term read a zero)
+multiply   y = a · x                   (NumPy broadcasting)
+dot        y = A x                     (batched over the ops of a group)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from functools import reduce
+from operator import add
+from typing import Any
+
+from keras import ops
+
+from ..compiler.arrange import depth_of
+from ..compiler.ir import Group, Op
+from .registry import Context, Kernel, kernel
+
+
+@kernel("sum")
+class Sum(Kernel):
+    """Sums of views; those of equally many terms share a group."""
+
+    def flat(self, op: Op) -> bool:
+        return True
+
+    def signature(self, op: Op) -> Hashable:
+        return (depth_of(op), op.writes[0].dtype)
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        return [reduce(add, reads)]
+
+
+@kernel("multiply")
+class Multiply(Kernel):
+    """Elementwise products."""
+
+    def flat(self, op: Op) -> bool:
+        return op.reads[0].shape == op.reads[1].shape == op.writes[0].shape
+
+    def signature(self, op: Op) -> Hashable:
+        return None if self.flat(op) else op.writes[0].shape
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        rank = max(len(r.shape) for r in reads)
+        a, x = (_with_rank(r, rank) for r in reads)
+        return [a * x]
+
+
+def _with_rank(array: Any, rank: int) -> Any:
+    """Broadcast as NumPy does it, with batch and group axes staying in front."""
+    missing = rank - len(array.shape)
+    return ops.reshape(array, (-1, array.shape[1], *[1] * missing, *array.shape[2:]))
+
+
+@kernel("dot")
+class Dot(Kernel):
+    """Matrix times vector."""
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        a, x = reads
+        if a.shape[0] != 1:  # a matrix for each batch item
+            return [ops.squeeze(ops.matmul(a, ops.expand_dims(x, -1)), -1)]
+        if a.shape[1] == 1:
+            y = ops.matmul(ops.squeeze(x, 1), ops.transpose(a[0, 0]))
+            return [ops.expand_dims(y, 1)]
+        return [ops.einsum("gmn,bgn->bgm", a[0], x)]

@@ -1,0 +1,152 @@
+"""Python in the loop: node functions with inputs, and whatever operator of Nengo has no kernel.
+
+Each is called once a step and batch item, in order, with NumPy arrays.  No gradient flows through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+from nengo.builder.signal import SignalDict
+from nengo.exceptions import SimulationError
+from nengo.utils.functions import function_name
+
+from ..compiler.ir import Group, Op
+from .registry import Context, Kernel, kernel
+
+
+@kernel("python")
+class PythonFunction(Kernel):
+    """Functions of nodes; those that are ready together are one call out of the loop."""
+
+    sequential = True
+    compiled = False
+
+    def flat(self, op: Op) -> bool:
+        return True
+
+    def signature(self, op: Op) -> Hashable:
+        return (op.attrs["pass_input"], bool(op.writes))
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        steps, *inputs = reads
+        inputs = [batched(x, ctx) for x in inputs]
+        size = sum(op.writes[0].size for op in group.ops if op.writes)
+        function = _FunctionCall(group.ops, ctx)
+        outputs = ctx.host(function, [steps[0, 0], *inputs], [(ctx.batch, size)])
+        return outputs if group.writes else []
+
+
+class _FunctionCall:
+    """Calls the functions of a group, for each batch item."""
+
+    def __init__(self, nodes: Sequence[Op], ctx: Context) -> None:
+        self.nodes, self.dt, self.batch, self.dtype = nodes, ctx.dt, ctx.batch, ctx.dtype
+
+    def __call__(self, step: np.ndarray, *inputs: np.ndarray) -> list[np.ndarray]:
+        time = int(step) * self.dt
+        size = sum(op.writes[0].size for op in self.nodes if op.writes)
+        result = np.zeros((self.batch, size), dtype=self.dtype)
+        for item in range(self.batch):
+            read = written = 0
+            for op in self.nodes:
+                args = [time] if op.attrs["pass_time"] else []
+                if op.attrs["pass_input"]:
+                    width = op.reads[1].size
+                    args.append(inputs[0][item, read : read + width].copy())
+                    read += width
+                value = op.attrs["function"](*args)
+                if op.writes:
+                    width = op.writes[0].size
+                    place = result[item, written : written + width]
+                    place[...] = checked(value, op.attrs["function"], width)
+                    written += width
+        return [result]
+
+
+def checked(value: Any, function: Callable, size: int) -> np.ndarray:
+    """The output of a user's function, or a SimulationError that names the function."""
+    name = function_name(function)
+    try:
+        if value is None or not np.all(np.isfinite(value)):
+            raise SimulationError(f"Function {name!r} returned non-finite value {value!r}")
+        array = np.asarray(value, dtype=np.float64)
+        return np.broadcast_to(array.ravel() if array.size == size else array, (size,))
+    except (TypeError, ValueError) as error:
+        raise SimulationError(
+            f"Function {name!r} returned a value {value!r} of invalid type {type(value)!r}; "
+            f"expected {size} numbers"
+        ) from error
+
+
+@kernel("host")
+class HostOperator(Kernel):
+    """An operator of Nengo's, run by its own step function."""
+
+    sequential = True
+    compiled = False
+
+    def signature(self, op: Op) -> Hashable:
+        return id(op)
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        (op,) = group.ops
+        arrays = [reads[0][0, 0], *(batched(r, ctx)[:, 0] for r in reads[1:])]
+        shapes = [(ctx.batch, *signal.shape) for signal in op.writes]
+        outputs = ctx.host(ctx.steppers(op), arrays, shapes)
+        return [ops.expand_dims(o, 1) for o in outputs]
+
+
+class Stepper:
+    """Runs one operator of Nengo's, with memory of its own for each batch item.
+
+    Parameters
+    ----------
+    op : Op
+        An op of kind "host".
+    dt : float
+        Step length [s].
+    rngs : list of numpy.random.RandomState
+        For each batch item, what Nengo's simulator would give the operator.
+    """
+
+    def __init__(self, op: Op, dt: float, rngs: Sequence[np.random.RandomState]) -> None:
+        attrs = op.attrs
+        self.inputs, self.outputs = attrs["inputs"], attrs["outputs"]
+        self.zeros = attrs["zeros"]
+        self.items = []
+        for rng in rngs:
+            signals = SignalDict()
+            attrs["operator"].init_signals(signals)
+            self.items.append((signals, attrs["operator"].make_step(signals, dt, rng)))
+
+    def __call__(self, step: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
+        results = [[] for _ in self.outputs]
+        for item, (signals, advance) in enumerate(self.items):
+            for sig, array in zip(self.inputs, arrays, strict=True):
+                _write(signals, sig, array[item])
+            for sig in self.zeros:
+                signals[sig][...] = 0
+            with np.errstate(invalid="raise", divide="ignore"):
+                advance()
+            for result, sig in zip(results, self.outputs, strict=True):
+                result.append(np.array(signals[sig]))
+        return [np.stack(r) for r in results]
+
+
+def _write(signals: SignalDict, sig: Any, value: np.ndarray) -> None:
+    if sig.sparse:
+        return  # Nengo's sparse weights do not change
+    target = signals[sig]
+    target.setflags(write=True)
+    target[...] = value.reshape(sig.shape)
+
+
+def batched(array: Any, ctx: Context) -> Any:
+    """One row for each batch item."""
+    if array.shape[0] == ctx.batch:
+        return array
+    return ops.broadcast_to(array, (ctx.batch, *array.shape[1:]))

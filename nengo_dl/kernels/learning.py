@@ -1,0 +1,86 @@
+"""Learning rules: what is added to the weights in the next step.
+
+PES   -(κ dt / n) e ⊗ a                          [MacNeil & Eliasmith 2011, PLoS ONE 6(9)]
+BCM   κ dt  post (post - θ) ⊗ pre                [Bienenstock, Cooper & Munro 1982]
+Oja   κ dt (post ⊗ pre - β post² W)              [Oja 1982]
+Voja  κ dt l (s post ⊗ x - post E)               [Voelker, Crawford & Eliasmith 2014]
+RLS   -e ⊗ (P a) / (1 + aᵀ P a), P -= P a aᵀ P / (1 + aᵀ P a)
+Each batch item learns by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from ..compiler.ir import Group
+from .registry import Context, Kernel, constant, kernel
+
+
+def _outer(rows: Any, columns: Any) -> Any:
+    return ops.expand_dims(rows, -1) * ops.expand_dims(columns, -2)
+
+
+class _Rule(Kernel):
+    """Rules with different rates share a group."""
+
+    def signature(self, op: Any) -> None:
+        return None
+
+    @staticmethod
+    def attr(group: Group, name: str, ctx: Context) -> Any:
+        return constant([op.attrs[name] for op in group.ops], ctx.dtype)[None, :, None]
+
+
+@kernel("pes")
+class PES(_Rule):
+    """Prescribed error sensitivity."""
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        pre, error = reads
+        return [_outer(self.attr(group, "scale", ctx) * error, pre)]
+
+
+@kernel("bcm")
+class BCM(_Rule):
+    """Bienenstock-Cooper-Munro."""
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        pre, post, theta = reads
+        return [_outer(self.attr(group, "scale", ctx) * post * (post - theta), pre)]
+
+
+@kernel("oja")
+class Oja(_Rule):
+    """Hebbian learning with forgetting."""
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        pre, post, weights = reads
+        scale = self.attr(group, "scale", ctx)
+        forget = self.attr(group, "beta", ctx) * scale * post * post
+        return [_outer(scale * post, pre) - ops.expand_dims(forget, -1) * weights]
+
+
+@kernel("voja")
+class Voja(_Rule):
+    """Vector Oja: encoders of active neurons move towards the input."""
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        pre, post, encoders, learning, gain = reads
+        scale = self.attr(group, "scale", ctx) * learning
+        change = _outer(gain * post, pre) - ops.expand_dims(post, -1) * encoders
+        return [ops.expand_dims(scale, -1) * change]
+
+
+@kernel("rls")
+class RLS(_Rule):
+    """Recursive least squares."""
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        pre, error, inverse = reads
+        projected = ops.squeeze(ops.matmul(inverse, ops.expand_dims(pre, -1)), -1)
+        norm = 1 / (1 + ops.sum(pre * projected, axis=-1, keepdims=True))
+        delta = _outer(error, -norm * projected)
+        return [delta, inverse - _outer(projected, norm * projected)]

@@ -1,0 +1,107 @@
+"""Neurons without state:  output = f(J).
+
+RectifiedLinear  a max(J, 0)                    LeakyReLU   a (J if J ≥ 0 else slope J)
+Sigmoid          1 / (τ_ref (1 + e^{-J}))       Tanh        tanh(J) / τ_ref
+LIFRate          a / (τ_ref + τ_rc ln(1 + 1/(J - 1))) for J > 1, else 0
+SoftLIFRate      the same with J - 1 replaced by σ ln(1 + e^{(J - 1)/σ})
+                                             [Hunsberger & Eliasmith 2015, arXiv:1510.08829]
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nengo
+from keras import ops
+
+from ..neurons import LeakyReLU, SoftLIFRate
+from .registry import NeuronKernel, neuron
+
+
+@neuron(nengo.RectifiedLinear)
+class RectifiedLinearKernel(NeuronKernel):
+    """a max(J, 0)."""
+
+    @classmethod
+    def rate(cls, c: Any, J: Any) -> Any:
+        return c.amplitude * ops.relu(J)
+
+
+@neuron(LeakyReLU)
+class LeakyReLUKernel(NeuronKernel):
+    """a J, times the slope where J < 0."""
+
+    constants = ("amplitude", "negative_slope")
+
+    @classmethod
+    def rate(cls, c: Any, J: Any) -> Any:
+        return c.amplitude * leaky(J, c.negative_slope)
+
+
+def leaky(J: Any, slope: Any) -> Any:
+    return ops.where(J < 0, slope * J, J)
+
+
+@neuron(nengo.Sigmoid)
+class SigmoidKernel(NeuronKernel):
+    """Logistic function over the refractory period."""
+
+    constants = ("tau_ref",)
+
+    @classmethod
+    def rate(cls, c: Any, J: Any) -> Any:
+        return ops.sigmoid(J) / c.tau_ref
+
+
+@neuron(nengo.Tanh)
+class TanhKernel(NeuronKernel):
+    """Hyperbolic tangent over the refractory period."""
+
+    constants = ("tau_ref",)
+
+    @classmethod
+    def rate(cls, c: Any, J: Any) -> Any:
+        return ops.tanh(J) / c.tau_ref
+
+
+@neuron(nengo.LIFRate)
+class LIFRateKernel(NeuronKernel):
+    """Rate of the leaky integrate-and-fire neuron."""
+
+    constants = ("amplitude", "tau_rc", "tau_ref")
+
+    @classmethod
+    def rate(cls, c: Any, J: Any) -> Any:
+        return lif_rate(c, J)
+
+    @classmethod
+    def smooth_rate(cls, c: Any, J: Any, sigma: float) -> Any:
+        return soft_lif_rate(c, J, sigma)
+
+
+def lif_rate(c: Any, J: Any) -> Any:
+    """Firing rate of LIF neurons; its gradient is finite everywhere, and zero up to threshold."""
+    above = J > 1
+    j = ops.where(above, J - 1, ops.ones_like(J))
+    rate = c.amplitude / (c.tau_ref + c.tau_rc * ops.log1p(1 / j))
+    return ops.where(above, rate, ops.zeros_like(J))
+
+
+@neuron(SoftLIFRate)
+class SoftLIFRateKernel(NeuronKernel):
+    """LIF rate with a smooth threshold."""
+
+    constants = ("amplitude", "tau_rc", "tau_ref", "sigma")
+
+    @classmethod
+    def rate(cls, c: Any, J: Any) -> Any:
+        return soft_lif_rate(c, J, c.sigma)
+
+
+def soft_lif_rate(c: Any, J: Any, sigma: Any) -> Any:
+    """LIF rate of z = σ ln(1 + e^{j/σ}), j = J - 1; where z underflows, ln(1 + 1/z) = -ln z."""
+    j = (J - 1) / sigma
+    tiny = j < -20
+    z = sigma * ops.softplus(ops.where(tiny, ops.zeros_like(j), j))
+    log = ops.where(tiny, -j - ops.log(sigma * ops.ones_like(j)), ops.log1p(1 / z))
+    return c.amplitude / (c.tau_ref + c.tau_rc * log)

@@ -1,0 +1,249 @@
+"""The one place where kinds of operations and neuron types are found.
+
+To add a kind, subclass `Kernel` and decorate it with `@kernel("kind")`; to add a neuron type,
+subclass `NeuronKernel` and decorate it with `@neuron(TheNengoClass)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from ..compiler.ir import Group, Op, Role, Signal, View
+
+_KERNELS: dict[str, Kernel] = {}
+_NEURONS: dict[type, type[NeuronKernel]] = {}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What kernels may know about the simulation.
+
+    Attributes
+    ----------
+    dt : float
+        Step length [s].
+    dtype : str
+        Precision of the simulation.
+    batch : int
+        Minibatch size B.
+    training : bool
+        Whether the call trains.
+    host
+        `host(function, arrays, shapes)` calls a Python function on NumPy arrays, once a step.
+    steppers
+        `steppers(op)` is the host object that runs an operator of Nengo's.
+    """
+
+    dt: float
+    dtype: str
+    batch: int
+    training: bool
+    host: Callable
+    steppers: Callable
+
+
+class Kernel:
+    """A kind of operation.
+
+    Attributes
+    ----------
+    sequential : bool
+        Whether it must run step by step, in order, whatever it depends on.
+    compiled : bool
+        Whether XLA can compile it.
+    """
+
+    sequential = False
+    compiled = True
+
+    def flat(self, op: Op) -> bool:
+        """Whether it works on single elements: members of a group may then differ in size."""
+        return False
+
+    def signature(self, op: Op) -> Hashable:
+        """Ops with equal signatures may share a group."""
+        return tuple(sorted(op.attrs.items()))
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        """Results for a whole group.
+
+        Parameters
+        ----------
+        group : Group
+        reads : list of tensor (L, G, ...), or (L, N) if `flat`
+            Arguments. L is the number of batch items (times steps, outside loops), or 1 for
+            what all items share; G is the number of ops, N the sum of their sizes.
+
+        Returns
+        -------
+        list of tensor (L, G, ...) or (L, N)
+        """
+        raise NotImplementedError
+
+    def for_training(self, op: Op, settings: Any) -> tuple[Op, dict[Signal, View]]:
+        """What takes the place of an op in a program that trains.
+
+        Also returns what stands for signals that the new op does not write any more.
+        """
+        return op, {}
+
+
+def kernel(kind: str) -> Callable[[type[Kernel]], type[Kernel]]:
+    """Register a kernel under the kind of its ops."""
+
+    def register(cls: type[Kernel]) -> type[Kernel]:
+        if kind in _KERNELS:
+            raise ValueError(f"kind {kind!r} already has a kernel, {_KERNELS[kind]}")
+        _KERNELS[kind] = cls()
+        return cls
+
+    return register
+
+
+class NeuronKernel:
+    """A neuron type.
+
+    Attributes
+    ----------
+    constants : tuple of str
+        Attributes of the Nengo object that `step` and `rate` use, as `c.name`.
+    states : tuple of str
+        Its state variables, by Nengo's names.
+    """
+
+    constants: tuple[str, ...] = ("amplitude",)
+    states: tuple[str, ...] = ()
+
+    @classmethod
+    def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
+        """Output and new states for the current J (L, N) of one step."""
+        return (cls.rate(c, J),)
+
+    @classmethod
+    def rate(cls, c: Any, J: Any) -> Any:
+        """Firing rate [Hz] for the current J (L, N): what spiking neurons give in training."""
+        raise NotImplementedError
+
+    @classmethod
+    def smooth_rate(cls, c: Any, J: Any, sigma: float) -> Any:
+        """Like `rate`, with the threshold smoothed by `sigma`; the same where there is none."""
+        return cls.rate(c, J)
+
+
+def neuron(nengo_type: type) -> Callable[[type[NeuronKernel]], type[NeuronKernel]]:
+    """Register a neuron kernel for exactly one Nengo neuron type."""
+
+    def register(cls: type[NeuronKernel]) -> type[NeuronKernel]:
+        if nengo_type in _NEURONS:
+            raise ValueError(f"{nengo_type.__name__} already has a kernel, {_NEURONS[nengo_type]}")
+        _NEURONS[nengo_type] = cls
+        return cls
+
+    return register
+
+
+@kernel("neurons")
+class Neurons(Kernel):
+    """All neuron types; their constants become vectors where members of a group differ."""
+
+    def flat(self, op: Op) -> bool:
+        return True
+
+    def signature(self, op: Op) -> Hashable:
+        return (type(op.attrs["neurons"]), op.attrs.get("training"), op.attrs.get("smoothing"))
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        attrs = group.ops[0].attrs
+        cls = _NEURONS[type(attrs["neurons"])]
+        values = Constants(group, cls.constants, ctx.dtype)
+        if not attrs.get("training"):
+            return cls.step(values, ctx.dt, *reads)
+        smoothing = attrs.get("smoothing")
+        if smoothing is None:
+            return (cls.rate(values, reads[0]),)
+        return (cls.smooth_rate(values, reads[0], smoothing),)
+
+    def for_training(self, op: Op, settings: Any) -> tuple[Op, dict[Signal, View]]:
+        """Spiking neurons give their rates, and their state stands still."""
+        kind = _NEURONS[type(op.attrs["neurons"])]
+        if not kind.states:
+            return op, {}
+        attrs = {"neurons": op.attrs["neurons"], "training": True}
+        smoothed = kind.smooth_rate.__func__ is not NeuronKernel.smooth_rate.__func__
+        if settings.lif_smoothing is not None and smoothed:
+            attrs["smoothing"] = settings.lif_smoothing
+        held = dict(zip(op.writes[1:], op.reads[1:], strict=True))
+        return replace(op, reads=op.reads[:1], writes=op.writes[:1], attrs=attrs), held
+
+
+class Constants:
+    """Constants of a group's neurons: a number where all agree, else an array (1, N)."""
+
+    def __init__(self, group: Group, names: Sequence[str], dtype: str) -> None:
+        sizes = [op.writes[0].size for op in group.ops]
+        for name in names:
+            values = [getattr(op.attrs["neurons"], name) for op in group.ops]
+            same = all(v == values[0] for v in values)
+            value = float(values[0]) if same else np.repeat(values, sizes)[None].astype(dtype)
+            setattr(self, name, value)
+
+
+class Catalogue:
+    """What the compiler asks about kernels."""
+
+    def kernel(self, kind: str) -> Kernel:
+        return _KERNELS[kind]
+
+    def compiles_neurons(self, nengo_type: type) -> bool:
+        return nengo_type in _NEURONS
+
+    def neuron_states(self, nengo_type: type) -> tuple[str, ...]:
+        return _NEURONS[nengo_type].states
+
+    def convolves(self, dimensions: int, groups: int, transposed: bool) -> bool:
+        return dimensions <= 3 and not (transposed and groups > 1)
+
+    def is_flat(self, op: Op) -> bool:
+        return _KERNELS[op.kind].flat(op)
+
+    def is_sequential(self, op: Op) -> bool:
+        return op.kind != "route" and _KERNELS[op.kind].sequential
+
+    def is_compiled(self, op: Op) -> bool:
+        return _KERNELS[op.kind].compiled
+
+    def signature(self, op: Op) -> Hashable:
+        """What has to be equal for ops to share a group."""
+        if op.kind == "route":
+            return op.kind
+        own = _KERNELS[op.kind]
+        shapes = None if own.flat(op) else tuple(v.shape for v in op.reads)
+        kinds = () if op.kind == "sum" else tuple(map(_kind_of_argument, op.reads))
+        return (op.kind, own.signature(op), len(op.reads) if shapes is None else shapes, kinds)
+
+    def for_training(self, op: Op, settings: Any) -> tuple[Op, dict[Signal, View]]:
+        return (op, {}) if op.kind == "route" else _KERNELS[op.kind].for_training(op, settings)
+
+
+def _kind_of_argument(view: Any) -> Hashable:
+    """Parameters of one argument share an array, so they must be alike; data need not be."""
+    signal = view.signal
+    stored = signal.role in (Role.PARAMETER, Role.CONSTANT, Role.ADAPTED)
+    return (signal.role, signal.trainable, view.size == signal.size) if stored else signal.dtype
+
+
+CATALOGUE = Catalogue()
+
+
+def lead(array: Any) -> int | None:
+    """Length of the first axis: 1 means that all batch items share the array."""
+    return array.shape[0]
+
+
+def constant(value: Any, dtype: str) -> Any:
+    return ops.convert_to_tensor(np.asarray(value, dtype=dtype))

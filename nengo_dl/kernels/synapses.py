@@ -1,0 +1,74 @@
+"""Synaptic filters, discretised as Nengo does it (zero-order hold).
+
+lowpass         x' = a x + b u;                y = x'
+linear_filter   x' = A x + B u;                y = C x'  or, with feed-through,  y = C x + D u
+triangle        y' = y + n0 u - Σ history;     the history is a ring of the last taps
+The result is what the filter gives out in the next step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from ..compiler.ir import Group, Op
+from .registry import Context, Kernel, constant, kernel
+
+
+@kernel("lowpass")
+class Lowpass(Kernel):
+    """Filters with one state variable and no feed-through; coefficients may differ by op."""
+
+    def flat(self, op: Op) -> bool:
+        return True
+
+    def signature(self, op: Op) -> Hashable:
+        return None
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        x, u = reads
+        a, b = (_per_element(group, name, ctx.dtype) for name in ("a", "b"))
+        return [a * x + b * u]
+
+
+def _per_element(group: Group, name: str, dtype: str) -> Any:
+    values = [op.attrs[name] for op in group.ops]
+    if all(v == values[0] for v in values):
+        return float(values[0])
+    return np.repeat(values, [op.writes[0].size for op in group.ops])[None].astype(dtype)
+
+
+@kernel("linear_filter")
+class LinearFilter(Kernel):
+    """Any other linear system with one input and one output for each element."""
+
+    def signature(self, op: Op) -> Hashable:
+        return op.attrs["feeds_through"]
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        x, u = reads
+        A, B, C, D = (
+            constant([op.attrs[name] for op in group.ops], ctx.dtype) for name in "ABCD"
+        )
+        following = ops.einsum("gij,lgjd->lgid", A, x) + B[None, :, :, None] * u[:, :, None, :]
+        if not group.ops[0].attrs["feeds_through"]:
+            return [ops.einsum("gi,lgid->lgd", C, following), following]
+        return [ops.einsum("gi,lgid->lgd", C, x) + D[None, :, None] * u, following]
+
+
+@kernel("triangle")
+class Triangle(Kernel):
+    """Finite, linearly falling impulse response."""
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        y, history, where, u = reads
+        attrs = group.ops[0].attrs
+        y = y + attrs["n0"] * u - ops.sum(history, axis=2)
+        where = ops.mod(where + 1, attrs["n_taps"])
+        taps = constant(np.arange(attrs["n_taps"])[:, None], ctx.dtype)
+        here = ops.equal(ops.expand_dims(where, 2), taps)
+        slope = ops.expand_dims(attrs["slope"] * u, 2)
+        return [y, ops.where(here, slope, history), where]

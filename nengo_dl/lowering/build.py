@@ -1,0 +1,107 @@
+"""Runs Nengo's builder: the same seeds and the same solved weights as every other back end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import nengo
+from nengo.builder import Builder, Model
+from nengo.builder.operator import Operator, Reset
+from nengo.builder.signal import Signal as NengoSignal
+from nengo.cache import get_default_decoder_cache
+from nengo.rc import rc
+
+from ..tensor_node import TensorNode
+from .operators import Context, lowers
+
+
+def build_model(network: nengo.Network, dt: float, dtype: str, progress: Any) -> Model:
+    """Build a network into a model, in the precision of the simulation."""
+    model = Model(
+        dt=float(dt),
+        label=f"{network}, dt={dt:f}",
+        decoder_cache=get_default_decoder_cache(),
+        builder=NengoBuilder(),
+    )
+    with _build_precision(dtype):
+        model.build(network, progress=progress)
+    return model
+
+
+@contextlib.contextmanager
+def _build_precision(dtype: str) -> Iterator[None]:
+    bits, fast = rc.get("precision", "bits"), rc.get("nengo.Simulator", "fail_fast")
+    rc.set("precision", "bits", dtype[-2:])
+    rc.set("nengo.Simulator", "fail_fast", "False")
+    try:
+        yield
+    finally:
+        rc.set("precision", "bits", bits)
+        rc.set("nengo.Simulator", "fail_fast", fast)
+
+
+class NengoBuilder(Builder):
+    """Nengo's builder, with build functions of our own that other simulators do not see."""
+
+    own: dict[type, Any] = {}
+
+    @classmethod
+    def build(cls, model: Model, obj: Any, *args: Any, **kwargs: Any) -> Any:
+        if type(obj) in cls.own and not model.has_built(obj):
+            return cls.own[type(obj)](model, obj, *args, **kwargs)
+        return Builder.build(model, obj, *args, **kwargs)
+
+
+class SimTensorNode(Operator):
+    """Sets ``output`` to what a TensorNode computes from the time and ``input``."""
+
+    def __init__(
+        self,
+        node: TensorNode,
+        time: NengoSignal | None,
+        input: NengoSignal | None,
+        output: NengoSignal,
+        tag: str | None = None,
+    ) -> None:
+        super().__init__(tag=tag)
+        self.node, self.time, self.input, self.output = node, time, input, output
+        self.sets = [output]
+        self.incs = []
+        self.reads = [s for s in (time, input) if s is not None]
+        self.updates = []
+
+
+def build_tensor_node(model: Model, node: TensorNode) -> None:
+    """Build a TensorNode: an input that connections add to, and the call."""
+    sig_in = None
+    if node.shape_in is not None:
+        sig_in = NengoSignal(shape=(node.size_in,), name=f"{node}.in")
+        model.add_op(Reset(sig_in))
+    sig_out = NengoSignal(shape=(node.size_out,), name=f"{node}.out")
+    time = model.time if node.pass_time else None
+    model.add_op(SimTensorNode(node, time, sig_in, sig_out, tag=str(node)))
+    model.sig[node]["in"] = sig_in
+    model.sig[node]["out"] = sig_out
+    model.params[node] = None
+
+
+NengoBuilder.own[TensorNode] = build_tensor_node
+
+
+@lowers(SimTensorNode)
+def tensor_node(op: SimTensorNode, ctx: Context) -> None:
+    """The kernel calls the node's function."""
+    node = op.node
+    (output,) = ctx.emit(
+        "tensor_node",
+        [ctx.read(s) for s in op.reads],
+        [op.output.shape],
+        str(node),
+        call=node.call,
+        layer=node.layer,
+        pass_time=node.pass_time,
+        shape_in=node.shape_in,
+    )
+    ctx.set(op.output, output)

@@ -1,0 +1,148 @@
+"""From a built Nengo model to a `Graph`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nengo.builder import Model
+from nengo.builder.operator import Operator
+from nengo.builder.signal import Signal as NengoSignal
+
+from ..compiler.ir import Graph, Output, Role, Signal, View
+from .memory import Memory, dtype_of, initial_of, positions
+from .operators import LOWERINGS, Context, run_on_host
+from .roles import Feed, Parameter, find_feeds, find_learned, find_parameters
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """A model in the compiler's terms.
+
+    Attributes
+    ----------
+    graph : Graph
+        One step.
+    feeds : list of Feed
+        Inputs; those of nodes first, in the order of the network's nodes.
+    parameters : dict
+        The Nengo object and attribute that each parameter signal holds.
+    where : dict
+        The graph's source signal of each base signal of the model that has one.
+    overruled : list
+        Connections whose learning rule changes what the user wanted trained.
+    """
+
+    graph: Graph
+    feeds: list[Feed]
+    parameters: dict[Signal, Parameter]
+    where: dict[NengoSignal, Signal]
+    overruled: list[object]
+
+
+def lower(
+    model: Model,
+    operators: Sequence[Operator],
+    catalogue: Any,
+    trainable: Callable[[object], bool],
+    explicitly_trainable: Callable[[object], bool],
+    keep_history: Callable[[object], bool],
+) -> Lowered:
+    """Lower all operators of a model.
+
+    Parameters
+    ----------
+    model : nengo.builder.Model
+        A built model; it is not changed.
+    operators : sequence of nengo.builder.Operator
+        What to compile: the model's operators, perhaps rewritten.
+    catalogue
+        The kernels there are.
+    trainable, explicitly_trainable
+        Whether an Ensemble, Neurons or Connection is to be trained, and whether the user said so.
+    keep_history
+        Whether a probe records all steps.
+    """
+    sources = _Sources(model, trainable, explicitly_trainable)
+    memory = Memory(operators, sources.make)
+    steps = Signal("step", (), Role.TIME, dtype="int")
+    memory.declare(model.step, steps)
+    memory.declare(model.time, Signal("time", (), Role.TIME))
+    ctx = Context(memory, View(steps), model.dt, catalogue)
+    feeds = find_feeds(model, operators)
+    fed = _connect(feeds, ctx)
+    for op in operators:
+        if op not in fed:
+            LOWERINGS.get(type(op), run_on_host)(op, ctx)
+    views = [(p, model.sig[p]["in"]) for p in model.probes]
+    for _, sig in views:
+        memory.read(sig)
+    for base in sources.known:
+        memory.read(base)
+    sums, following, final = memory.finish()
+    outputs = tuple(
+        Output(
+            probe,
+            View(final[sig.base], positions(sig), final[sig.base].shape if sig.sparse else sig.shape),
+            batched=sources.is_batched(sig.base),
+            last_only=not keep_history(probe),
+        )
+        for probe, sig in views
+    )
+    pinned = [*sources.parameters, *(f.signal for f in feeds if f.node is not None and f.signal)]
+    graph = Graph(tuple(ctx.ops + sums), following, outputs, tuple(pinned))
+    return Lowered(graph, feeds, sources.parameters, sources.where, sources.overruled)
+
+
+def _connect(feeds: list[Feed], ctx: Context) -> set:
+    """Let inputs stand for the signals of the operators that they replace."""
+    replaced = set()
+    for feed in feeds:
+        replaced.add(feed.op)
+        if feed.signal is None:
+            continue
+        if getattr(feed.op, "mode", "set") == "inc":
+            ctx.inc(feed.sig, View(feed.signal))
+        elif feed.sig.is_view:
+            ctx.set(feed.sig, View(feed.signal))
+        else:
+            ctx.memory.declare(feed.sig, feed.signal)
+    return replaced
+
+
+class _Sources:
+    """Makes the source signal of each base signal, with its role."""
+
+    def __init__(self, model: Model, trainable: Callable, explicit: Callable) -> None:
+        self.known = find_parameters(model, trainable)
+        self.learned = find_learned(model)
+        self.parameters: dict[Signal, Parameter] = {}
+        self.where: dict[NengoSignal, Signal] = {}
+        learned_objects = (self.known.get(sig) for sig in self.learned)
+        self.overruled = [p.obj for p in learned_objects if p is not None and explicit(p.obj)]
+
+    def make(self, sig: NengoSignal, persistent: bool) -> Signal:
+        parameter = self.known.get(sig)
+        adapted = persistent and (parameter is not None or sig in self.learned)
+        trainable = parameter is not None and parameter.trainable and not persistent
+        if adapted:
+            role = Role.ADAPTED
+        elif persistent:
+            role = Role.STATE
+        else:
+            role = Role.CONSTANT if parameter is None else Role.PARAMETER
+        initial = initial_of(sig)
+        name = sig.name if parameter is None else parameter.name
+        signal = Signal(name, initial.shape, role, dtype_of(sig), initial, trainable)
+        self.where[sig] = signal
+        if parameter is not None:
+            self.parameters[signal] = parameter
+        return signal
+
+    def is_batched(self, sig: NengoSignal) -> bool:
+        """Whether a probe of the signal records one value for each batch item."""
+        source = self.where.get(sig)
+        fixed = source is not None and source.role in (Role.PARAMETER, Role.CONSTANT)
+        return not fixed
+

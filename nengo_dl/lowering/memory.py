@@ -1,0 +1,202 @@
+"""Nengo's signals are memory that operators set, increment, read and update, in that order, within
+a step.  `Memory` turns this into single assignment: one value per signal and step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from nengo.builder import Operator
+from nengo.builder.signal import Signal as NengoSignal
+
+from ..compiler.ir import Op, Signal, View
+
+Positions = slice | np.ndarray | None
+
+
+def positions(sig: NengoSignal) -> Positions:
+    """Where the elements of a signal lie in its base; None if it is all of it."""
+    if not sig.is_view:
+        return None
+    if sig.size == 0:
+        return slice(0, 0)
+    start = sig.elemoffset
+    if sig.initial_value.flags.c_contiguous:
+        whole = start == 0 and sig.size == sig.base.size
+        return None if whole else slice(start, start + sig.size)
+    axes = np.ix_(*[np.arange(n) * s for n, s in zip(sig.shape, sig.elemstrides, strict=True)])
+    return (start + sum(axes)).ravel()
+
+
+def dtype_of(sig: NengoSignal) -> str:
+    kind = np.dtype(sig.dtype).kind
+    return {"f": "float", "i": "int", "u": "int", "b": "bool"}[kind]
+
+
+def initial_of(sig: NengoSignal) -> np.ndarray:
+    """Initial value; of a sparse matrix, its stored elements in row-major order."""
+    if not sig.sparse:
+        return np.asarray(sig.initial_value)
+    return np.asarray(coordinates(sig)[2])
+
+
+def coordinates(sig: NengoSignal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, columns and values of a sparse signal, as Nengo stored them."""
+    matrix = sig.initial_value
+    if hasattr(matrix, "indices") and hasattr(matrix, "data") and not hasattr(matrix, "indptr"):
+        data = np.broadcast_to(np.asarray(matrix.data), (len(matrix.indices),))
+        return matrix.indices[:, 0], matrix.indices[:, 1], data
+    coo = matrix.tocoo()
+    return coo.row, coo.col, coo.data
+
+
+@dataclass
+class _Base:
+    """What happens to one base signal within a step."""
+
+    sig: NengoSignal
+    source: Signal | None = None  # its value at the start of the step
+    value: Signal | None = None  # its value when it is read
+    needs_old: bool = False
+    sets: list[tuple[Positions, View]] = field(default_factory=list)
+    incs: list[tuple[Positions, View]] = field(default_factory=list)
+    updates: list[tuple[Positions, View]] = field(default_factory=list)
+
+
+class Memory:
+    """Values of all signals of a model.
+
+    Parameters
+    ----------
+    operators
+        All operators of the model; what they declare decides which signals change.
+    source
+        Makes the graph's source for a base signal that keeps (`persistent`) its value between
+        steps, or never changes.
+    """
+
+    def __init__(
+        self, operators: Iterable[Operator], source: Callable[[NengoSignal, bool], Signal]
+    ) -> None:
+        self._make_source = source
+        self._bases: dict[NengoSignal, _Base] = {}
+        self._written: set[NengoSignal] = set()
+        self._updated: set[NengoSignal] = set()
+        for op in operators:
+            self._written.update(s.base for s in (*op.sets, *op.incs))
+            self._updated.update(s.base for s in op.updates)
+
+    def changes(self, sig: NengoSignal) -> bool:
+        return sig.base in self._written or sig.base in self._updated
+
+    def read(self, sig: NengoSignal) -> View:
+        """The value that operators read: after sets and increments, before updates."""
+        base = self._base(sig)
+        if sig.base in self._written:
+            return _view(self._value(base), sig)
+        return _view(self._source(base), sig)
+
+    def old(self, sig: NengoSignal) -> View:
+        """The value that the step before left behind."""
+        base = self._base(sig)
+        base.needs_old = True
+        return _view(self._source(base), sig)
+
+    def declare(self, sig: NengoSignal, source: Signal) -> None:
+        """Let `source` stand for a signal whatever writes it (the time, or an input)."""
+        self._base(sig).source = source
+        self._written.discard(sig.base)
+        self._updated.discard(sig.base)
+
+    def set(self, sig: NengoSignal, value: View, index: Positions = None) -> None:
+        self._base(sig).sets.append((_compose(sig, index), value))
+
+    def inc(self, sig: NengoSignal, value: View, index: Positions = None) -> None:
+        self._base(sig).incs.append((_compose(sig, index), value))
+
+    def update(self, sig: NengoSignal, value: View) -> None:
+        self._base(sig).updates.append((positions(sig), value))
+
+    def finish(self) -> tuple[list[Op], dict[Signal, View], dict[NengoSignal, Signal]]:
+        """Sums that make the values, what each carried signal becomes, and final values."""
+        ops: list[Op] = []
+        following: dict[Signal, View] = {}
+        final: dict[NengoSignal, Signal] = {}
+        for sig, base in list(self._bases.items()):
+            if sig in self._written:
+                ops.append(self._sum(base))
+            now = base.value if sig in self._written else self._source(base)
+            if base.updates:
+                op = _replace(now, base.updates, f"{now.name}'")
+                ops.append(op)
+                now = op.writes[0]
+            final[sig] = now
+            if base.source is not None and base.source.role.carried:
+                following[base.source] = View(now)
+        return ops, following, final
+
+    def _base(self, sig: NengoSignal) -> _Base:
+        return self._bases.setdefault(sig.base, _Base(sig.base))
+
+    def _source(self, base: _Base) -> Signal:
+        if base.source is None:
+            base.source = self._make_source(base.sig, self.changes(base.sig))
+        return base.source
+
+    def _value(self, base: _Base) -> Signal:
+        if base.value is None:
+            base.value = Signal(base.sig.name, base.sig.shape, dtype=dtype_of(base.sig))
+        return base.value
+
+    def _sum(self, base: _Base) -> Op:
+        terms = list(base.sets)
+        kept = np.ones(base.sig.size, dtype=bool)
+        for index, _ in base.sets:
+            kept[slice(None) if index is None else index] = False
+        if kept.any():
+            index = None if kept.all() else np.flatnonzero(kept)
+            terms.append((index, View(self._source(base), index)))
+        elif base.needs_old:
+            self._source(base)
+        return _sum_op(self._value(base), terms + base.incs)
+
+
+def _sum_op(out: Signal, terms: list[tuple[Positions, View]]) -> Op:
+    return Op(
+        "sum",
+        reads=tuple(view for _, view in terms),
+        writes=(out,),
+        targets=tuple(index for index, _ in terms),
+        tag=out.name,
+    )
+
+
+def _replace(now: Signal, updates: list[tuple[Positions, View]], name: str) -> Op:
+    """`now` with parts of it overwritten."""
+    kept = np.ones(now.size, dtype=bool)
+    for index, _ in updates:
+        kept[slice(None) if index is None else index] = False
+    terms = list(updates)
+    if kept.any():
+        index = np.flatnonzero(kept)
+        terms.append((index, View(now, index)))
+    return _sum_op(Signal(name, now.shape, dtype=now.dtype), terms)
+
+
+def _view(value: Signal, sig: NengoSignal) -> View:
+    shape = value.shape if sig.sparse else sig.shape
+    return View(value, positions(sig), shape)
+
+
+def _compose(sig: NengoSignal, index: Positions) -> Positions:
+    """Positions in the base of elements `index` of a signal."""
+    outer = positions(sig)
+    if index is None:
+        return outer
+    every = np.arange(sig.base.size)
+    within = every if outer is None else every[outer]
+    return within[index]
+
+
+

@@ -1,0 +1,355 @@
+"""One small function for each type of Nengo operator.
+
+`lowers(OperatorType)` registers a function `(op, ctx) -> None`, looked up by exact type.  It reads
+values with `ctx.read`, adds ops with `ctx.emit`, and says what they do to Nengo's signals with
+`ctx.set`, `ctx.inc` and `ctx.update`.  What is not registered runs on the host (`host.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from nengo.builder import learning_rules as rules
+from nengo.builder import operator as ops
+from nengo.builder.neurons import SimNeurons
+from nengo.builder.node import SimPyFunc
+from nengo.builder.probe import SimProbe
+from nengo.builder.processes import SimProcess
+from nengo.builder.transforms import ConvInc, ConvTransposeInc
+from nengo.synapses import LinearFilter, Triangle
+
+from ..compiler.ir import Op, Role, Signal, View
+from .memory import Memory, Positions, coordinates
+
+LOWERINGS: dict[type, Callable] = {}
+
+
+def lowers(operator_type: type) -> Callable:
+    """Register the decorated function as the lowering of a Nengo operator type."""
+
+    def register(function: Callable) -> Callable:
+        if operator_type in LOWERINGS:
+            raise ValueError(f"{operator_type.__name__} already has a lowering")
+        LOWERINGS[operator_type] = function
+        return function
+
+    return register
+
+
+class Context:
+    """What a lowering function may do.
+
+    Attributes
+    ----------
+    dt : float
+        Step length [s].
+    catalogue
+        The registry of kernels: says which neuron types can be compiled.
+    steps : View
+        The number of the current step, from 1.
+    """
+
+    def __init__(self, memory: Memory, steps: View, dt: float, catalogue: Any) -> None:
+        self.memory = memory
+        self.steps = steps
+        self.dt = dt
+        self.catalogue = catalogue
+        self.ops: list[Op] = []
+        self.read, self.old = memory.read, memory.old
+        self.set, self.inc, self.update = memory.set, memory.inc, memory.update
+
+    def emit(self, kind: str, reads: list[View], shapes: list[tuple], tag: str = "", **attrs: Any):
+        """Add an op that writes new signals of the given shapes; return views of them."""
+        writes = tuple(Signal(f"{kind}:{tag}", shape) for shape in shapes)
+        self.ops.append(Op(kind, tuple(reads), writes, attrs, tag=tag))
+        return [View(signal) for signal in writes]
+
+    @staticmethod
+    def constant(value: np.ndarray, name: str) -> View:
+        value = np.asarray(value)
+        return View(Signal(name, value.shape, Role.CONSTANT, initial=value))
+
+
+def reshaped(view: View, shape: tuple[int, ...]) -> View:
+    return view if view.shape == shape else View(view.signal, view.index, shape)
+
+
+@lowers(SimProbe)
+@lowers(ops.TimeUpdate)
+def nothing(op, ctx: Context) -> None:
+    """Probes are outputs of the graph; the engine counts the steps."""
+
+
+@lowers(ops.Reset)
+def reset(op, ctx: Context) -> None:
+    value = np.full(op.dst.shape, op.value)
+    ctx.set(op.dst, ctx.constant(value, f"reset({op.value:g})"))
+
+
+@lowers(ops.Copy)
+def copy(op, ctx: Context) -> None:
+    source = _part(ctx.read(op.src), _flat_index(op.src, op.src_slice))
+    index = _flat_index(op.dst, op.dst_slice)
+    size = op.dst.size if index is None else len(np.arange(op.dst.size)[index])
+    if source.size == 1 and size > 1:
+        source = _part(source, np.zeros(size, dtype=np.intp))
+    if op.inc:
+        for part, terms in _without_repeats(index):
+            ctx.inc(op.dst, source if terms is None else _part(source, terms), part)
+    else:
+        ctx.set(op.dst, source, index)
+
+
+def _flat_index(sig, item) -> Positions:
+    """Flat positions of a slice along the first axis of a signal."""
+    if item is None:
+        return None
+    return np.arange(sig.size).reshape(sig.shape)[item].ravel()
+
+
+def _part(view: View, index: Positions) -> View:
+    return view if index is None else View(view.signal, view.positions()[index])
+
+
+def _without_repeats(index: Positions):
+    """Split an increment of repeated positions into increments of distinct ones."""
+    if index is None or len(np.unique(index)) == len(index):
+        yield index, None
+        return
+    left = np.arange(len(index))
+    while len(left):
+        _, first = np.unique(index[left], return_index=True)
+        yield index[left[first]], left[first]
+        left = np.delete(left, first)
+
+
+@lowers(ops.ElementwiseInc)
+def elementwise(op, ctx: Context) -> None:
+    a, x = ctx.read(op.A), ctx.read(op.X)
+    (y,) = ctx.emit("multiply", [a, x], [op.Y.shape], op.tag or "")
+    ctx.inc(op.Y, y)
+
+
+@lowers(ops.DotInc)
+def dot(op, ctx: Context) -> None:
+    if op.A.ndim == 0 or op.X.ndim == 0:
+        elementwise(op, ctx)
+        return
+    a, x = ctx.read(op.A), ctx.read(op.X)
+    rows = op.A.size // x.size
+    a, x = reshaped(a, (rows, x.size)), reshaped(x, (x.size,))
+    (y,) = ctx.emit("dot", [a, x], [(rows,)], op.tag or "")
+    ctx.inc(op.Y, y)
+
+
+@lowers(ops.SparseDotInc)
+def sparse_dot(op, ctx: Context) -> None:
+    rows, columns, _ = coordinates(op.A)
+    x = reshaped(ctx.read(op.X), (op.X.size,))
+    (y,) = ctx.emit(
+        "sparse_dot",
+        [ctx.read(op.A), x],
+        [(op.Y.size,)],
+        op.tag or "",
+        rows=np.asarray(rows),
+        columns=np.asarray(columns),
+    )
+    ctx.inc(op.Y, y)
+
+
+@lowers(ConvInc)
+@lowers(ConvTransposeInc)
+def convolution(op, ctx: Context) -> None:
+    transform = op.conv
+    groups = getattr(transform, "groups", 1)
+    transposed = isinstance(op, ConvTransposeInc)
+    if not ctx.catalogue.convolves(transform.dimensions, groups, transposed):
+        run_on_host(op, ctx)
+        return
+    (y,) = ctx.emit(
+        "convolution",
+        [ctx.read(op.W), reshaped(ctx.read(op.X), transform.input_shape.shape)],
+        [transform.output_shape.shape],
+        op.tag or "",
+        strides=tuple(transform.strides),
+        padding=transform.padding,
+        channels_last=transform.channels_last,
+        groups=groups,
+        transposed=transposed,
+    )
+    ctx.inc(op.Y, reshaped(y, op.Y.shape))
+
+
+@lowers(SimPyFunc)
+def python_function(op, ctx: Context) -> None:
+    """A node's function with inputs.  Functions of time alone are inputs of the graph."""
+    reads = [ctx.read(op.x)] if op.x is not None else []
+    shapes = [] if op.output is None else [op.output.shape]
+    outputs = ctx.emit(
+        "python",
+        [ctx.steps, *reads],
+        shapes,
+        op.tag or "",
+        function=op.fn,
+        pass_time=op.t is not None,
+        pass_input=op.x is not None,
+        operator=op,
+    )
+    if outputs:
+        ctx.set(op.output, outputs[0])
+
+
+@lowers(SimNeurons)
+def neurons(op, ctx: Context) -> None:
+    if not ctx.catalogue.compiles_neurons(type(op.neurons)) or op.state_extra:
+        run_on_host(op, ctx)
+        return
+    names = ctx.catalogue.neuron_states(type(op.neurons))
+    states = [op.state[name] for name in names]
+    output, *following = ctx.emit(
+        "neurons",
+        [ctx.read(op.J), *map(ctx.old, states)],
+        [op.output.shape, *(s.shape for s in states)],
+        op.output.name,
+        neurons=op.neurons,
+    )
+    ctx.set(op.output, output)
+    for state, value in zip(states, following, strict=True):
+        ctx.set(state, value)
+
+
+@lowers(SimProcess)
+def process(op, ctx: Context) -> None:
+    synapse = op.process
+    if op.input is None or op.mode != "update":
+        run_on_host(op, ctx)
+    elif isinstance(synapse, LinearFilter) and type(synapse).make_step is LinearFilter.make_step:
+        linear_filter(op, ctx)
+    elif type(synapse) is Triangle:
+        triangle(op, ctx)
+    else:
+        run_on_host(op, ctx)
+
+
+def linear_filter(op, ctx: Context) -> None:
+    """A discrete linear system; which of Nengo's four forms decides what is kept as state."""
+    A, B, C, D = op.process._get_ss(ctx.dt)
+    u, state = ctx.read(op.input), op.state["X"]
+    if A.size == 0:
+        gain = ctx.constant(np.array(D.item()), "D")
+        (y,) = ctx.emit("multiply", [gain, u], [op.output.shape], "filter")
+    elif len(A) == 1 and (D == 0).all():
+        one = {"a": A.item(), "b": C.item() * B.item()}
+        x = reshaped(ctx.old(state), op.output.shape)
+        (y,) = ctx.emit("lowpass", [x, u], [op.output.shape], str(op.process), **one)
+        ctx.update(state, reshaped(y, state.shape))
+    else:
+        feeds_through = not (D == 0).all()
+        system = {"A": A, "B": B.ravel(), "C": C.ravel(), "D": D.item()}
+        x = reshaped(ctx.old(state), (len(A), op.output.size))
+        y, x = ctx.emit(
+            "linear_filter",
+            [x, reshaped(u, (op.output.size,))],
+            [(op.output.size,), x.shape],
+            str(op.process),
+            feeds_through=feeds_through,
+            **system,
+        )
+        ctx.update(state, reshaped(x, state.shape))
+    ctx.update(op.output, reshaped(y, op.output.shape))
+
+
+def triangle(op, ctx: Context) -> None:
+    n_taps, n0, slope = op.process._get_coefficients(ctx.dt)
+    names = list(op.state)
+    if sorted(names) != ["X", "Xi", "Y"]:
+        run_on_host(op, ctx)
+        return
+    size = op.output.size
+    history, where, y = (op.state[name] for name in ("X", "Xi", "Y"))
+    reads = [
+        reshaped(ctx.old(y), (size,)),
+        reshaped(ctx.old(history), (history.size // size, size)),
+        ctx.old(where),
+        reshaped(ctx.read(op.input), (size,)),
+    ]
+    attrs = {"n_taps": int(n_taps), "n0": float(n0), "slope": float(slope)}
+    shapes = [v.shape for v in reads[:3]]
+    values = ctx.emit("triangle", reads, shapes, str(op.process), **attrs)
+    for sig, value in zip((y, history, where), values, strict=True):
+        ctx.update(sig, reshaped(value, sig.shape))
+    ctx.update(op.output, reshaped(values[0], op.output.shape))
+
+
+@lowers(rules.SimPES)
+def pes(op, ctx: Context) -> None:
+    scale = -op.learning_rate * ctx.dt / op.pre_filtered.shape[0]
+    reads = [ctx.read(op.pre_filtered), ctx.read(op.error)]
+    _learn(op, ctx, "pes", reads, scale=scale)
+
+
+@lowers(rules.SimBCM)
+def bcm(op, ctx: Context) -> None:
+    reads = [ctx.read(s) for s in (op.pre_filtered, op.post_filtered, op.theta)]
+    _learn(op, ctx, "bcm", reads, scale=op.learning_rate * ctx.dt)
+
+
+@lowers(rules.SimOja)
+def oja(op, ctx: Context) -> None:
+    reads = [ctx.read(s) for s in (op.pre_filtered, op.post_filtered, op.weights)]
+    _learn(op, ctx, "oja", reads, scale=op.learning_rate * ctx.dt, beta=op.beta)
+
+
+@lowers(rules.SimVoja)
+def voja(op, ctx: Context) -> None:
+    signals = (op.pre_decoded, op.post_filtered, op.scaled_encoders, op.learning_signal)
+    scale = ctx.constant(op.scale, "Voja:scale")
+    reads = [*map(ctx.read, signals), scale]
+    _learn(op, ctx, "voja", reads, scale=op.learning_rate * ctx.dt)
+
+
+def _learn(op, ctx: Context, kind: str, reads: list[View], **attrs: float) -> None:
+    (delta,) = ctx.emit(kind, reads, [op.delta.shape], op.delta.name, **attrs)
+    ctx.update(op.delta, delta)
+
+
+@lowers(rules.SimRLS)
+def rls(op, ctx: Context) -> None:
+    reads = [ctx.read(op.pre_filtered), ctx.read(op.error), ctx.old(op.inv_gamma)]
+    shapes = [op.delta.shape, op.inv_gamma.shape]
+    delta, gamma = ctx.emit("rls", reads, shapes, op.delta.name)
+    ctx.update(op.delta, delta)
+    ctx.update(op.inv_gamma, gamma)
+
+
+def run_on_host(op, ctx: Context) -> None:
+    """Call the operator's own NumPy step.
+
+    The op's reads are the values of all signals it sees, and its writes what it makes of them;
+    increments are found by letting it increment zeros.
+    """
+    kept = [s for s in (*op.sets, *op.updates) if ctx.memory.changes(s)]
+    inputs = list(dict.fromkeys([*op.reads, *op.updates]))
+    old = [s for s in kept if s not in inputs and _keeps_state(op, s)]
+    reads = [ctx.read(s) for s in inputs] + [ctx.old(s) for s in old]
+    written = [*op.sets, *op.incs, *op.updates]
+    outputs = ctx.emit(
+        "host",
+        [ctx.steps, *reads],
+        [s.shape for s in written],
+        op.tag or str(op),
+        operator=op,
+        inputs=tuple(inputs + old),
+        outputs=tuple(written),
+        zeros=tuple(op.incs),
+    )
+    effects = [ctx.set] * len(op.sets) + [ctx.inc] * len(op.incs) + [ctx.update] * len(op.updates)
+    for effect, sig, value in zip(effects, written, outputs, strict=True):
+        effect(sig, value)
+
+
+def _keeps_state(op, sig) -> bool:
+    """Whether an operator that sets a signal may look at its old value: neurons do, always."""
+    return isinstance(op, SimNeurons) and sig in op.state.values() or type(op) not in LOWERINGS

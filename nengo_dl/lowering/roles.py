@@ -1,0 +1,160 @@
+"""Which of Nengo's signals are parameters, and which inputs, of the simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import nengo
+import numpy as np
+from nengo.builder import Model
+from nengo.builder.node import SimPyFunc
+from nengo.builder.operator import Operator
+from nengo.builder.processes import SimProcess
+from nengo.builder.signal import Signal as NengoSignal
+from nengo.ensemble import Neurons
+from nengo.exceptions import BuildError
+from nengo.neurons import Direct
+
+from ..compiler.ir import Role, Signal
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter:
+    """A signal that belongs to a Nengo object: `attr` is weights, encoders or bias."""
+
+    obj: object
+    attr: str
+    trainable: bool
+    adapted: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{label_of(self.obj)}.{self.attr}"
+
+
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """An input of the simulation.
+
+    `source` makes its values where the user gives none: an array (one row, for all steps), a
+    function of time, or the `SimProcess` operator of a process.  `node` is None for what users
+    cannot feed (noise, functions of time in a model without nodes).
+    """
+
+    signal: Signal | None
+    source: object
+    node: nengo.Node | None = None
+    op: object = None  # the operator that it replaces
+    sig: NengoSignal | None = None
+
+    @property
+    def size(self) -> int:
+        return 0 if self.signal is None else self.signal.size
+
+
+def label_of(obj: object) -> str:
+    if isinstance(obj, Neurons):
+        return f"{label_of(obj.ensemble)}.neurons"
+    if isinstance(obj, nengo.Connection) and obj.label is None:
+        return f"{label_of(obj.pre_obj)}->{label_of(obj.post_obj)}"
+    label = getattr(obj, "label", None)
+    return str(label) if label is not None else type(obj).__name__.lower()
+
+
+def find_parameters(
+    model: Model, trainable: Callable[[object], bool]
+) -> dict[NengoSignal, Parameter]:
+    """The parameter that each base signal holds; empty for a model without a network."""
+    found: dict[NengoSignal, Parameter] = {}
+    network = model.toplevel
+    if network is None:
+        return found
+
+    def add(obj: object, key: str, attr: str, owner: object) -> None:
+        sig = model.sig[owner].get(key, None) if owner in model.sig else None
+        if sig is not None and sig.size:
+            found.setdefault(sig.base, Parameter(obj, attr, trainable(obj)))
+
+    for ens in network.all_ensembles:
+        add(ens, "encoders", "encoders", ens)
+        if not isinstance(ens.neuron_type, Direct):
+            add(ens.neurons, "bias", "bias", ens.neurons)
+    for conn in network.all_connections:
+        add(conn, "weights", "weights", conn)
+    return found
+
+
+def find_learned(model: Model) -> dict[NengoSignal, object]:
+    """Base signals that learning rules change, and the rule's connection."""
+    learned = {}
+    connections = model.toplevel.all_connections if model.toplevel is not None else []
+    for conn in connections:
+        for rule in _rules(conn):
+            if rule.modifies == "encoders":
+                post = conn.post_obj
+                post = post.ensemble if isinstance(post, Neurons) else post
+                learned[model.sig[post]["encoders"].base] = conn
+            elif rule.modifies in ("weights", "decoders"):
+                learned[model.sig[conn]["weights"].base] = conn
+            else:
+                raise BuildError(f"{conn}: learning rule modifies unknown {rule.modifies!r}")
+    return learned
+
+
+def _rules(conn: nengo.Connection) -> list:
+    rule = conn.learning_rule
+    if rule is None:
+        return []
+    if isinstance(rule, dict):
+        return list(rule.values())
+    return list(rule) if isinstance(rule, list | tuple) else [rule]
+
+
+def find_feeds(model: Model, operators: Sequence[Operator]) -> list[Feed]:
+    """Inputs of the model: its nodes first, in order, then what else depends on time alone."""
+    drivers = {op: None for op in operators if _is_driven_by_time(op)}
+    by_output = {op.output: op for op in drivers if op.output is not None}
+    feeds = []
+    for node in input_nodes(model):
+        sig = model.sig[node].get("out")
+        op = by_output.get(sig) if sig is not None else _silent(drivers, node)
+        drivers.pop(op, None)
+        if sig is None and op is None:
+            continue
+        source = np.asarray(sig.initial_value) if op is None else _source(op)
+        feeds.append(Feed(_input_signal(sig), source, node, op, sig))
+    for op in drivers:
+        feeds.append(Feed(_input_signal(op.output), _source(op), None, op, op.output))
+    return feeds
+
+
+def input_nodes(model: Model) -> list[nengo.Node]:
+    """Nodes that users may feed: plain ones that receive nothing."""
+    if model.toplevel is None:
+        return []
+    return [
+        n for n in model.toplevel.all_nodes if n.size_in == 0 and not hasattr(n, "tensor_func")
+    ]
+
+
+def _is_driven_by_time(op) -> bool:
+    if isinstance(op, SimPyFunc):
+        return op.x is None
+    return isinstance(op, SimProcess) and op.input is None and op.mode != "update"
+
+
+def _silent(drivers: dict, node: nengo.Node):
+    """The operator of a node without output, which no signal leads to."""
+    found = (op for op in drivers if op.output is None and op.fn is node.output)
+    return next(found, None)
+
+
+def _source(op):
+    return op.fn if isinstance(op, SimPyFunc) else op
+
+
+def _input_signal(sig: NengoSignal | None) -> Signal | None:
+    if sig is None:
+        return None
+    return Signal(sig.name, sig.shape, Role.INPUT, initial=np.asarray(sig.initial_value))

@@ -1,0 +1,182 @@
+"""Live parameters: reading them, turning them into Nengo's own arguments, saving and loading."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import nengo
+import numpy as np
+from nengo.builder import Model
+from nengo.ensemble import Neurons
+from nengo.neurons import Direct
+from nengo.solvers import NoSolver
+from nengo.transforms import Convolution, ConvolutionTranspose, Dense, NoTransform, Sparse
+
+from .compiler.ir import Role
+from .lowering.memory import coordinates, initial_of, positions
+
+
+class Parameters:
+    """Values of encoders, biases and weights.
+
+    Parameters
+    ----------
+    model : nengo.builder.Model
+    where : dict
+        The graph's source of each base signal.
+    places : dict
+        The block of each source, and where in it.
+    read
+        `read(block)` is the live array of a block, or None after the simulator was closed.
+    minibatched : bool
+        Whether values that differ by batch item keep their batch axis.
+    """
+
+    def __init__(
+        self, model: Model, where: dict, places: dict, read: Any, minibatched: bool
+    ) -> None:
+        self._model, self._where, self._places = model, where, places
+        self._read, self._minibatched = read, minibatched
+
+    def live(self, obj: Any, attr: str) -> Any:
+        """Current value of "weights", "encoders" or "bias" of an object; None if it has none."""
+        attr = "encoders" if attr == "scaled_encoders" else attr
+        if attr == "bias" and isinstance(obj, nengo.Ensemble):
+            obj = obj.neurons
+        sig = self._model.sig[obj].get(attr) if obj in self._model.sig else None
+        if sig is None:
+            return None
+        return self.value(sig)
+
+    def value(self, sig: Any) -> Any:
+        """Current value of a signal of Nengo's."""
+        source = self._where.get(sig.base)
+        if source is None or source.role not in (Role.PARAMETER, Role.ADAPTED):
+            return sig.initial_value
+        block, offset = self._places[source]
+        array = self._read(block)
+        if array is None:
+            return sig.initial_value
+        shape = initial_of(sig).shape
+        lead = array.shape[:1] if block.role is Role.ADAPTED else ()
+        flat = array.reshape(*lead, -1)[..., offset : offset + source.size]
+        index = positions(sig)
+        value = (flat if index is None else flat[..., index]).reshape(*lead, *shape)
+        return value[0] if lead and not self._minibatched else value
+
+
+class ClosedWarning:
+    """Warns, once per request, that values are those of before the simulation."""
+
+    def __call__(self) -> None:
+        warnings.warn(
+            "The simulator is closed: parameters have the values that they were built with",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def nengo_arguments(obj: Any, data: Any, parameters: Parameters, model: Model) -> dict[str, Any]:
+    """Constructor arguments with which a Nengo object has its current parameters.
+
+    Gains are those that the object was built with: training moves encoders, which then need no
+    normalisation.
+
+    Raises
+    ------
+    ValueError
+        For objects that have no parameters.
+    NotImplementedError
+        For transforms that cannot be made from weights.
+    """
+    if isinstance(obj, Neurons):
+        obj = obj.ensemble
+    if isinstance(obj, nengo.Ensemble):
+        return _ensemble_arguments(obj, parameters, model)
+    if isinstance(obj, nengo.Connection):
+        return _connection_arguments(obj, parameters)
+    raise ValueError(f"{obj} is a {type(obj).__name__}; only Ensembles and Connections have "
+                     f"parameters")
+
+
+def _ensemble_arguments(ens: nengo.Ensemble, parameters: Parameters, model: Model) -> dict:
+    if isinstance(ens.neuron_type, Direct):
+        raise ValueError(f"{ens} is in Direct mode, and has no parameters")
+    gain = np.asarray(model.params[ens].gain)
+    scaled = _single(parameters.live(ens, "encoders"), ens)
+    return {
+        "encoders": scaled * ens.radius / gain[:, None],
+        "normalize_encoders": False,
+        "gain": gain,
+        "bias": np.array(parameters.live(ens, "bias")),
+        "max_rates": nengo.Ensemble.max_rates.default,
+        "intercepts": nengo.Ensemble.intercepts.default,
+    }
+
+
+def _connection_arguments(conn: nengo.Connection, parameters: Parameters) -> dict[str, Any]:
+    weights = parameters.live(conn, "weights")
+    if weights is None:
+        return {"transform": None}
+    transform = conn.transform
+    if isinstance(transform, Sparse):
+        return {"transform": _sparse(transform, conn, weights, parameters)}
+    if isinstance(transform, Convolution | ConvolutionTranspose):
+        twin = copy.copy(transform)
+        type(twin).init.data[twin] = np.array(weights)
+        return {"transform": twin}
+    if not isinstance(transform, Dense | NoTransform):
+        raise NotImplementedError(f"{conn}: cannot make a {type(transform).__name__} from weights")
+    weights = _single(weights, conn)
+    decoded = isinstance(conn.pre_obj, nengo.Ensemble) and not isinstance(
+        conn.pre_obj.neuron_type, Direct
+    )
+    if decoded and not conn.solver.weights:
+        size = weights.shape[0]
+        return {
+            "solver": NoSolver(weights.T, weights=False),
+            "function": lambda x, size=size: np.zeros(size),
+            "transform": None,
+        }
+    if decoded:
+        return {"solver": NoSolver(weights.T, weights=True), "function": None, "transform": None}
+    if weights.ndim == 0 or weights.size == 1 and weights.ndim < 2:
+        weights = weights.reshape(())
+    return {"transform": weights}
+
+
+def _sparse(transform: Sparse, conn: Any, weights: Any, parameters: Parameters) -> Sparse:
+    sig = parameters._model.sig[conn]["weights"]
+    rows, columns, _ = coordinates(sig)
+    indices = np.stack([rows, columns], axis=1)
+    data = np.array(weights) if isinstance(weights, np.ndarray) else initial_of(sig)
+    matrix = nengo.transforms.SparseMatrix(indices, data, transform.shape)
+    return Sparse(transform.shape, init=matrix)
+
+
+def _single(value: np.ndarray, obj: Any) -> np.ndarray:
+    """One set of values, where batch items may have learned different ones."""
+    value = np.asarray(value)
+    base = 2 if isinstance(obj, nengo.Ensemble) or value.ndim > 2 else value.ndim
+    if value.ndim > base:
+        warnings.warn(
+            f"{obj} learned different parameters in each batch item; those of the first are used",
+            stacklevel=5,
+        )
+        return value[0]
+    return value
+
+
+def by_label(objects: Sequence[Any], params: Sequence[dict]) -> dict[str, dict]:
+    """Arguments by label."""
+    result = {}
+    for obj, args in zip(objects, params, strict=True):
+        label = obj.ensemble.label if isinstance(obj, Neurons) else obj.label
+        if label in result:
+            raise ValueError(f"Two objects have the label {label!r}; labels must differ for "
+                             f"as_dict=True")
+        result[label] = args
+    return result

@@ -1,0 +1,123 @@
+"""The compiler on one screen: from the graph of a step to a program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+
+from .compiler.arrange import Addresses, Runs, arrange, arrange_sources
+from .compiler.ir import (
+    Block,
+    Graph,
+    Group,
+    Layout,
+    Output,
+    Program,
+    Read,
+    Role,
+    Signal,
+    Stage,
+    View,
+)
+from .compiler.schedule import schedule
+from .compiler.simplify import find_routes, simplify
+from .compiler.split import Part, split
+from .compiler.verify import verify
+
+
+def build_program(
+    graph: Graph, catalogue: Any, settings: Any, layout: Layout | None = None
+) -> Program:
+    """Compile the graph of one step.
+
+    Parameters
+    ----------
+    graph : Graph
+    catalogue
+        The registry of kernels: which ops may share a group, and which must run in order.
+    settings : Settings
+        Of the user: whether to simplify and to group.
+    layout : Layout, optional
+        Where the sources lie, if another program has decided that.
+    """
+    graph = simplify(graph) if settings.simplifies else find_routes(graph)
+    parts = split(graph, catalogue.is_sequential)
+    grouped = [schedule(part.ops, catalogue.signature, settings.groups) for part in parts]
+    flat = list(chain.from_iterable(grouped))
+    if layout is None:
+        layout = arrange_sources(flat, graph.sources(), catalogue.is_flat)
+    routes = [op for op in graph.ops if op.kind == "route"]
+    groups, space = arrange(flat, routes, layout, catalogue.is_flat)
+    stages = _stages(graph, parts, [len(g) for g in grouped], groups, space)
+    return verify(Program(layout, tuple(stages)))
+
+
+def for_training(graph: Graph, catalogue: Any, settings: Any) -> Graph:
+    """The graph in training: spiking neurons give rates, and what they keep stands still."""
+    changed = [catalogue.for_training(op, settings) for op in graph.ops]
+    held: dict[Signal, View] = {}
+    for _, kept in changed:
+        held.update(kept)
+
+    def patched(view: View) -> View:
+        if view.signal not in held:
+            return view
+        old = held[view.signal]
+        return View(old.signal, old.positions()[view.positions()], view.shape)
+
+    ops = tuple(replace(op, reads=tuple(map(patched, op.reads))) for op, _ in changed)
+    following = {signal: patched(view) for signal, view in graph.next.items()}
+    outputs = tuple(replace(o, view=patched(o.view)) for o in graph.outputs)
+    return replace(graph, ops=ops, next=following, outputs=outputs)
+
+
+def _stages(
+    graph: Graph, parts: Sequence[Part], sizes: Sequence[int], groups: list[Group], space: Addresses
+) -> list[Stage]:
+    """Assign what is carried and what is recorded to the stages that can."""
+    parts = list(parts) or [Part(False, ())]
+    sizes = list(sizes) or [0]
+    loop = next((i for i, p in enumerate(parts) if p.looped), None)
+    made: dict[Block, int] = {}
+    split_groups, start = [], 0
+    for i, size in enumerate(sizes):
+        mine = groups[start : start + size]
+        start += size
+        split_groups.append(mine)
+        made.update((b, i) for g in mine for b in g.writes)
+    carried = _carried(graph, space)
+    made.update((block, loop) for block, _ in carried)
+    outputs: list[list[tuple[Output, Read]]] = [[] for _ in parts]
+    for output in graph.outputs:
+        read = space.read(space.runs(output.view))
+        outputs[max((made.get(b, 0) for b in read.blocks), default=0)].append((output, read))
+    stages = []
+    for i, part in enumerate(parts):
+        later = [r for gs in split_groups[i + 1 :] for g in gs for r in g.reads]
+        later += [r for rs in outputs[i + 1 :] for _, r in rs]
+        wanted = dict.fromkeys(b for r in later for b in r.blocks if made.get(b) == i)
+        stages.append(
+            Stage(
+                part.looped,
+                tuple(split_groups[i]),
+                tuple(carried) if part.looped else (),
+                tuple(outputs[i]),
+                tuple(wanted) if part.looped else (),
+            )
+        )
+    return stages
+
+
+def _carried(graph: Graph, space: Addresses) -> list[tuple[Block, Read]]:
+    """State blocks that change, and how they are assembled for the next step."""
+    result = []
+    for block in space.blocks:
+        if block.role not in (Role.STATE, Role.ADAPTED):
+            continue
+        views = [graph.next.get(s, View(s)) for s in block.members]
+        read = space.read(Runs.join([space.runs(v) for v in views]))
+        if not (len(read.pieces) == 1 and read.pieces[0].block is block and read.gather is None):
+            result.append((block, read))
+    return result

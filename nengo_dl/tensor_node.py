@@ -1,0 +1,256 @@
+"""Tensor code inside Nengo networks: the objects that users create."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import nengo
+import numpy as np
+from nengo.base import NengoObject
+from nengo.config import SupportDefaultsMixin
+from nengo.exceptions import SimulationError, ValidationError
+from nengo.params import BoolParam, Default, Parameter, ShapeParam
+
+from .config import configure_settings
+from .kernels.tensor_node import check_output
+
+
+class TensorFuncParam(Parameter):
+    """A callable; if the node has no `shape_out`, it is found out by calling it."""
+
+    def coerce(self, instance: TensorNode, value: Any) -> Callable:
+        value = super().coerce(instance, value)
+        if not callable(value):
+            raise ValidationError(
+                f"TensorNode output must be a function or Keras Layer, got {value!r}",
+                attr=self.name,
+                obj=instance,
+            )
+        return value
+
+
+class TensorNode(nengo.Node):
+    """Inserts tensor code (a function, a Keras layer, or a whole Keras model) into a network.
+
+    Parameters
+    ----------
+    tensor_func : callable or keras.Layer
+        Called with the time (a scalar, in seconds) if `pass_time`, and with the input
+        ``(minibatch_size,) + shape_in`` if `shape_in` is given; a Keras layer that takes both
+        receives them as a list. Returns a tensor ``(minibatch_size,) + shape_out``.
+    shape_in : tuple of int, optional
+        Shape of the input, without batch axis. None (the default): no input.
+    shape_out : tuple of int, optional
+        Shape of the output, without batch axis. None (the default): found out by calling the
+        function, or asking the layer, with a batch of one.
+    pass_time : bool
+        Whether `tensor_func` receives the time. True by default.
+    label : str, optional
+
+    Raises
+    ------
+    ValidationError
+        If there is neither input nor time, or the shape of the output cannot be found out.
+
+    Notes
+    -----
+    The Keras layer itself becomes part of the simulation: what is trained is its weights.
+    """
+
+    tensor_func = TensorFuncParam("tensor_func")
+    shape_in = ShapeParam("shape_in", default=None, optional=True, low=1)
+    shape_out = ShapeParam("shape_out", default=None, optional=True, low=1)
+    pass_time = BoolParam("pass_time", default=True)
+
+    def __init__(
+        self,
+        tensor_func: Callable,
+        shape_in: tuple[int, ...] | Any = Default,
+        shape_out: tuple[int, ...] | Any = Default,
+        pass_time: bool | Any = Default,
+        label: str | Any = Default,
+    ) -> None:
+        NengoObject.__init__(self, label=label, seed=Default)
+        self.shape_in = shape_in
+        self.shape_out = shape_out
+        self.pass_time = pass_time
+        if self.shape_in is None and not self.pass_time:
+            raise ValidationError(
+                "A TensorNode needs an input: give shape_in, or set pass_time=True",
+                attr="pass_time",
+                obj=self,
+            )
+        self.tensor_func = tensor_func
+        if self.shape_out is None:
+            self.shape_out = self._infer_shape_out()
+        self.size_in = 0 if self.shape_in is None else int(np.prod(self.shape_in))
+        self.size_out = int(np.prod(self.shape_out))
+        self.output = _not_here if self.size_in else _not_here_without_input
+
+    @property
+    def layer(self) -> keras.layers.Layer | None:
+        """The Keras layer, if `tensor_func` is one."""
+        return self.tensor_func if isinstance(self.tensor_func, keras.layers.Layer) else None
+
+    def call(self, args: list, training: bool, dtype: str) -> Any:
+        """Call `tensor_func` on tensors; a layer of another precision gives the simulation's."""
+        if self.layer is None:
+            return self.tensor_func(*args)
+        kwargs = {"training": training} if _takes_training(self.layer) else {}
+        inputs = args[0] if len(args) == 1 else args
+        # activity losses cannot leave the loop over time
+        apply = self.layer if self.layer.activity_regularizer is None else self.layer.call
+        return keras.ops.cast(apply(inputs, **kwargs), dtype)
+
+    def _infer_shape_out(self) -> tuple[int, ...]:
+        try:
+            output = self._example_output()
+        except Exception as error:
+            raise ValidationError(
+                f"Calling tensor_func to find out the shape of its output failed "
+                f"({type(error).__name__}: {error}). Give shape_out explicitly.",
+                attr="tensor_func",
+                obj=self,
+            ) from error
+        if self.layer is None:
+            check_output(output, None, None, None, str(self))
+        shape = getattr(output, "shape", None)
+        if shape is None or len(shape) < 1 or any(n is None for n in shape[1:]):
+            raise ValidationError(
+                f"tensor_func returned {output!r}, whose shape does not tell shape_out. "
+                f"Give shape_out explicitly.",
+                attr="tensor_func",
+                obj=self,
+            )
+        return tuple(int(n) for n in shape[1:]) or (1,)
+
+    def _example_output(self) -> Any:
+        if self.layer is not None:
+            return _layer_output(self.layer, self._example(keras.KerasTensor))
+        zeros = lambda shape, dtype: keras.ops.zeros(shape, dtype)  # noqa: E731
+        return self.tensor_func(*self._example(zeros))
+
+    def _example(self, make: Callable) -> list:
+        args = [make((), dtype="float32")] if self.pass_time else []
+        if self.shape_in is not None:
+            args.append(make((1, *self.shape_in), dtype="float32"))
+        return args
+
+
+def _layer_output(layer: keras.layers.Layer, args: list) -> Any:
+    """What a layer gives for symbolic inputs; a layer without weights yet keeps being so."""
+    inputs = args[0] if len(args) == 1 else args
+    if layer.built:
+        return layer.compute_output_spec(inputs)
+    try:
+        twin = type(layer).from_config(layer.get_config())
+    except Exception:  # layers need not be able to copy themselves
+        twin = layer
+    return twin(inputs)
+
+
+def _takes_training(layer: keras.layers.Layer) -> bool:
+    parameters = inspect.signature(layer.call).parameters
+    return "training" in parameters
+
+
+def _not_here(t: float, x: np.ndarray) -> None:
+    raise SimulationError("A TensorNode can only be simulated by NengoDL (nengo_dl.Simulator)")
+
+
+def _not_here_without_input(t: float) -> None:
+    _not_here(t, None)
+
+
+class Layer(SupportDefaultsMixin):
+    """Adds layers to a network in the style of Keras's functional API.
+
+    ``nengo_dl.Layer(f)(x)`` makes an object that computes ``f`` and a connection to it from ``x``.
+
+    Parameters
+    ----------
+    layer_func : callable, keras.Layer or nengo.neurons.NeuronType
+        A function or layer becomes a `TensorNode`, a neuron type an Ensemble of such neurons.
+    """
+
+    def __init__(self, layer_func: Callable | nengo.neurons.NeuronType) -> None:
+        self.layer_func = layer_func
+
+    def __call__(
+        self,
+        input: Any,
+        transform: Any = None,
+        shape_in: tuple[int, ...] | None = None,
+        synapse: Any = None,
+        return_conn: bool = False,
+        **layer_args: Any,
+    ) -> Any:
+        """Apply the layer to a Nengo object.
+
+        Parameters
+        ----------
+        input : NengoObject
+            What the layer is connected to.
+        transform : array_like, Distribution or Transform, optional
+            Of the connection. None by default.
+        shape_in : tuple of int, optional
+            Shape of the layer's input, if it is not a vector.
+        synapse : float or Synapse, optional
+            Of the connection. None by default.
+        return_conn : bool
+            Whether to return the connection too. False by default.
+        **layer_args
+            Passed to the `TensorNode` or the Ensemble.
+
+        Returns
+        -------
+        NengoObject, or (NengoObject, nengo.Connection)
+        """
+        size = _input_size(input, transform, shape_in)
+        if isinstance(self.layer_func, nengo.neurons.NeuronType):
+            obj = nengo.Ensemble(size, 1, neuron_type=self.layer_func, **layer_args).neurons
+        else:
+            shape = (size,) if shape_in is None else shape_in
+            obj = TensorNode(self.layer_func, shape_in=shape, pass_time=False, **layer_args)
+        conn = nengo.Connection(input, obj, synapse=synapse, transform=transform)
+        _freeze(conn)
+        return (obj, conn) if return_conn else obj
+
+    def __str__(self) -> str:
+        func = self.layer_func
+        name = getattr(func, "name", None) or getattr(func, "__name__", None) or func
+        return f"Layer({name})"
+
+
+def _input_size(input: Any, transform: Any, shape_in: tuple[int, ...] | None) -> int:
+    if shape_in is not None and all(n is not None for n in shape_in):
+        return int(np.prod(shape_in))
+    if isinstance(transform, np.ndarray) and transform.ndim == 2:
+        return transform.shape[0]
+    return input.size_out
+
+
+def _freeze(conn: nengo.Connection) -> None:
+    """Mark the connection of a layer as not trainable, in the innermost network's config."""
+    config = nengo.Network.context[-1].config
+    if "trainable" not in _params_of(config):
+        configure_settings(trainable=None)
+    config[conn].trainable = False
+
+
+def _params_of(config: Any) -> set[str]:
+    if nengo.Connection not in config.params:
+        return set()
+    return set(config[nengo.Connection].extra_params)
+
+
+def tensor_layer(input: Any, layer_func: Callable, **kwargs: Any) -> Any:
+    """Deprecated: use ``nengo_dl.Layer(layer_func)(input, **kwargs)``."""
+    warnings.warn(
+        "tensor_layer is deprecated, use nengo_dl.Layer", DeprecationWarning, stacklevel=2
+    )
+    return Layer(layer_func)(input, **kwargs)
