@@ -198,19 +198,19 @@ def test_gradients_of_parameters(name, rng):
             value = loss()
         gradients = tape.gradient(value, variables)
 
-        assert variables
+        assert any(gradient is not None and np.any(gradient) for gradient in gradients)
         for variable, gradient in zip(variables, gradients, strict=True):
-            assert gradient is not None, variable.name
             numeric = finite_differences(loss, variable)
+            if gradient is None:  # says that the output does not depend on it
+                gradient = np.zeros_like(numeric)
             np.testing.assert_allclose(
                 gradient, numeric, rtol=1e-6, atol=1e-7, err_msg=variable.name
             )
-            assert np.any(numeric != 0), variable.name
 
 
 def finite_differences(loss, variable, eps=1e-5):
     """Return the central differences of a loss by each element of a variable."""
-    start = variable.numpy()
+    start = np.array(variable.numpy())
     numeric = np.zeros_like(start)
     for index in np.ndindex(*start.shape):
         values = []
