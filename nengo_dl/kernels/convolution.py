@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from ..compiler.ir import Group
+from ..compiler.ir import Group, Op
 from .registry import Context, Kernel, kernel
 
 
@@ -23,41 +23,57 @@ class Convolution(Kernel):
         return [ops.stack(results, axis=1)]
 
 
-def _convolve(x: Any, weights: Any, op: Any) -> Any:
+def _convolve(x: Any, weights: Any, op: Op) -> Any:
+    """Convolve x (L, *shape) with weights (*kernel, channels in, channels out)."""
     attrs = op.attrs
     rank = len(attrs["strides"])
-    first = tuple(range(rank + 2))
     if not attrs["channels_last"]:  # XLA's CPU convolutions want channels last
-        x = ops.transpose(x, (0, *first[2:], 1))
+        x = ops.moveaxis(x, 1, -1)
     if attrs["transposed"]:
-        # Keras's transposed convolution wants (…, output channels, input channels)
-        weights = ops.transpose(weights, (*first[:rank], rank + 1, rank))
-        y = _transposed(x, weights, op)
+        shape = op.writes[0].shape
+        spatial = shape[:-1] if attrs["channels_last"] else shape[1:]
+        x = _spread(x, weights.shape[:rank], spatial, attrs["strides"], attrs["padding"])
+        weights = ops.flip(weights, axis=tuple(range(rank)))
+        strides, padding = 1, "valid"
     else:
-        y = ops.conv(x, weights, strides=attrs["strides"], padding=attrs["padding"],
-                     data_format="channels_last")
-    if not attrs["channels_last"]:
-        y = ops.transpose(y, (0, rank + 1, *first[1:-1]))
-    return y
+        strides, padding = attrs["strides"], attrs["padding"]
+    y = ops.conv(x, weights, strides, padding, data_format="channels_last")
+    return y if attrs["channels_last"] else ops.moveaxis(y, -1, 1)
 
 
-def _transposed(x: Any, weights: Any, op: Any) -> Any:
-    attrs = op.attrs
-    shape = op.writes[0].shape
-    spatial = shape[:-1] if attrs["channels_last"] else shape[1:]
-    extra = None
-    if attrs["padding"] == "valid":
-        size = x.shape[1:-1]
-        extra = tuple(
-            n - ((m - 1) * s + k)
-            for n, m, s, k in zip(spatial, size, attrs["strides"], weights.shape, strict=False)
-        )
-        extra = None if not any(extra) else extra
-    return ops.conv_transpose(
-        x,
-        weights,
-        strides=attrs["strides"],
-        padding=attrs["padding"],
-        output_padding=extra,
-        data_format="channels_last",
-    )
+def _spread(
+    x: Any, kernel: Sequence[int], spatial: Sequence[int], strides: Sequence[int], padding: str
+) -> Any:
+    """The input whose plain convolution with the flipped kernel is the transposed one.
+
+    Output n collects input m through kernel element n - m · stride + before, where `before` is
+    what the convolution that is transposed pads in front.
+    """
+    for axis, (k, n, stride) in enumerate(zip(kernel, spatial, strides, strict=True), start=1):
+        m = x.shape[axis]
+        x = _dilated(x, axis, stride)
+        total = max((m - 1) * stride + k - n, 0) if padding == "same" else 0
+        left = k - 1 - total // 2
+        right = n + k - 1 - left - ((m - 1) * stride + 1)
+        x = _padded(x, axis, left, right)
+    return x
+
+
+def _dilated(x: Any, axis: int, stride: int) -> Any:
+    """Put stride - 1 zeros between the elements along an axis."""
+    if stride == 1:
+        return x
+    shape = list(x.shape)
+    wide = ops.expand_dims(x, axis + 1)
+    wide = ops.pad(wide, [[0, (stride - 1) * (i == axis + 1)] for i in range(len(wide.shape))])
+    shape[0], shape[axis] = -1, shape[axis] * stride
+    return _padded(ops.reshape(wide, shape), axis, 0, 1 - stride)
+
+
+def _padded(x: Any, axis: int, left: int, right: int) -> Any:
+    """Add zeros at both ends of an axis, or cut off where the numbers are negative."""
+    cut = [slice(None)] * len(x.shape)
+    cut[axis] = slice(max(-left, 0), x.shape[axis] - max(-right, 0))
+    pad = [[0, 0]] * len(x.shape)
+    pad[axis] = [max(left, 0), max(right, 0)]
+    return ops.pad(x[tuple(cut)], pad)

@@ -5,6 +5,7 @@ Each is called once a step and batch item, in order, with NumPy arrays.  No grad
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -118,10 +119,11 @@ class Stepper:
         self.inputs, self.outputs = attrs["inputs"], attrs["outputs"]
         self.zeros = attrs["zeros"]
         self.items = []
-        for rng in rngs:
+        for item, rng in enumerate(rngs):
             signals = SignalDict()
-            attrs["operator"].init_signals(signals)
-            self.items.append((signals, attrs["operator"].make_step(signals, dt, rng)))
+            operator = _with_own_generators(attrs["operator"], item)
+            operator.init_signals(signals)
+            self.items.append((signals, operator.make_step(signals, dt, rng)))
 
     def __call__(self, step: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
         results = [[] for _ in self.outputs]
@@ -135,6 +137,22 @@ class Stepper:
             for result, sig in zip(results, self.outputs, strict=True):
                 result.append(np.array(signals[sig]))
         return [np.stack(r) for r in results]
+
+
+def _with_own_generators(operator: Any, item: int) -> Any:
+    """A copy of a neuron operator whose random generators are as they were when it was built.
+
+    Nengo's neurons share theirs between simulators; here the first batch item hears what Nengo's
+    first run hears, every time, and the others something else.
+    """
+    shared = getattr(operator, "state_extra", None)
+    if not shared:
+        return operator
+    twin = copy.copy(operator)
+    twin.state_extra = {name: copy.deepcopy(rng) for name, rng in shared.items()}
+    for rng in twin.state_extra.values() if item else ():
+        rng.seed((rng.randint(2**31 - 1), item))
+    return twin
 
 
 def _write(signals: SignalDict, sig: Any, value: np.ndarray) -> None:
