@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import nengo
@@ -75,27 +75,31 @@ class Compilation:
         return [n for n in self.names if isinstance(n, nengo.Node)]
 
     def block(self, feed: Feed) -> Block:
+        """Where the values of an input go."""
         return self.places[feed.signal][0]
 
     def feed_of(self, node: nengo.Node) -> Feed:
+        """The input that a node is."""
         return next(f for f in self.lowered.feeds if f.node is node)
 
-    def generators(self, seed: int) -> Callable[[Operator], list[Any]]:
+    def generators(self, seed: int) -> Callable[..., list[Any]]:
         """Random generators for operators on the host: one for each batch item.
+
+        The function returned takes an operator, and the numbers of the items: by default those of
+        one minibatch.
 
         The first item hears what Nengo's simulator with the same seed would; the others differ
         unless the process has a seed of its own.
         """
         seeds = draw_seeds(self.order, seed)
 
-        def rngs(op: Operator) -> list[Any]:
+        def rngs(op: Operator, items: Iterable[int] = range(self.batch)) -> list[Any]:
             if not isinstance(op, SimProcess):
                 return [np.random.RandomState(seed)] * self.batch
             first = seeds[op]
             if op.process.seed is not None:
-                return [_Drawn(first) for _ in range(self.batch)]
-            own = [np.random.RandomState((first, i)).randint(2**31 - 1) for i in range(self.batch)]
-            return [_Drawn(s) for s in [first, *own[1:]]]
+                return [_Drawn(first) for _ in items]
+            return [_Drawn(_seed_of_item(first, item)) for item in items]
 
         return rngs
 
@@ -107,8 +111,7 @@ class Compilation:
         for feed in self.lowered.feeds:
             source = feed.source
             if isinstance(source, SimProcess):
-                own = [source.process.get_rng(rng) for rng in rngs(source)]
-                made[feed] = ProcessSource(source, dt, dtype, own)
+                made[feed] = ProcessSource(source, dt, dtype, rngs, range(self.batch))
             elif callable(source):
                 made[feed] = TimeFunction(source, feed.size, dt, dtype, str(feed.node or "input"))
             else:
@@ -117,6 +120,7 @@ class Compilation:
 
     @property
     def input_blocks(self) -> dict[str, Block]:
+        """Blocks of the nodes that can be fed, by name."""
         return {self.names[n]: self.block(self.feed_of(n)) for n in self.nodes}
 
     @property
@@ -129,6 +133,7 @@ class Compilation:
         ]
 
     def parameter_blocks(self) -> list[Block]:
+        """Blocks of all parameters, learned ones too."""
         return self.program.layout.of(Role.PARAMETER, Role.ADAPTED)
 
 
@@ -140,6 +145,10 @@ class _Drawn:
 
     def randint(self, *_: int) -> int:
         return self.seed
+
+
+def _seed_of_item(first: int, item: int) -> int:
+    return np.random.RandomState((first, item)).randint(2**31 - 1) if item else first
 
 
 class _Switches:

@@ -47,7 +47,7 @@ def build_program(
     grouped = [schedule(part.ops, catalogue.signature, settings.groups) for part in parts]
     flat = list(chain.from_iterable(grouped))
     if layout is None:
-        layout = arrange_sources(flat, graph.sources(), catalogue.is_flat)
+        layout = arrange_sources(flat, graph, catalogue.is_flat)
     routes = [op for op in graph.ops if op.kind == "route"]
     groups, space = arrange(flat, routes, layout, catalogue.is_flat)
     stages = _stages(graph, parts, [len(g) for g in grouped], groups, space)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from nengo.builder.processes import SimProcess
-from nengo.exceptions import SimulationError
+from nengo.exceptions import SimulationError, ValidationError
 from nengo.utils.functions import function_name
 
 
@@ -31,23 +31,43 @@ class TimeFunction:
         self.name = name
 
     def rows(self, first: int, n: int) -> np.ndarray:
-        values = np.zeros((n, 1, self.size), dtype=self.dtype)
-        for i in range(n):
-            value = self.function((first + i + 1) * self.dt)
-            if self.size:
-                values[i, 0] = self._checked(value)
-        return values
+        values = [_own(self.function((first + i + 1) * self.dt)) for i in range(n)]
+        if self.size == 0:
+            return np.zeros((n, 1, 0), dtype=self.dtype)
+        return self._together(values).astype(self.dtype).reshape(n, 1, self.size)
+
+    def _together(self, values: list) -> np.ndarray:
+        """All values in one array, checked at once; one by one if something is wrong."""
+        try:
+            array = np.array(values, dtype=np.float64)
+            if array.size == len(values) * self.size and np.isfinite(array).all():
+                return array
+        except (TypeError, ValueError):
+            pass  # what is wrong, and with which, the checks below will tell
+        return np.array([self._checked(value) for value in values])
 
     def _checked(self, value: Any) -> np.ndarray:
         what = f"{self.name}: function {function_name(self.function)!r} returned"
         try:
-            if value is None or not np.all(np.isfinite(value)):
-                raise SimulationError(f"{what} non-finite value {value!r}")
-            return np.broadcast_to(np.asarray(value, dtype=np.float64), (self.size,))
+            finite = value is not None and np.all(np.isfinite(value))
+            array = np.asarray(value, dtype=np.float64) if finite else None
         except (TypeError, ValueError) as error:
             raise SimulationError(
                 f"{what} {value!r} of type {type(value).__name__}; expected {self.size} numbers"
             ) from error
+        if array is None:
+            raise SimulationError(f"{what} non-finite value {value!r}")
+        if array.size not in (1, self.size):
+            raise ValidationError(
+                f"{what} {array.size} numbers, shape {array.shape}; expected {self.size}",
+                attr="output",
+            )
+        return np.broadcast_to(array.ravel(), (self.size,))
+
+
+def _own(value: Any) -> Any:
+    """A function may return the same array each time, and change it."""
+    return value.copy() if isinstance(value, np.ndarray | list) else value
 
 
 class ProcessSource:
@@ -59,15 +79,23 @@ class ProcessSource:
     dt : float
         Step length [s].
     dtype : str
-    rngs : list of numpy.random.RandomState
-        One for each batch item.
+    generators : callable
+        `generators(op, items)` gives the generator from which each item draws.
+    items : sequence of int
+        Numbers of the batch items.
     """
 
     def __init__(
-        self, op: SimProcess, dt: float, dtype: str, rngs: Sequence[np.random.RandomState]
+        self, op: SimProcess, dt: float, dtype: str, generators: Callable, items: Sequence[int]
     ) -> None:
         self.op, self.dt, self.dtype = op, dt, dtype
+        self._generators = generators
+        rngs = [op.process.get_rng(rng) for rng in generators(op, items)]
         self.items = [self._make_step(rng) for rng in rngs]
+
+    def for_items(self, items: Sequence[int]) -> ProcessSource:
+        """Return the same process for other items of a larger batch, from its beginning."""
+        return ProcessSource(self.op, self.dt, self.dtype, self._generators, items)
 
     def _make_step(self, rng: np.random.RandomState) -> Callable:
         shape = self.op.output.shape
@@ -82,8 +110,8 @@ class ProcessSource:
         return values
 
     def _checked(self, value: Any) -> Any:
-        if value is None:
-            raise SimulationError(f"Process {self.op.process} returned None")
+        if value is None or not np.all(np.isfinite(value)):
+            raise SimulationError(f"Process {self.op.process} returned non-finite value {value!r}")
         return value
 
 
@@ -92,6 +120,11 @@ class Series:
 
     def __init__(self, data: np.ndarray, first: int) -> None:
         self.data, self.first = data, first
+
+    @classmethod
+    def of(cls, rows: np.ndarray, first: int) -> Series:
+        """Make a series of what another source gave: array (n, B or 1, size)."""
+        return cls(np.swapaxes(rows, 0, 1), first)
 
     def rows(self, first: int, n: int) -> np.ndarray:
         start = first - self.first

@@ -8,13 +8,13 @@ then a list of address runs: the fewer runs, the cheaper.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .graph import in_order
-from .ir import Block, Group, Layout, Op, Piece, Read, Role, Signal, View
+from .ir import Block, Graph, Group, Layout, Op, Piece, Read, Role, Signal, View
 from .simplify.routes import terms_per_element
 
 ZERO = -1  # the address of a zero
@@ -30,10 +30,12 @@ class Runs:
 
     @staticmethod
     def of(start: int, count: int) -> Runs:
+        """One run."""
         return Runs(np.array([start], dtype=np.int64), np.array([count], dtype=np.int64))
 
     @staticmethod
     def join(parts: Sequence[Runs]) -> Runs:
+        """Runs one after the other."""
         if len(parts) == 1:
             return parts[0]
         starts = [p.starts for p in parts] or [np.zeros(0, dtype=np.int64)]
@@ -62,6 +64,7 @@ class Runs:
         return np.where(starts < 0, ZERO, starts + offset)
 
     def part(self, index: slice | np.ndarray | None) -> Runs:
+        """The addresses at some of the positions."""
         if index is None:
             return self
         simple = isinstance(index, slice) and index.step in (None, 1) and len(self.starts) == 1
@@ -102,9 +105,11 @@ class Addresses:
         self._runs[signal] = Runs.pack(addresses)
 
     def knows(self, signal: Signal) -> bool:
+        """Whether a signal has been placed."""
         return signal in self._runs
 
     def runs(self, view: View) -> Runs:
+        """The addresses of a view's elements."""
         return self._runs[view.signal].part(view.index)
 
     def read(self, runs: Runs) -> Read:
@@ -162,17 +167,22 @@ class Addresses:
 
 
 def arrange_sources(
-    groups: Iterable[Sequence[Op]], sources: Sequence[Signal], is_flat: Callable[[Op], bool]
+    groups: Sequence[Sequence[Op]], graph: Graph, is_flat: Callable[[Op], bool]
 ) -> Layout:
-    """Place all source signals: together if one group reads them as one argument."""
+    """Place all source signals: together if one group reads them as one argument.
+
+    State lies as the group reads it that updates it, so that it is updated as a whole.
+    """
     space = Addresses()
-    for ops in groups:
-        if not is_flat(ops[0]) or ops[0].kind != "sum":
-            slots = zip(*(op.reads for op in ops), strict=True)
-        else:
-            slots = iter([[v for op in ops for v in op.reads]])
-        for views in slots:
-            _place_slot(space, views, is_flat(ops[0]))
+    sources = graph.sources()
+    updated = {state: view.signal for state, view in graph.next.items()}
+    slots = [(_slots(ops), is_flat(ops[0]), _written(ops)) for ops in groups]
+    for views_by_slot, flat, written in slots:
+        for views in views_by_slot:
+            _place_slot(space, [v for v in views if updated.get(v.signal) in written], flat)
+    for views_by_slot, flat, _ in slots:
+        for views in views_by_slot:
+            _place_slot(space, views, flat)
     rest: dict[tuple, list[Signal]] = defaultdict(list)
     for signal in sources:
         if not space.knows(signal):
@@ -182,6 +192,17 @@ def arrange_sources(
     for members in rest.values():
         space.add(_block_name(members), members)
     return Layout(tuple(space.blocks))
+
+
+def _slots(ops: Sequence[Op]) -> list[Sequence[View]]:
+    """Views that a group reads together; the terms of sums have no order."""
+    if ops[0].kind == "sum":
+        return [[v for op in ops for v in op.reads]]
+    return list(zip(*(op.reads for op in ops), strict=True))
+
+
+def _written(ops: Sequence[Op]) -> set[Signal]:
+    return {signal for op in ops for signal in op.writes}
 
 
 def _place_slot(space: Addresses, views: Sequence[View], flat: bool) -> None:

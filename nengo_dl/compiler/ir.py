@@ -46,6 +46,7 @@ class Signal:
 
     @property
     def size(self) -> int:
+        """Number of elements."""
         return int(np.prod(self.shape, dtype=np.int64))
 
     def __repr__(self) -> str:
@@ -71,6 +72,7 @@ class View:
 
     @property
     def size(self) -> int:
+        """Number of elements."""
         return int(np.prod(self.shape, dtype=np.int64))
 
     def positions(self) -> np.ndarray:
@@ -150,6 +152,7 @@ class Block:
 
     @property
     def size(self) -> int:
+        """Number of elements."""
         return sum(s.size for s in self.members)
 
     @property
@@ -163,6 +166,7 @@ class Block:
 
     @property
     def trainable(self) -> bool:
+        """Whether training may change it."""
         return any(s.trainable for s in self.members)
 
     def initial(self) -> np.ndarray:
@@ -185,6 +189,7 @@ class Piece:
 
     @property
     def whole(self) -> bool:
+        """Whether it is all of its block."""
         return self.block is not None and self.stop - self.start == self.block.size
 
     def __repr__(self) -> str:
@@ -203,6 +208,7 @@ class Read:
 
     @property
     def blocks(self) -> list[Block]:
+        """Blocks of the pieces, in order."""
         return [p.block for p in self.pieces if p.block is not None]
 
     def __repr__(self) -> str:
@@ -261,6 +267,7 @@ class Layout:
         return where
 
     def of(self, *roles: Role) -> list[Block]:
+        """Blocks of the given roles."""
         return [b for b in self.blocks if b.role in roles]
 
 
@@ -273,10 +280,12 @@ class Program:
 
     @property
     def groups(self) -> list[Group]:
+        """Groups of all stages, in order."""
         return [g for stage in self.stages for g in stage.groups]
 
     @property
     def ops(self) -> list[Op]:
+        """Ops of all groups, in order."""
         return [op for g in self.groups for op in g.ops]
 
     def __str__(self) -> str:

@@ -46,7 +46,5 @@ def split(graph: Graph, is_sequential: Callable[[Op], bool]) -> list[Part]:
 def _stateful(graph: Graph) -> set[int]:
     """Ops that read state, or write what it becomes."""
     writer = writers(graph.ops)
-    stateful = {
-        i for i, op in enumerate(graph.ops) if any(v.signal.role.carried for v in op.reads)
-    }
+    stateful = {i for i, op in enumerate(graph.ops) if any(v.signal.role.carried for v in op.reads)}
     return stateful | {writer[v.signal] for v in graph.next.values() if v.signal in writer}

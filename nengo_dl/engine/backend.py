@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -31,6 +32,16 @@ def require_tensorflow() -> None:
         )
 
 
+def seed_tensorflow(seed: int) -> None:
+    """Seed TensorFlow and Keras, but not the user's Python and NumPy."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        keras.utils.set_random_seed(seed % 2**32)
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
 @contextlib.contextmanager
 def precision(dtype: str) -> Iterator[None]:
     """Let Keras make numbers of the simulation's precision."""
@@ -43,6 +54,7 @@ def precision(dtype: str) -> Iterator[None]:
 
 
 def on_device(device: str | None) -> contextlib.AbstractContextManager:
+    """Place what is computed on a device; None leaves that to TensorFlow."""
     return contextlib.nullcontext() if device is None else tf.device(device)
 
 

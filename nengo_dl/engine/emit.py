@@ -1,11 +1,12 @@
-"""From groups to tensors: arguments are assembled from blocks, kernels compute, results go to blocks.
+"""From groups to tensors: arguments are assembled from blocks, and kernels compute new blocks.
 
 Within this module every block is an array (L, size): L rows, or one row that all share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,13 @@ from ..kernels.registry import CATALOGUE, Context
 Blocks = dict[Block, Any]
 
 
-def run_groups(groups: Iterable[Group], blocks: Blocks, rows: Any, ctx: Context) -> None:
+def run_groups(
+    groups: Iterable[Group],
+    blocks: Blocks,
+    rows: Any,
+    ctx: Context,
+    arguments: Mapping[Read, Any] = MappingProxyType({}),
+) -> None:
     """Compute groups in order; `blocks` receives what they write.
 
     Parameters
@@ -27,12 +34,15 @@ def run_groups(groups: Iterable[Group], blocks: Blocks, rows: Any, ctx: Context)
     rows : int or scalar tensor
         L.
     ctx : Context
+    arguments : dict of Read to tensor, optional
+        What has been assembled before.
     """
     for group in groups:
-        reads = [
-            ops.reshape(assemble(read, blocks, rows, ctx.dtype), (-1, *shape))
-            for read, shape in zip(group.reads, group.read_shapes, strict=True)
-        ]
+        reads = []
+        for read, shape in zip(group.reads, group.read_shapes, strict=True):
+            array = arguments.get(read)
+            array = assemble(read, blocks, rows, ctx.dtype) if array is None else array
+            reads.append(ops.reshape(array, (-1, *shape)))
         results = CATALOGUE.kernel(group.kind).compute(group, reads, ctx)
         for block, result in zip(group.writes, results, strict=True):
             blocks[block] = ops.reshape(result, (-1, block.size))

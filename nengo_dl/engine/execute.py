@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..compiler.ir import Block, Output, Program, Role, Stage
+from ..compiler.ir import Block, Output, Program, Read, Role, Stage
 from ..kernels.registry import Context
 from .emit import assemble, run_groups
 from .loop import scan
@@ -125,6 +125,7 @@ def _run_loop(stage: Stage, blocks: dict, span: Span, ctx: Context, unroll: int)
             # one row for all steps; with a single step there is nothing to tell apart
             target = shared if array.shape[0] == 1 else series
             target[block] = array[0] if array.shape[0] == 1 else array
+    arguments = _assembled_before(stage, shared, ctx)
     recorded = [(o, r) for o, r in stage.outputs if not o.last_only]
     latest = [(o, r) for o, r in stage.outputs if o.last_only]
 
@@ -133,7 +134,7 @@ def _run_loop(stage: Stage, blocks: dict, span: Span, ctx: Context, unroll: int)
         now.update(zip(carried, carry, strict=False))
         now.update(zip(series, xs, strict=True))
         now.update(_clock(stage, span.first + tf.cast(i, tf.int64) + 1, ctx))
-        run_groups(stage.groups, now, ctx.batch, ctx)
+        run_groups(stage.groups, now, ctx.batch, ctx, arguments)
         following = [
             _per_item(assemble(r, now, ctx.batch, ctx.dtype), ctx.batch) for _, r in stage.carried
         ]
@@ -153,12 +154,19 @@ def _run_loop(stage: Stage, blocks: dict, span: Span, ctx: Context, unroll: int)
     return outputs, dict(zip(carried, after, strict=False))
 
 
-def _row(output: Output, read: Any, blocks: dict, ctx: Context) -> Any:
+def _assembled_before(stage: Stage, shared: dict, ctx: Context) -> dict[Read, Any]:
+    """Arguments that are the same in each step: put together once."""
+    reads = [r for g in stage.groups for r in g.reads if len(r.pieces) > 1 or r.gather is not None]
+    fixed = [r for r in reads if r.blocks and all(b in shared for b in r.blocks)]
+    return {r: assemble(r, shared, ctx.batch, ctx.dtype) for r in fixed}
+
+
+def _row(output: Output, read: Read, blocks: dict, ctx: Context) -> Any:
     row = assemble(read, blocks, ctx.batch, ctx.dtype)
     return _per_item(row, ctx.batch) if output.batched else row
 
 
-def _row_shape(output: Output, read: Any, ctx: Context) -> tuple[int, int]:
+def _row_shape(output: Output, read: Read, ctx: Context) -> tuple[int, int]:
     return (ctx.batch if output.batched else 1, read.size)
 
 

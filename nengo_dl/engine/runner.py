@@ -14,9 +14,12 @@ from . import backend
 from .execute import Span
 from .tensor_graph import TensorGraph
 
-LONGEST = 1024  # steps in a chunk
+LONGEST = 2048  # steps in a chunk
 MEMORY = 32 * 2**20  # bytes that a chunk's inputs and results may take
-CHEAP = 2**21  # elements that may be computed in vain for the sake of one compilation
+CHEAP = 2**22  # elements that may be computed in vain for the sake of one compilation
+
+# steps in the chunk, and the shape of each input
+Key = tuple[int, tuple[tuple[Block, tuple[int, ...]], ...]]
 
 
 class Runner:
@@ -36,7 +39,7 @@ class Runner:
         self.graph = graph
         self.compile_count = 0
         self.xla = backend.XLA and graph.compilable
-        self._functions: dict[tuple[int, tuple[Block, ...]], Any] = {}
+        self._functions: dict[Key, Any] = {}
         self._carried = list(graph.carry())
         self._outputs = list(graph.plan.outputs.values())
         self.longest = self._longest()
@@ -74,26 +77,28 @@ class Runner:
             x if b in constant else _padded(x, length, self.graph.plan.dtype)
             for b, x in inputs.items()
         ]
-        before = [carry[b] for b in self._carried]
-        args = (before, arrays, np.int64(first), np.int32(steps))
+        key = (length, tuple((b, x.shape) for b, x in zip(inputs, arrays, strict=True)))
+        args = [carry[b] for b in self._carried]
+        args += map(tf.convert_to_tensor, arrays)
+        args += [tf.constant(first, tf.int64), tf.constant(steps, tf.int32)]
         with self.graph.host.raising():
-            outputs, after = self._call((length, tuple(inputs)), args)
+            values = self._call(key, args)
         results = {}
-        for output, value in zip(self._outputs, outputs, strict=True):
+        for output, value in zip(self._outputs, values, strict=False):
             array = value.numpy()
             results[output] = array[:steps] if array.shape[0] == length else array
-        return results, dict(zip(self._carried, after, strict=True))
+        return results, dict(zip(self._carried, values[len(self._outputs) :], strict=True))
 
-    def _call(self, key: tuple[int, tuple[Block, ...]], args: tuple) -> tuple:
+    def _call(self, key: Key, args: list) -> list:
         if not self.xla:
-            return self._function(*key)(*args)
+            return self._function(key, args)(*args)
         try:
-            return self._function(*key)(*args)
+            return self._function(key, args)(*args)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
             if self.graph.host.error is not None or not self.graph.holds_user_code:
                 raise
             self._give_up_xla(str(error).splitlines()[0])
-            return self._function(*key)(*args)
+            return self._function(key, args)(*args)
 
     def _give_up_xla(self, reason: str) -> None:
         warnings.warn(
@@ -103,23 +108,28 @@ class Runner:
         self.xla = False
         self._functions.clear()
 
-    def _function(self, length: int, blocks: tuple[Block, ...]) -> Any:
-        key = (length, blocks)
+    def _function(self, key: Key, args: list) -> Any:
         if key not in self._functions:
-            self._functions[key] = self._make(length, blocks)
+            self._functions[key] = self._make(key, args)
         return self._functions[key]
 
-    def _make(self, length: int, blocks: tuple[Block, ...]) -> Any:
-        def simulate(before, arrays, first, steps):
+    def _make(self, key: Key, args: list) -> Any:
+        """A function of flat arguments of fixed shapes: the cheapest there is to call."""
+        length, inputs = key
+        carried = len(self._carried)
+
+        def simulate(*args):
             self.compile_count += 1  # this is Python: it runs once per trace
-            carry = dict(zip(self._carried, before, strict=True))
-            inputs = dict(zip(blocks, arrays, strict=True))
+            carry = dict(zip(self._carried, args, strict=False))
+            arrays = {block: x for (block, _), x in zip(inputs, args[carried:-2], strict=True)}
+            first, steps = args[-2:]
             whole = length == self.graph.plan.unroll
             span = Span(first, length, length if whole else steps)
-            outputs, after = self.graph.simulate(inputs, carry, span)
-            return [outputs[o.key] for o in self._outputs], [after[b] for b in self._carried]
+            outputs, after = self.graph.simulate(arrays, carry, span)
+            return [outputs[o.key] for o in self._outputs] + [after[b] for b in self._carried]
 
-        return tf.function(simulate, jit_compile=True if self.xla else None, autograph=False)
+        function = tf.function(simulate, jit_compile=True if self.xla else None, autograph=False)
+        return function.get_concrete_function(*[tf.TensorSpec(a.shape, a.dtype) for a in args])
 
     def _length(self, steps: int) -> int:
         """Room for `steps`: always the same, unless rows beyond them would cost too much."""

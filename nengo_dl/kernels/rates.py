@@ -39,6 +39,7 @@ class LeakyReLUKernel(NeuronKernel):
 
 
 def leaky(J: Any, slope: Any) -> Any:
+    """J, times a slope where it is negative."""
     return ops.where(J < 0, slope * J, J)
 
 

@@ -15,6 +15,8 @@ from keras import ops
 
 from ..compiler.ir import Group, Op, Role, Signal, View
 
+SMALL = 2**14  # elements of a parameter that may be copied before each chunk of time
+
 _KERNELS: dict[str, Kernel] = {}
 _NEURONS: dict[type, type[NeuronKernel]] = {}
 
@@ -231,10 +233,19 @@ class Catalogue:
 
 
 def _kind_of_argument(view: Any) -> Hashable:
-    """Parameters of one argument share an array, so they must be alike; data need not be."""
+    """What has to be alike in one argument of a group.
+
+    Small parameters are put together before the loop, whatever they are; large ones must lie
+    together in memory.
+    """
     signal = view.signal
-    stored = signal.role in (Role.PARAMETER, Role.CONSTANT, Role.ADAPTED)
-    return (signal.role, signal.trainable, view.size == signal.size) if stored else signal.dtype
+    if signal.role is Role.ADAPTED:
+        return signal.role, view.size == signal.size
+    if signal.role not in (Role.PARAMETER, Role.CONSTANT):
+        return signal.dtype
+    if view.size <= SMALL:
+        return "fixed"
+    return signal.role, signal.trainable, view.size == signal.size
 
 
 CATALOGUE = Catalogue()
@@ -246,4 +257,5 @@ def lead(array: Any) -> int | None:
 
 
 def constant(value: Any, dtype: str) -> Any:
+    """A tensor of constants."""
     return ops.convert_to_tensor(np.asarray(value, dtype=dtype))

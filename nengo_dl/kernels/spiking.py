@@ -1,9 +1,10 @@
 """Spiking neurons.  A spike has the height amplitude / dt.
 
-LIF                      τ_rc dv/dt = J - v; a spike when v > 1, then v = 0 for τ_ref.  Solved exactly
-                         for J constant over the step; the spike time by inverting that solution.
+LIF                      τ_rc dv/dt = J - v; a spike when v > 1, then v = 0 for τ_ref. Solved
+                         exactly for J constant over the step; the spike time by inverting that.
 SpikingRectifiedLinear   dv/dt = max(J, 0); as many spikes as v has whole units, which it loses.
-In training their output is their rate (`rates.py`).  [Hunsberger & Eliasmith 2015, arXiv:1510.08829]
+In training their output is their rate (`rates.py`).  [Hunsberger & Eliasmith 2015,
+arXiv:1510.08829]
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import nengo
+import numpy as np
 from keras import ops
 
 from ..neurons import SpikingLeakyReLU
@@ -28,17 +30,65 @@ class LIFKernel(LIFRateKernel):
     @classmethod
     def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
         voltage, refractory = states
+        J = ops.stop_gradient(J)  # spikes have none
         refractory = refractory - dt
         # a refractory period that ended within the step leaves a part of it to integrate
         delta = ops.clip(dt - refractory, 0, dt)
-        voltage = voltage - (J - voltage) * ops.expm1(-delta / c.tau_rc)
+        longest = float(np.max(dt / c.tau_rc))
+        voltage = voltage + (J - voltage) * decay(delta / c.tau_rc, longest)
         spiked = voltage > 1
-        above = ops.where(spiked, J - 1, ops.ones_like(J))
-        since = dt + c.tau_rc * ops.log1p(-(ops.where(spiked, voltage, 1.0) - 1) / above)
-        refractory = ops.where(spiked, c.tau_ref + since, refractory)
+        # v = 1 at the spike; since v was below 1 before, excess / drive < decay(longest)
+        since = c.tau_rc * log_ratio(voltage - 1, J - 1, longest)
+        refractory = ops.where(spiked, c.tau_ref + dt - since, refractory)
         rest = ops.maximum(voltage, c.min_voltage)
         voltage = ops.where(spiked, ops.zeros_like(voltage), rest)
         return ops.cast(spiked, J.dtype) * (c.amplitude / dt), voltage, refractory
+
+
+SERIES_UP_TO = 0.25  # of dt / tau: up to here a short series is exact to rounding
+
+
+def decay(x: Any, longest: float) -> Any:
+    """1 - e^{-x} for 0 <= x <= longest.
+
+    The Taylor series, x (1 - x/2 (1 - x/3 (1 - …))), is cut where its terms fall below rounding;
+    it costs a third of `expm1`.
+    """
+    if longest > SERIES_UP_TO:
+        return -ops.expm1(-x)
+    terms, term = 1, longest / 2
+    while term > _rounding(x):
+        terms += 1
+        term *= longest / (terms + 1)
+    y = 1.0
+    for n in range(terms, 1, -1):
+        y = 1 - x * (y / n)
+    return x * y
+
+
+def log_ratio(excess: Any, drive: Any, longest: float) -> Any:
+    """-ln(1 - excess / drive) for 0 <= excess / drive <= 1 - e^{-longest}.
+
+    Equal to 2 artanh z with z = excess / (2 drive - excess), whose series
+    z (1 + z²/3 + z⁴/5 + …) needs few terms.
+    """
+    if longest > SERIES_UP_TO:
+        return -ops.log1p(-excess / drive)
+    ratio = -np.expm1(-longest)
+    z = excess / (2 * drive - excess)
+    square = z * z
+    largest = (ratio / (2 - ratio)) ** 2
+    terms = 1
+    while largest**terms / (2 * terms + 1) > _rounding(excess):
+        terms += 1
+    y = 1 / (2 * terms - 1)
+    for n in range(terms - 1, 0, -1):
+        y = 1 / (2 * n - 1) + square * y
+    return 2 * z * y
+
+
+def _rounding(x: Any) -> float:
+    return float(np.finfo(x.dtype if isinstance(x.dtype, str) else x.dtype.name).eps) / 4
 
 
 @neuron(nengo.SpikingRectifiedLinear)

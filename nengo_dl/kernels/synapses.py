@@ -50,9 +50,7 @@ class LinearFilter(Kernel):
 
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         x, u = reads
-        A, B, C, D = (
-            constant([op.attrs[name] for op in group.ops], ctx.dtype) for name in "ABCD"
-        )
+        A, B, C, D = (constant([op.attrs[name] for op in group.ops], ctx.dtype) for name in "ABCD")
         following = ops.einsum("gij,lgjd->lgid", A, x) + B[None, :, :, None] * u[:, :, None, :]
         if not group.ops[0].attrs["feeds_through"]:
             return [ops.einsum("gi,lgid->lgd", C, following), following]

@@ -49,6 +49,7 @@ class NengoBuilder(Builder):
 
     @classmethod
     def build(cls, model: Model, obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """Build an object, with our own function if there is one."""
         if type(obj) in cls.own and not model.has_built(obj):
             return cls.own[type(obj)](model, obj, *args, **kwargs)
         return Builder.build(model, obj, *args, **kwargs)

@@ -84,7 +84,9 @@ def lower(
     outputs = tuple(
         Output(
             probe,
-            View(final[sig.base], positions(sig), final[sig.base].shape if sig.sparse else sig.shape),
+            View(
+                final[sig.base], positions(sig), final[sig.base].shape if sig.sparse else sig.shape
+            ),
             batched=sources.is_batched(sig.base),
             last_only=not keep_history(probe),
         )
@@ -145,4 +147,3 @@ class _Sources:
         source = self.where.get(sig)
         fixed = source is not None and source.role in (Role.PARAMETER, Role.CONSTANT)
         return not fixed
-

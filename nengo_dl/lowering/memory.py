@@ -1,5 +1,6 @@
 """Nengo's signals are memory that operators set, increment, read and update, in that order, within
-a step.  `Memory` turns this into single assignment: one value per signal and step."""
+a step.  `Memory` turns this into single assignment: one value per signal and step.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +31,7 @@ def positions(sig: NengoSignal) -> Positions:
 
 
 def dtype_of(sig: NengoSignal) -> str:
+    """The graph's name of a signal's type."""
     kind = np.dtype(sig.dtype).kind
     return {"f": "float", "i": "int", "u": "int", "b": "bool"}[kind]
 
@@ -88,6 +90,7 @@ class Memory:
             self._updated.update(s.base for s in op.updates)
 
     def changes(self, sig: NengoSignal) -> bool:
+        """Whether any operator writes a signal."""
         return sig.base in self._written or sig.base in self._updated
 
     def read(self, sig: NengoSignal) -> View:
@@ -110,12 +113,15 @@ class Memory:
         self._updated.discard(sig.base)
 
     def set(self, sig: NengoSignal, value: View, index: Positions = None) -> None:
+        """Let an operator set (elements `index` of) a signal."""
         self._base(sig).sets.append((_compose(sig, index), value))
 
     def inc(self, sig: NengoSignal, value: View, index: Positions = None) -> None:
+        """Let an operator increment (elements `index` of) a signal."""
         self._base(sig).incs.append((_compose(sig, index), value))
 
     def update(self, sig: NengoSignal, value: View) -> None:
+        """Let an operator say what a signal is in the next step."""
         self._base(sig).updates.append((positions(sig), value))
 
     def finish(self) -> tuple[list[Op], dict[Signal, View], dict[NengoSignal, Signal]]:
@@ -197,6 +203,3 @@ def _compose(sig: NengoSignal, index: Positions) -> Positions:
     every = np.arange(sig.base.size)
     within = every if outer is None else every[outer]
     return within[index]
-
-
-

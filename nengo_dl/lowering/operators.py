@@ -68,6 +68,7 @@ class Context:
 
     @staticmethod
     def constant(value: np.ndarray, name: str) -> View:
+        """A view of constants."""
         value = np.asarray(value)
         return View(Signal(name, value.shape, Role.CONSTANT, initial=value))
 

@@ -30,6 +30,7 @@ class Parameter:
 
     @property
     def name(self) -> str:
+        """What the parameter is called in Keras's summaries and messages."""
         return f"{label_of(self.obj)}.{self.attr}"
 
 
@@ -50,10 +51,12 @@ class Feed:
 
     @property
     def size(self) -> int:
+        """Elements of one row."""
         return 0 if self.signal is None else self.signal.size
 
 
 def label_of(obj: object) -> str:
+    """A readable name of a Nengo object."""
     if isinstance(obj, Neurons):
         return f"{label_of(obj.ensemble)}.neurons"
     if isinstance(obj, nengo.Connection) and obj.label is None:
@@ -133,9 +136,7 @@ def input_nodes(model: Model) -> list[nengo.Node]:
     """Nodes that users may feed: plain ones that receive nothing."""
     if model.toplevel is None:
         return []
-    return [
-        n for n in model.toplevel.all_nodes if n.size_in == 0 and not hasattr(n, "tensor_func")
-    ]
+    return [n for n in model.toplevel.all_nodes if n.size_in == 0 and not hasattr(n, "tensor_func")]
 
 
 def _is_driven_by_time(op) -> bool:

@@ -5,21 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..ir import Graph
+from .aliases import remove_aliases
 from .dead_code import remove_dead_code
 from .identities import remove_identity_products
 from .routes import find_routes
+from .twins import merge_twin_states
 from .zeros import remove_zeros
 
 Pass = Callable[[Graph], Graph]
 
-DEFAULT_PASSES: tuple[Pass, ...] = (remove_zeros, remove_identity_products, remove_dead_code)
+DEFAULT_PASSES: tuple[Pass, ...] = (
+    remove_zeros,
+    remove_identity_products,
+    remove_aliases,
+    merge_twin_states,
+    remove_dead_code,
+)
 
 
 def simplify(graph: Graph, passes: Sequence[Pass] = DEFAULT_PASSES) -> Graph:
-    """Apply passes until none removes another op, then turn sums of one term into routes."""
+    """Apply passes until nothing more goes away, then turn sums of one term into routes."""
     size = None
-    while size != len(graph.ops):
-        size = len(graph.ops)
+    while size != (len(graph.ops), len(graph.next)):
+        size = (len(graph.ops), len(graph.next))
         for rewrite in passes:
             graph = rewrite(graph)
     return find_routes(graph)
