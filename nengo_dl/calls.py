@@ -1,21 +1,32 @@
-"""Arguments of predict, fit and evaluate: user data checked, completed and put into Keras's form."""
+"""Arguments of predict, fit and evaluate: user data checked, completed, and in Keras's form."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import nengo
 import numpy as np
-from nengo.exceptions import SimulationError, ValidationError
+from nengo.exceptions import ValidationError
 
 from . import feeds
-from .compilation import Compilation
+from .session import Session
+from .sources import ProcessSource, Series, TimeFunction
+from .utils import warn
 
 
 class Call:
     """Inputs of one call, for all its minibatches.
+
+    Parameters
+    ----------
+    session : Session
+    x : dict, list, array or None
+        Data as the user gave them.
+    n_steps : int or None
+        As the user gave it.
+    one_minibatch : bool
+        Whether there must be exactly one minibatch.
 
     Attributes
     ----------
@@ -27,97 +38,132 @@ class Call:
     """
 
     def __init__(
-        self,
-        compilation: Compilation,
-        x: Any,
-        n_steps: int | None,
-        unroll: int,
-        one_minibatch: bool = False,
+        self, session: Session, x: Any, n_steps: int | None, one_minibatch: bool = False
     ) -> None:
-        self._compilation = compilation
-        names = feeds.names_of(compilation.nodes, compilation.names)
-        minibatch = compilation.batch
-        if isinstance(x, Mapping) and "n_steps" in x and "n_steps" not in names.values():
-            raise ValidationError("give n_steps as an argument, not with the data", attr="n_steps")
+        compiled = session.compiled
+        names = feeds.names_of(compiled.nodes, compiled.names)
+        if isinstance(x, Mapping) and "n_steps" in x:
+            raise ValidationError(
+                "'n_steps' is among the data; give it as the argument n_steps", attr="n_steps"
+            )
         data = feeds.by_object(x, names, "input")
         feeds.check_rank(data, names, {n: n.size_out for n in data})
         if one_minibatch:
-            _check_exact(data, names, minibatch)
-        data = feeds.fit_batch(data, names, minibatch)
-        self.batch = feeds.agree(data, names, 0, "items") or minibatch
+            feeds.check_exact(data, names, session.batch)
+        data = feeds.fit_batch(data, names, session.batch)
+        feeds.check_size(data, names)
+        self.batch = feeds.agree(data, names, 0, "items") or session.batch
         steps = feeds.agree(data, names, 1, "steps")
         if steps is None and n_steps is None:
-            raise ValidationError(
-                "n_steps is needed where no input data are given", attr="n_steps"
-            )
-        steps = n_steps if steps is None else steps
-        self.n_steps = feeds.check_steps(int(steps), n_steps, unroll)
-        feeds.check_size(data, names)
-        self.data = feeds.cast(data, compilation.settings.dtype)
+            raise ValidationError("n_steps is needed where no input data are given", attr="n_steps")
+        self.n_steps = int(n_steps) if steps is None else steps
+        feeds.check_steps(self.n_steps, n_steps, session.unroll, session.settings.use_loop)
+        self.data = feeds.cast(data, session.settings.dtype)
 
-    def for_keras(self, sources: Mapping, first: int) -> dict[str, np.ndarray]:
-        """All inputs by name: what was given, and what fills the gaps; (batch, n_steps or 1, d)."""
-        minibatch = self._compilation.batch
-        arrays = {}
-        for node in self._compilation.nodes:
-            name = self._compilation.names[node]
-            if node in self.data:
-                arrays[name] = self.data[node]
-                continue
-            source = sources[self._compilation.feed_of(node)]
-            parts = [source.rows(first, self.n_steps) for _ in range(self._repeats(source))]
-            rows = [np.swapaxes(p, 0, 1) for p in parts]
-            whole = np.concatenate(rows) if len(rows) > 1 else rows[0]
-            batch = self.batch if whole.shape[0] in (1, self.batch) else whole.shape[0]
-            arrays[name] = np.broadcast_to(whole, (batch, *whole.shape[1:]))
-        arrays["n_steps"] = np.full((self.batch, 1), self.n_steps, dtype=np.int32)
-        assert_minibatches(arrays, minibatch)
-        return arrays
+    def minibatches(self, session: Session) -> Iterator[tuple[dict, int]]:
+        """Sources and number of steps of each minibatch; made when it is its turn.
 
-    def _repeats(self, source: Any) -> int:
-        """Processes give one minibatch at a time, all else one row for every item."""
-        return self.batch // self._compilation.batch if hasattr(source, "items") else 1
+        Values of functions and processes are those of the beginning of the call for all.
+        """
+        if self.batch == session.batch:
+            yield session.filled(self.data), self.n_steps
+            return
+        start, size = session.n_steps, session.batch
+        once = {
+            feed: source.rows(start, self.n_steps)
+            for feed, source in session.sources.items()
+            if isinstance(source, TimeFunction) and feed.node not in self.data
+        }
+        for item in range(0, self.batch, size):
+            rows = {**once, **self._noise(session, start, range(item, item + size))}
+            sources = {f: Series.of(r, session.n_steps) for f, r in rows.items()}
+            given = {node: array[item : item + size] for node, array in self.data.items()}
+            yield {**session.filled(given), **sources}, self.n_steps
+
+    def _noise(self, session: Session, start: int, items: range) -> dict:
+        """What processes give to some of the items: arrays (n_steps, B, size)."""
+        found = {}
+        for feed, source in session.sources.items():
+            if isinstance(source, ProcessSource) and feed.node not in self.data:
+                own = source.for_items(items) if items.start else source
+                found[feed] = own.rows(start, self.n_steps)
+        return found
+
+    def for_keras(self, session: Session, y: Any, weights: Any = None) -> tuple[dict, Any, Any]:
+        """All inputs by name (batch, n_steps or 1, size), targets, and sample weights."""
+        inputs = {}
+        for feed, source in session.sources.items():
+            if feed.node in self.data:
+                inputs[session.compiled.names[feed.node]] = self.data[feed.node]
+            elif feed.signal is None:
+                source.rows(session.n_steps, self.n_steps)  # called for its effects
+            elif feed.node is not None:
+                inputs[session.compiled.names[feed.node]] = self._filling(session, source)
+        inputs["n_steps"] = np.full((self.batch, 1), self.n_steps, dtype=np.int32)
+        targets = _targets(session, y, self.batch)
+        return inputs, targets, _sample_weights(session, weights, targets, self.batch)
+
+    def _filling(self, session: Session, source: Any) -> np.ndarray:
+        parts = [source.rows(session.n_steps, self.n_steps)]
+        if isinstance(source, ProcessSource) and self.batch > session.batch:
+            others = source.for_items(range(session.batch, self.batch))
+            parts.append(others.rows(session.n_steps, self.n_steps))
+        rows = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+        steps, _, size = rows.shape
+        return np.broadcast_to(np.swapaxes(rows, 0, 1), (self.batch, steps, size))
 
 
-def assert_minibatches(arrays: Mapping[str, np.ndarray], minibatch: int) -> None:
-    """Raise SimulationError if an array does not hold whole minibatches: a bug, not a mistake."""
-    for name, array in arrays.items():
-        if array.shape[0] % minibatch:
-            raise SimulationError(f"internal error: {name!r} has {array.shape[0]} items")
-
-
-def _check_exact(data: Mapping, names: Mapping, minibatch: int) -> None:
-    for node, array in data.items():
-        if array.shape[0] != minibatch:
-            raise ValidationError(
-                f"data for {names[node]!r} have {array.shape[0]} items; here exactly one minibatch "
-                f"({minibatch}) is needed",
-                attr=f"data[{names[node]}]",
-            )
-
-
-def targets(compilation: Compilation, y: Any, batch: int) -> Any:
-    """Targets by probe name, checked; what is no data passes through."""
-    if y is None or not feeds.is_data(y):
-        return y
-    names = feeds.names_of(compilation.model.probes, compilation.names)
+def _targets(session: Session, y: Any, batch: int) -> dict[str, np.ndarray] | None:
+    """Targets by probe name, checked."""
+    if y is None:
+        model = session.keras_model
+        if model.compiled and session.loss_probes:
+            wanted = ", ".join(repr(session.compiled.names[p]) for p in session.loss_probes)
+            raise ValidationError(f"no targets were given; expected some for {wanted}", attr="y")
+        return None
+    names = feeds.names_of(session.probes, session.compiled.names)
     data = feeds.by_object(y, names, "target")
     feeds.check_rank(data, names, {p: None for p in data})
-    fitted = feeds.fit_batch(data, names, compilation.batch)
+    fitted = feeds.fit_batch(data, names, session.batch)
     for probe, array in fitted.items():
         if array.shape[0] != batch:
             raise ValidationError(
-                f"targets for {names[probe]!r} have {array.shape[0]} items, inputs {batch}",
+                f"targets for {names[probe]!r} have {array.shape[0]} items, expected {batch}, "
+                f"as many as the inputs",
                 attr=f"y[{names[probe]}]",
             )
     return {names[p]: array for p, array in fitted.items()}
 
 
-def per_probe(compilation: Compilation, given: Any, kind: str, broadcast: bool) -> dict[str, Any]:
+def _sample_weights(
+    session: Session, given: Any, targets: dict[str, np.ndarray] | None, batch: int
+) -> dict[str, np.ndarray] | None:
+    """Weights (batch,) or (batch, n_steps) for each target: one array for all, or one each."""
+    if given is None or targets is None:
+        return None
+    each = isinstance(given, list | tuple) and any(np.ndim(w) for w in given)
+    if not each and not isinstance(given, Mapping):
+        found = dict.fromkeys(targets, np.asarray(given))
+    else:
+        found = per_probe(session, given, "sample_weight", broadcast=False)
+        found = {name: np.asarray(w) for name, w in found.items() if w is not None}
+    weights = {name: found.get(name, np.ones(batch))[:batch] for name in targets}
+    for name, array in weights.items():
+        if array.ndim == 0 or array.shape[0] != batch:
+            raise ValidationError(
+                f"weights for {name!r} have shape {array.shape}, expected ({batch},) or "
+                f"({batch}, steps)",
+                attr="sample_weight",
+            )
+    return weights
+
+
+def per_probe(session: Session, given: Any, kind: str, broadcast: bool) -> dict[str, Any]:
     """What a user gave for probes (losses, metrics, weights), by probe name.
 
     Parameters
     ----------
+    session : Session
     given
         One value, a list (one for each probe), or a dict with probes or their names as keys.
     kind : str
@@ -125,48 +171,54 @@ def per_probe(compilation: Compilation, given: Any, kind: str, broadcast: bool) 
     broadcast : bool
         Whether one value stands for every probe.
     """
-    probes = list(compilation.model.probes)
-    names = feeds.names_of(probes, compilation.names)
+    names = feeds.names_of(session.probes, session.compiled.names)
     if given is None:
         return {}
     if isinstance(given, Mapping):
-        return {names[feeds._find(k, names, kind)]: v for k, v in given.items()}
+        return {names[feeds.find(k, names, kind, "probe")]: v for k, v in given.items()}
     if broadcast and not isinstance(given, list | tuple):
         return dict.fromkeys(names.values(), given)
     items = list(given) if isinstance(given, list | tuple) else [given]
-    if kind == "metric" and len(probes) == 1:
-        return {names[probes[0]]: items[0] if isinstance(items[0], list | tuple) else items}
-    if len(items) != len(probes):
-        warnings.warn(
-            f"Number of elements in {kind} list ({len(items)}) does not match number of Probes "
-            f"({len(probes)})",
-            stacklevel=4,
+    if kind == "metrics" and len(names) == 1:  # a list of metrics for the only probe there is
+        (name,) = names.values()
+        nested = len(items) == 1 and isinstance(items[0], list | tuple)
+        return {name: items[0] if nested else items}
+    if len(items) != len(names):
+        warn(
+            f"Number of elements in {kind} ({len(items)}) does not match number of Probes "
+            f"({len(names)}); consider using a dictionary, with Probes as keys"
         )
     return dict(zip(names.values(), items, strict=False))
 
 
-def check_validation_split(split: float, batch: int, minibatch: int) -> None:
+def check_validation_split(split: float | None, batch: int, minibatch: int) -> None:
     """Raise ValidationError unless both parts hold whole minibatches."""
-    first = int(batch * (1 - split))
+    first = int(batch * (1 - (split or 0)))
     if first % minibatch or (batch - first) % minibatch:
         raise ValidationError(
-            f"splitting {batch} items at {first} leaves parts that are no multiples of the "
-            f"minibatch size {minibatch}",
+            f"{split} splits {batch} items into {first} and {batch - first}; expected multiples of "
+            f"the minibatch size {minibatch}",
             attr="validation_split",
         )
 
 
-def warn_about_synapses(compilation: Compilation, probes: list[nengo.Probe]) -> None:
+def ignore_batch_size(session: Session, options: dict[str, Any]) -> None:
+    """Drop a batch size that the user gave: it was decided when the simulator was made."""
+    if options.pop("batch_size", None) is not None:
+        warn(f"batch_size is ignored; the minibatch size is that of the simulator, {session.batch}")
+
+
+def warn_about_synapses(session: Session, call: Call, stateful: bool) -> None:
     """One step shows nothing of what passes a synapse: warn, as that is rarely meant."""
-    network = compilation.model.toplevel
-    if network is None:
+    network = session.compiled.model.toplevel
+    if stateful or call.n_steps != 1 or network is None:
         return
-    filtered = [c for c in network.all_connections if c.synapse is not None]
-    filtered += [p for p in probes if p.synapse is not None]
+    filtered: list[nengo.Connection | nengo.Probe] = [
+        obj for obj in (*network.all_connections, *session.loss_probes) if obj.synapse is not None
+    ]
     if filtered:
-        warnings.warn(
-            f"Running for one timestep, but the network contains synaptic filters (for example on "
-            f"{filtered[0]}), which will only show their initial state; use more steps, or set "
-            f"synapse=None",
-            stacklevel=4,
+        warn(
+            f"Running for one step, but the network contains synapses (for example on "
+            f"{filtered[0]}), which show only their initial state; use more steps, or set "
+            f"synapse=None"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import nengo
@@ -32,17 +32,23 @@ class SimulationData(Mapping):
         Live values.
     recorded : callable
         `recorded(probe)` is the list of arrays (batch, steps, *shape) recorded so far.
+
+    Attributes
+    ----------
     minibatched : bool
         Whether arrays keep their batch axis.
     """
 
     def __init__(
-        self, params: Mapping, parameters: Parameters, recorded: Any, minibatched: bool
+        self,
+        params: Mapping,
+        parameters: Parameters,
+        recorded: Callable[[nengo.Probe], list[np.ndarray]],
     ) -> None:
         self._params = params
         self._parameters = parameters
         self._recorded = recorded
-        self.minibatched = minibatched
+        self.minibatched = parameters.minibatched
         self._cache: dict[nengo.Probe, tuple[int, np.ndarray]] = {}
 
     def __getitem__(self, obj: Any) -> Any:
@@ -74,8 +80,14 @@ class SimulationData(Mapping):
         ----------
         *requests : (object, str)
             A Nengo object and "weights", "encoders", "scaled_encoders" or "bias".
+
+        Returns
+        -------
+        list of array
+            After the simulator was closed, the values that it began with.
         """
-        return [self._shaped(self._parameters.live(obj, attr)) for obj, attr in requests]
+        self._parameters.warn_if_closed()
+        return [self._parameters.live(obj, attr) for obj, attr in requests]
 
     def _probe(self, probe: nengo.Probe) -> np.ndarray | list:
         parts = self._recorded(probe)
@@ -90,12 +102,11 @@ class SimulationData(Mapping):
         return array
 
     def clear_cache(self) -> None:
+        """Forget the arrays that were made for probes."""
         self._cache.clear()
 
-    def _shaped(self, value: np.ndarray | None) -> np.ndarray | None:
-        return value
-
     def _ensemble(self, ens: nengo.Ensemble) -> BuiltEnsemble:
+        self._parameters.warn_if_closed()
         built = self._params[ens]
         scaled = self._parameters.live(ens, "encoders")
         if isinstance(ens.neuron_type, Direct):
@@ -115,6 +126,7 @@ class SimulationData(Mapping):
         )
 
     def _connection(self, conn: nengo.Connection) -> BuiltConnection:
+        self._parameters.warn_if_closed()
         built = self._params[conn]
         weights = self._parameters.live(conn, "weights")
         return BuiltConnection(built.eval_points, built.solver_info, weights, built.transform)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import nengo
 import numpy as np
 from nengo.exceptions import ValidationError
+
+from .utils import warn
 
 Names = Mapping[Any, str]  # Nengo object -> io name
 
@@ -42,7 +43,13 @@ def by_object(data: Any, names: Names, kind: str) -> dict[Any, np.ndarray]:
     if data is None:
         return {}
     if isinstance(data, Mapping):
-        found = {_find(key, names, kind): value for key, value in data.items()}
+        found = {find(key, names, f"{kind} data", kind): value for key, value in data.items()}
+        if len(found) < len(data):
+            raise ValidationError(
+                f"an object was given {kind} data twice, by itself and by its name, among "
+                f"{', '.join(map(repr, data))}",
+                attr=f"{kind} data",
+            )
     else:
         items = list(data) if isinstance(data, list | tuple) else [data]
         found = _by_position(items, names, kind)
@@ -56,15 +63,24 @@ def _by_position(items: list, names: Names, kind: str) -> dict:
             f"{kind} data were given, but the network has no {owner}", attr=f"{kind} data"
         )
     if len(items) != len(names):
-        warnings.warn(
+        warn(
             f"Number of elements in {kind} data ({len(items)}) does not match number of {owner} "
-            f"({len(names)}); consider using a dictionary, with {owner} as keys",
-            stacklevel=5,
+            f"({len(names)}); consider using a dictionary, with {owner} as keys"
         )
     return dict(zip(names, items, strict=False))
 
 
-def _find(key: Any, names: Names, kind: str) -> Any:
+def find(key: Any, names: Names, attr: str, kind: str) -> Any:
+    """The object that a key stands for: itself, or the one of that name.
+
+    Parameters
+    ----------
+    key : str or NengoObject
+    names : dict
+        The objects to choose from, and their names.
+    attr, kind : str
+        What is looked for where, for messages.
+    """
     if isinstance(key, str):
         for obj, name in names.items():
             if name == key:
@@ -73,18 +89,20 @@ def _find(key: Any, names: Names, kind: str) -> Any:
         return key
     if isinstance(key, nengo.Node) and (key.size_in > 0 or hasattr(key, "tensor_func")):
         raise ValidationError(
-            f"{key} cannot be given data: only Nodes without input can", attr=f"{kind} data"
+            f"{key} cannot be given data: only Nodes without input can", attr=attr
         )
     known = ", ".join(map(repr, names.values())) or "none"
     raise ValidationError(
-        f"{key!r} is not one of the network's {kind}s (their names: {known})",
-        attr=f"{kind} data",
+        f"{key!r} is not one of the network's {kind}s (their names: {known})", attr=attr
     )
 
 
 def _as_array(value: Any, name: str) -> np.ndarray:
-    array = np.asarray(value)
-    if array.dtype == object:
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "biuf":
         raise ValidationError(
             f"data for {name!r} are {type(value).__name__}, expected numbers in an array "
             f"(batch, steps, size) whose rows all have the same length",
@@ -93,9 +111,13 @@ def _as_array(value: Any, name: str) -> np.ndarray:
     return array
 
 
-def check_rank(arrays: Mapping[Any, np.ndarray], names: Names, sizes: Mapping[Any, int | None]):
-    """Raise ValidationError unless arrays are (batch, steps, size), or of higher rank for probes
-    of matrices (`sizes` is None)."""
+def check_rank(
+    arrays: Mapping[Any, np.ndarray], names: Names, sizes: Mapping[Any, int | None]
+) -> None:
+    """Raise ValidationError unless arrays are (batch, steps, size).
+
+    Those whose size is None may have more axes: probes can record matrices.
+    """
     for obj, array in arrays.items():
         size = sizes.get(obj)
         expected = f"(batch, steps, {'...' if size is None else size})"
@@ -118,6 +140,17 @@ def check_size(arrays: Mapping[Any, np.ndarray], names: Names) -> None:
             )
 
 
+def check_exact(arrays: Mapping[Any, np.ndarray], names: Names, minibatch: int) -> None:
+    """Raise ValidationError unless there is exactly one minibatch."""
+    for obj, array in arrays.items():
+        if array.shape[0] != minibatch:
+            raise ValidationError(
+                f"data for {names[obj]!r} have {array.shape[0]} items, expected exactly one "
+                f"minibatch, {minibatch}",
+                attr=f"data[{names[obj]}]",
+            )
+
+
 def fit_batch(
     arrays: Mapping[Any, np.ndarray], names: Names, minibatch: int
 ) -> dict[Any, np.ndarray]:
@@ -133,10 +166,9 @@ def fit_batch(
             )
         extra = batch % minibatch
         if extra:
-            warnings.warn(
+            warn(
                 f"Number of items in data for {names[obj]!r} ({batch}) is not a multiple of the "
-                f"minibatch size ({minibatch}); the last {extra} are dropped",
-                stacklevel=4,
+                f"minibatch size ({minibatch}); the last {extra} are dropped"
             )
         result[obj] = array[: batch - extra]
     return result
@@ -151,23 +183,28 @@ def agree(arrays: Mapping[Any, np.ndarray], names: Names, axis: int, what: str) 
     return next(iter(lengths.values()), None)
 
 
-def check_steps(n_steps: int, given: int | None, unroll: int) -> int:
-    """The number of steps to run."""
+def check_steps(n_steps: int, given: int | None, unroll: int, use_loop: bool) -> None:
+    """Raise ValidationError unless the simulation can run for so many steps."""
     if given is not None and given != n_steps:
-        raise ValidationError(
-            f"data have {n_steps} steps, but n_steps is {given}", attr="n_steps"
-        )
+        raise ValidationError(f"data have {n_steps} steps, but n_steps is {given}", attr="n_steps")
     if n_steps % unroll:
         raise ValidationError(
             f"the number of steps ({n_steps}) must be a multiple of unroll_simulation ({unroll})",
             attr="n_steps",
         )
-    return n_steps
+    if not use_loop and n_steps != unroll:
+        raise ValidationError(
+            f"with use_loop=False, the number of steps ({n_steps}) must be unroll_simulation "
+            f"({unroll})",
+            attr="n_steps",
+        )
 
 
 def cast(arrays: Mapping[Any, np.ndarray], dtype: str) -> dict[Any, np.ndarray]:
+    """Bring arrays to the precision of the simulation."""
     return {obj: np.asarray(array, dtype=dtype) for obj, array in arrays.items()}
 
 
 def names_of(objects: Sequence[Any], names: Names) -> dict[Any, str]:
+    """Names of some of the objects, in their order."""
     return {obj: names[obj] for obj in objects}

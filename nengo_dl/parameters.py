@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import nengo
@@ -15,8 +14,10 @@ from nengo.neurons import Direct
 from nengo.solvers import NoSolver
 from nengo.transforms import Convolution, ConvolutionTranspose, Dense, NoTransform, Sparse
 
+from .compilation import Compilation
 from .compiler.ir import Role
 from .lowering.memory import coordinates, initial_of, positions
+from .utils import warn
 
 
 class Parameters:
@@ -25,28 +26,34 @@ class Parameters:
     Parameters
     ----------
     model : nengo.builder.Model
-    where : dict
-        The graph's source of each base signal.
-    places : dict
-        The block of each source, and where in it.
-    read
+    compiled : Compilation
+        Knows where signals are.
+    read : callable
         `read(block)` is the live array of a block, or None after the simulator was closed.
     minibatched : bool
         Whether values that differ by batch item keep their batch axis.
     """
 
     def __init__(
-        self, model: Model, where: dict, places: dict, read: Any, minibatched: bool
+        self, model: Model, compiled: Compilation, read: Callable, minibatched: bool
     ) -> None:
-        self._model, self._where, self._places = model, where, places
-        self._read, self._minibatched = read, minibatched
+        self.model, self.minibatched = model, minibatched
+        self._where, self._places = compiled.lowered.where, compiled.places
+        self._read = read
+
+    def warn_if_closed(self) -> None:
+        """Warn if values are not live any more."""
+        blocks = (b for b, _ in self._places.values() if b.role in (Role.PARAMETER, Role.ADAPTED))
+        block = next(blocks, None)
+        if block is not None and self._read(block) is None:
+            warn("The simulator is closed: parameters have the values that they were built with")
 
     def live(self, obj: Any, attr: str) -> Any:
         """Current value of "weights", "encoders" or "bias" of an object; None if it has none."""
         attr = "encoders" if attr == "scaled_encoders" else attr
         if attr == "bias" and isinstance(obj, nengo.Ensemble):
             obj = obj.neurons
-        sig = self._model.sig[obj].get(attr) if obj in self._model.sig else None
+        sig = self.model.sig[obj].get(attr) if obj in self.model.sig else None
         if sig is None:
             return None
         return self.value(sig)
@@ -65,21 +72,50 @@ class Parameters:
         flat = array.reshape(*lead, -1)[..., offset : offset + source.size]
         index = positions(sig)
         value = (flat if index is None else flat[..., index]).reshape(*lead, *shape)
-        return value[0] if lead and not self._minibatched else value
+        return value[0] if lead and not self.minibatched else value
 
 
-class ClosedWarning:
-    """Warns, once per request, that values are those of before the simulation."""
+def nengo_params(objs: Any, as_dict: bool, parameters: Parameters) -> Any:
+    """See `Simulator.get_nengo_params`."""
+    parameters.warn_if_closed()
+    single = not isinstance(objs, list | tuple)
+    objects = [objs] if single else list(objs)
+    params = [nengo_arguments(obj, parameters) for obj in objects]
+    if as_dict:
+        return by_label(objects, params)
+    return params[0] if single else params
 
-    def __call__(self) -> None:
-        warnings.warn(
-            "The simulator is closed: parameters have the values that they were built with",
-            UserWarning,
-            stacklevel=4,
+
+def freeze(objs: Any, parameters: Parameters) -> None:
+    """See `Simulator.freeze_params`."""
+    parts = [
+        part
+        for obj in (objs if isinstance(objs, list | tuple) else [objs])
+        for part in _with_parameters(obj, parameters.model.toplevel)
+    ]
+    # all of them are read before any is written
+    for part, args in [(part, nengo_arguments(part, parameters)) for part in parts]:
+        for name, value in args.items():
+            setattr(part, name, value)
+
+
+def _with_parameters(obj: Any, network: nengo.Network | None) -> list:
+    """Ensembles and connections in an object of the network."""
+    if not isinstance(obj, nengo.Network | nengo.Ensemble | nengo.Connection):
+        raise TypeError(
+            f"{obj} is a {type(obj).__name__}; only Networks, Ensembles and Connections can be "
+            f"frozen"
         )
+    known = [] if network is None else [network, *network.all_objects]
+    if obj not in known:
+        raise ValueError(f"{obj} is not in the Simulator's network")
+    if not isinstance(obj, nengo.Network):
+        return [obj]
+    ensembles = [e for e in obj.all_ensembles if not isinstance(e.neuron_type, Direct)]
+    return [*ensembles, *obj.all_connections]
 
 
-def nengo_arguments(obj: Any, data: Any, parameters: Parameters, model: Model) -> dict[str, Any]:
+def nengo_arguments(obj: Any, parameters: Parameters) -> dict[str, Any]:
     """Constructor arguments with which a Nengo object has its current parameters.
 
     Gains are those that the object was built with: training moves encoders, which then need no
@@ -95,17 +131,18 @@ def nengo_arguments(obj: Any, data: Any, parameters: Parameters, model: Model) -
     if isinstance(obj, Neurons):
         obj = obj.ensemble
     if isinstance(obj, nengo.Ensemble):
-        return _ensemble_arguments(obj, parameters, model)
+        return _ensemble_arguments(obj, parameters)
     if isinstance(obj, nengo.Connection):
         return _connection_arguments(obj, parameters)
-    raise ValueError(f"{obj} is a {type(obj).__name__}; only Ensembles and Connections have "
-                     f"parameters")
+    raise ValueError(
+        f"{obj} is a {type(obj).__name__}; only Ensembles and Connections have parameters"
+    )
 
 
-def _ensemble_arguments(ens: nengo.Ensemble, parameters: Parameters, model: Model) -> dict:
+def _ensemble_arguments(ens: nengo.Ensemble, parameters: Parameters) -> dict[str, Any]:
     if isinstance(ens.neuron_type, Direct):
         raise ValueError(f"{ens} is in Direct mode, and has no parameters")
-    gain = np.asarray(model.params[ens].gain)
+    gain = np.asarray(parameters.model.params[ens].gain)
     scaled = _single(parameters.live(ens, "encoders"), ens)
     return {
         "encoders": scaled * ens.radius / gain[:, None],
@@ -149,7 +186,7 @@ def _connection_arguments(conn: nengo.Connection, parameters: Parameters) -> dic
 
 
 def _sparse(transform: Sparse, conn: Any, weights: Any, parameters: Parameters) -> Sparse:
-    sig = parameters._model.sig[conn]["weights"]
+    sig = parameters.model.sig[conn]["weights"]
     rows, columns, _ = coordinates(sig)
     indices = np.stack([rows, columns], axis=1)
     data = np.array(weights) if isinstance(weights, np.ndarray) else initial_of(sig)
@@ -162,10 +199,7 @@ def _single(value: np.ndarray, obj: Any) -> np.ndarray:
     value = np.asarray(value)
     base = 2 if isinstance(obj, nengo.Ensemble) or value.ndim > 2 else value.ndim
     if value.ndim > base:
-        warnings.warn(
-            f"{obj} learned different parameters in each batch item; those of the first are used",
-            stacklevel=5,
-        )
+        warn(f"{obj} learned different parameters in each batch item; those of the first are used")
         return value[0]
     return value
 
@@ -176,7 +210,8 @@ def by_label(objects: Sequence[Any], params: Sequence[dict]) -> dict[str, dict]:
     for obj, args in zip(objects, params, strict=True):
         label = obj.ensemble.label if isinstance(obj, Neurons) else obj.label
         if label in result:
-            raise ValueError(f"Two objects have the label {label!r}; labels must differ for "
-                             f"as_dict=True")
+            raise ValueError(
+                f"Two objects have the label {label!r}; labels must differ for as_dict=True"
+            )
         result[label] = args
     return result

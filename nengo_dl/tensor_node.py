@@ -23,6 +23,7 @@ class TensorFuncParam(Parameter):
     """A callable; if the node has no `shape_out`, it is found out by calling it."""
 
     def coerce(self, instance: TensorNode, value: Any) -> Callable:
+        """Raise ValidationError if the value cannot be called."""
         value = super().coerce(instance, value)
         if not callable(value):
             raise ValidationError(

@@ -1,4 +1,4 @@
-"""`Simulator.fit` and `evaluate`: Keras's own, on data in its form."""
+"""`Simulator.compile`, `fit` and `evaluate`: Keras's own, on data in its form."""
 
 from __future__ import annotations
 
@@ -8,76 +8,81 @@ import keras
 from nengo.exceptions import SimulationError
 
 from . import calls, feeds
+from .engine import backend
+from .session import Session
+
+
+def compile(
+    session: Session, loss: Any, metrics: Any, loss_weights: Any, options: dict[str, Any]
+) -> None:
+    """See `Simulator.compile`; `options` are those of `keras.Model.compile`."""
+    losses = calls.per_probe(session, loss, "loss", broadcast=True)
+    weights = calls.per_probe(session, loss_weights, "loss_weights", broadcast=False)
+    listed = calls.per_probe(session, metrics, "metrics", broadcast=True)
+    listed = {k: v if isinstance(v, list | tuple) else [v] for k, v in listed.items()}
+    losses = {name: given for name, given in losses.items() if given is not None}
+    options.setdefault("jit_compile", session.graph.worth_compiling and backend.XLA)
+    with session.computing():
+        session.keras_model.compile_for_probes(losses, weights, listed, **options)
+    session.loss_probes = [p for p in session.probes if session.compiled.names[p] in losses]
 
 
 def fit(
-    sim: Any, x: Any, y: Any, n_steps: int | None, stateful: bool, **kwargs: Any
+    session: Session, x: Any, y: Any, n_steps: int | None, stateful: bool, options: dict[str, Any]
 ) -> keras.callbacks.History:
-    """See `Simulator.fit`."""
-    sim._ignore_batch_size(kwargs)
-    with sim._computing():
-        arguments, call = _arguments(sim, x, y, n_steps, stateful)
-        _add_validation(sim, kwargs, call)
-        steps = None if call is None else call.n_steps
-        return _keras_call(sim, sim.keras_model.fit, stateful, steps, {**arguments, **kwargs})
+    """See `Simulator.fit`; `options` are those of `keras.Model.fit`."""
+    calls.ignore_batch_size(session, options)
+    call, arguments = _arguments(session, x, y, n_steps, options)
+    validation = _bring_validation(session, n_steps, call, options)
+    if call is not None:
+        calls.check_validation_split(options.get("validation_split"), call.batch, session.batch)
+        calls.warn_about_synapses(session, call, stateful)
+    steps = None if call is None else call.n_steps
+    lengths = (steps, steps if validation is None else validation.n_steps)
+    with session.keras_call(stateful, lengths):
+        history = session.keras_model.fit(**arguments, **options)
+    history.history = session.keras_model.in_order(history.history)
+    return history
 
 
 def evaluate(
-    sim: Any, x: Any, y: Any, n_steps: int | None, stateful: bool, **kwargs: Any
+    session: Session, x: Any, y: Any, n_steps: int | None, stateful: bool, options: dict[str, Any]
 ) -> dict[str, float]:
-    """See `Simulator.evaluate`."""
-    sim._ignore_batch_size(kwargs)
-    kwargs["return_dict"] = True
-    with sim._computing():
-        arguments, call = _arguments(sim, x, y, n_steps, stateful)
-        steps = None if call is None else call.n_steps
-        return _keras_call(sim, sim.keras_model.evaluate, stateful, steps, {**arguments, **kwargs})
+    """See `Simulator.evaluate`; `options` are those of `keras.Model.evaluate`."""
+    calls.ignore_batch_size(session, options)
+    options["return_dict"] = True
+    call, arguments = _arguments(session, x, y, n_steps, options)
+    if call is not None:
+        calls.warn_about_synapses(session, call, stateful)
+    steps = None if call is None else call.n_steps
+    with session.keras_call(stateful, (steps, steps)):
+        return session.keras_model.in_order(session.keras_model.evaluate(**arguments, **options))
 
 
 def _arguments(
-    sim: Any, x: Any, y: Any, n_steps: int | None, stateful: bool
-) -> tuple[dict, calls.Call | None]:
+    session: Session, x: Any, y: Any, n_steps: int | None, options: dict[str, Any]
+) -> tuple[calls.Call | None, dict[str, Any]]:
+    """Data in Keras's form; what is not arrays goes to Keras as it is."""
     if not feeds.is_data(x):
         if n_steps is not None:
             raise SimulationError("n_steps cannot be given with a generator or Dataset")
-        return ({"x": x} if y is None else {"x": x, "y": y}), None
-    call = calls.Call(sim._compiled, x, n_steps, sim.unroll)
-    if not stateful and call.n_steps == 1:
-        calls.warn_about_synapses(sim._compiled, sim._loss_probes)
-    return _in_keras_form(sim, call, y), call
+        return None, {"x": x}
+    call = calls.Call(session, x, n_steps)
+    inputs, targets, weights = call.for_keras(session, y, options.pop("sample_weight", None))
+    return call, {"x": inputs, "y": targets, "sample_weight": weights, "batch_size": session.batch}
 
 
-def _in_keras_form(sim: Any, call: calls.Call, y: Any) -> dict[str, Any]:
-    return {
-        "x": call.for_keras(sim._sources, sim.n_steps),
-        "y": calls.targets(sim._compiled, y, call.batch),
-        "batch_size": sim.minibatch_size,
-    }
-
-
-def _add_validation(sim: Any, kwargs: dict, call: calls.Call | None) -> None:
-    """Bring validation data into Keras's form."""
-    data = kwargs.get("validation_data")
-    if isinstance(data, list | tuple) and feeds.is_data(data[0]):
-        x, y, *weights = data
-        steps = None if call is None or x is not None else call.n_steps
-        validation = calls.Call(sim._compiled, x, steps, sim.unroll)
-        arrays = _in_keras_form(sim, validation, y)
-        kwargs["validation_data"] = (arrays["x"], arrays["y"], *weights)
-        kwargs["validation_batch_size"] = sim.minibatch_size
-    if kwargs.get("validation_split") and call is not None:
-        calls.check_validation_split(
-            kwargs["validation_split"], call.batch, sim.minibatch_size
-        )
-
-
-def _keras_call(sim: Any, method: Any, stateful: bool, steps: int | None, kwargs: dict) -> Any:
-    """Call Keras with the present state; what it compiled stays good for the same mode."""
-    graph, model = sim._graph, sim.keras_model
-    graph.begin_mode(model, stateful, steps)
-    with graph.host.raising(), graph.calls_from_keras(sim.n_steps, stateful):
-        try:
-            return method(**kwargs)
-        finally:
-            if stateful:
-                sim._n_steps = graph.steps_after
+def _bring_validation(
+    session: Session, n_steps: int | None, call: calls.Call | None, options: dict[str, Any]
+) -> calls.Call | None:
+    """Put validation data into Keras's form too, unless they are a Dataset."""
+    data = options.get("validation_data")
+    if not isinstance(data, list | tuple) or not feeds.is_data(data[0]):
+        return None
+    x, y, *weights = data
+    if x is None and n_steps is None and call is not None:
+        n_steps = call.n_steps
+    validation = calls.Call(session, x, n_steps)
+    options["validation_data"] = validation.for_keras(session, y, *weights)
+    options["validation_batch_size"] = session.batch
+    return validation

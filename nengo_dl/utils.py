@@ -1,8 +1,10 @@
-"""Names of objects and functions."""
+"""Names of objects and functions, and warnings."""
 
 from __future__ import annotations
 
 import re
+import sys
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -27,6 +29,22 @@ def sanitize_name(name: Any) -> str:
         letter of ASCII, a digit, or one of ``_.-/``.
     """
     return re.sub(r"[^A-Za-z0-9_.\-/]", "", re.sub(r"[ :]", "_", str(name)))
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn of something in the user's own code: the line shown is the first outside the package.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, and what to do about it.
+    category : type, default UserWarning
+        The class of the warning.
+    """
+    level, frame = 1, sys._getframe(0)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("nengo_dl."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 def function_name(func: Callable, sanitize: bool = True) -> str:

@@ -22,6 +22,8 @@ class Objective:
     metrics: list[tuple[str, str, keras.metrics.Metric]] = field(default_factory=list)
 
     def results(self) -> dict[str, Any]:
+        """Current values by key of logs."""
+        """Losses, then metrics, by name."""
         found = {f"{name}_loss": m.result() for name, m in self.trackers.items()}
         for key, _, metric in self.metrics:
             found[key] = metric.result()
@@ -30,6 +32,13 @@ class Objective:
 
 class SimulationModel(keras.Model):
     """A functional Keras model; see `make_model`."""
+
+    objective: Objective | None = None
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs, in order."""
+        return [tensor.name for tensor in self.inputs]
 
     def compile_for_probes(
         self,
@@ -53,20 +62,31 @@ class SimulationModel(keras.Model):
 
     @property
     def metrics(self) -> list:
-        objective = getattr(self, "objective", None)
+        """All metrics, those of probes last."""
+        objective = self.objective
         own = [] if objective is None else list(objective.trackers.values())
         own += [] if objective is None else [m for _, _, m in objective.metrics]
         return [*super().metrics, *own]
 
     def get_metrics_result(self) -> dict[str, Any]:
         """Total loss, then each probe's loss, then each probe's metrics."""
-        objective = getattr(self, "objective", None)
+        objective = self.objective
         if objective is None:
             return super().get_metrics_result()
         own = {id(m) for m in objective.trackers.values()}
         own |= {id(m) for _, _, m in objective.metrics}
         results = {m.name: m.result() for m in super().metrics if id(m) not in own}
         return {**results, **objective.results()}
+
+    def in_order(self, logs: dict[str, Any]) -> dict[str, Any]:
+        """Logs with the total loss first, then losses of probes, then metrics.
+
+        Keras sorts by name.
+        """
+        order = ["loss", *(self.objective.results() if self.objective else ())]
+        order += [f"val_{key}" for key in order]
+        known = [key for key in order if key in logs]
+        return {key: logs[key] for key in (*known, *(k for k in logs if k not in known))}
 
     def compute_loss(
         self,
@@ -76,7 +96,8 @@ class SimulationModel(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        objective = getattr(self, "objective", None)
+        """The weighted sum of the probes' losses, and of what layers add."""
+        objective = self.objective
         if objective is None:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         targets = _by_name(y, objective.losses, y_pred)
@@ -95,7 +116,8 @@ class SimulationModel(keras.Model):
         return total
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        objective = getattr(self, "objective", None)
+        """Update the probes' metrics, and give all results."""
+        objective = self.objective
         if objective is None:
             return super().compute_metrics(x, y, y_pred, sample_weight)
         names = dict.fromkeys(name for _, name, _ in objective.metrics)
@@ -113,7 +135,9 @@ def make_model(graph: TensorGraph) -> SimulationModel:
     """
     inputs = graph.build_inputs()
     outputs = graph(inputs)
-    return SimulationModel(inputs=inputs, outputs=outputs, name="simulation")
+    model = SimulationModel(inputs=inputs, outputs=outputs, name="simulation")
+    model.output_names = list(outputs)  # Keras names them after the layer that they come from
+    return model
 
 
 def _by_name(y: Any, names: Mapping[str, Any], y_pred: Any) -> Mapping[str, Any]:

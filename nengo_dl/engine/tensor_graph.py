@@ -17,6 +17,8 @@ from ..kernels.registry import CATALOGUE, Context
 from .backend import HostCalls, uncompilable_ops
 from .execute import Span, execute
 
+Lengths = tuple[int | None, int | None]  # steps of a call in training, and in testing
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -70,7 +72,8 @@ class TensorGraph(keras.layers.Layer):
         self._blocks = plan.program.layout.blocks
         self._by_block: dict[Block, keras.Variable] = {}
         self._constants: dict[Block, Any] = {}
-        self._mode: tuple[bool, int | None] = (False, None)
+        self._stateful = False
+        self._lengths: Lengths = (None, None)
         self.state: dict[Block, Any] = {}
         self._make_variables()
         self._mirror = _Mirror(self.state)
@@ -108,10 +111,16 @@ class TensorGraph(keras.layers.Layer):
     def adapted_blocks(self) -> list[Block]:
         return [b for b in self._by_block if b.role is Role.ADAPTED]
 
-    def reset_state(self) -> None:
-        """Go back to the initial state, and make what runs on the host anew."""
+    def reset_state(self, processes: bool = True) -> None:
+        """Go back to the initial state, and make what runs on the host anew if `processes`."""
         self.state = {b: tf.constant(self._initial(b)) for b in self.state}
-        self._steppers.clear()
+        if processes:
+            self._steppers.clear()
+
+    def restore_state(self, state: Mapping[Block, Any], steps: int) -> None:
+        """Take over a state, also between two minibatches that Keras runs."""
+        self.state = dict(state)
+        self._mirror.load(state, steps)
 
     def reset_parameters(self) -> None:
         """Give all parameters, learned ones too, the values that they were built with."""
@@ -137,7 +146,7 @@ class TensorGraph(keras.layers.Layer):
             for b in self.adapted_blocks
         }
 
-    def begin_mode(self, model: keras.Model, stateful: bool, length: int | None) -> None:
+    def begin_mode(self, model: keras.Model, stateful: bool, lengths: Lengths) -> None:
         """Let Keras trace anew if what is fixed in its functions has changed.
 
         Parameters
@@ -145,12 +154,11 @@ class TensorGraph(keras.layers.Layer):
         model : keras.Model
         stateful : bool
             Whether calls go on from each other.
-        length : int or None
-            Steps of a call whose inputs do not show it.
+        lengths : (int or None, int or None)
+            Steps of calls in training and in testing, for inputs that do not show them.
         """
-        mode = (stateful, length)
-        if mode != self._mode:
-            self._mode = mode
+        if (stateful, lengths) != (self._stateful, self._lengths):
+            self._stateful, self._lengths = stateful, lengths
             self._mirror.carries_over = stateful
             model.train_function = model.test_function = None
 
@@ -166,9 +174,11 @@ class TensorGraph(keras.layers.Layer):
             Whether to keep the state of each call for the next, and after the last.
         """
         self._mirror.load(self.state, steps)
-        yield
-        if stateful:
-            self.state = self._mirror.values()
+        try:
+            yield
+        finally:
+            if stateful:
+                self.state = self._mirror.values()
 
     @property
     def steps_after(self) -> int:
@@ -260,7 +270,7 @@ class TensorGraph(keras.layers.Layer):
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
         plan = self.plan
-        length, arrays = self._series(inputs)
+        length, arrays = self._series(inputs, bool(training))
         first = tf.convert_to_tensor(self._mirror.steps)
         for block, make in plan.hidden.items():
             arrays[block] = self._draw(block, make, first, length)
@@ -277,7 +287,7 @@ class TensorGraph(keras.layers.Layer):
         results["steps_run"] = tf.fill((plan.batch, 1), tf.cast(length, tf.int32))
         return results
 
-    def _series(self, inputs: Mapping[str, Any]) -> tuple[Any, dict[Block, Any]]:
+    def _series(self, inputs: Mapping[str, Any], training: bool) -> tuple[Any, dict[Block, Any]]:
         """T, and the inputs as (T or 1, B, size)."""
         plan = self.plan
         arrays = {}
@@ -289,11 +299,8 @@ class TensorGraph(keras.layers.Layer):
         known = [n for n in lengths if not isinstance(n, int) or n > 1]
         if known:
             return known[0], arrays
-        return self._stated_length(inputs), arrays
-
-    def _stated_length(self, inputs: Mapping[str, Any]) -> Any:
-        _, length = self._mode
-        return inputs["n_steps"][0, 0] if length is None else length
+        stated = self._lengths[0 if training else 1]
+        return inputs["n_steps"][0, 0] if stated is None else stated, arrays
 
     def _draw(self, block: Block, make: Any, first: Any, length: Any) -> Any:
         def draw(start: np.ndarray, n: np.ndarray) -> np.ndarray:

@@ -1,0 +1,68 @@
+"""What probes recorded in `run`, `run_steps` and `step`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import nengo
+import numpy as np
+
+from .compiler.ir import Output
+
+
+class Recorder:
+    """Arrays of each probe, run after run.
+
+    Parameters
+    ----------
+    probes : iterable of nengo.Probe
+    dt : float
+        Step length [s].
+    """
+
+    def __init__(self, probes: Iterable[nengo.Probe], dt: float) -> None:
+        self.dt = dt
+        self._parts: dict[nengo.Probe, list[np.ndarray]] = {p: [] for p in probes}
+        self._latest: set[nengo.Probe] = set()
+
+    def begin_run(self) -> None:
+        """From here on, probes that keep no history add one row."""
+        self._latest = set()
+
+    def append(self, outputs: Mapping[Output, np.ndarray], first: int, n: int) -> None:
+        """Add what probes saw in steps first + 1 to first + n; arrays (n or 1, B or 1, size)."""
+        for output, array in outputs.items():
+            probe = output.key
+            value = by_item(array, output, n)
+            if output.last_only:
+                if probe in self._latest:
+                    self._parts[probe].pop()
+                self._latest.add(probe)
+            elif probe.sample_every is not None:
+                value = value[:, is_sampled(first, n, probe.sample_every / self.dt)]
+            if value.shape[1]:
+                self._parts[probe].append(value)
+
+    def of(self, probe: nengo.Probe) -> list[np.ndarray]:
+        """Arrays (B or 1, steps, *shape), to be concatenated along time."""
+        return self._parts[probe]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for parts in self._parts.values():
+            parts.clear()
+        self._latest = set()
+
+
+def is_sampled(first: int, n: int, period: float) -> np.ndarray:
+    """Which of the steps first + 1 to first + n are kept when sampling every `period` steps."""
+    return np.arange(first + 1, first + n + 1) % period < 1
+
+
+def by_item(array: np.ndarray, output: Output, n: int) -> np.ndarray:
+    """(n or 1, b, size), as the engine gives it, -> (b, n, *shape)."""
+    if array.shape[0] == 1 and not output.last_only:
+        array = np.broadcast_to(array, (n, *array.shape[1:]))
+    steps, batch, _ = array.shape
+    shape = (batch, steps, *output.view.shape)
+    return np.ascontiguousarray(np.swapaxes(array, 0, 1).reshape(shape))

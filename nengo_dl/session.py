@@ -1,0 +1,216 @@
+"""An open simulation: the compiled program, its state, and what feeds it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import nengo
+import numpy as np
+
+from .compilation import Compilation
+from .compiler.ir import Block, Output
+from .config import Settings
+from .engine import backend
+from .engine.interrupts import uninterrupted
+from .engine.model import SimulationModel, make_model
+from .engine.runner import Runner
+from .engine.tensor_graph import Plan, TensorGraph
+from .lowering.roles import Feed
+from .recording import Recorder
+from .sources import Constant, Series
+from .utils import warn
+
+Sources = Mapping[Feed, Any]
+
+
+class Session:
+    """Everything that running, predicting and training share.
+
+    Parameters
+    ----------
+    compiled : Compilation
+    seed : int
+        Of processes, and of TensorFlow's random operations.
+    unroll : int
+        Steps in the body of the loop over time.
+    device : str or None
+        TensorFlow device.
+
+    Attributes
+    ----------
+    graph : TensorGraph or None
+        The Keras layer of the simulation; None after `close`.
+    runner : Runner or None
+    sources : dict of Feed
+        What generates each input that is given no data.
+    n_steps : int
+        Steps simulated so far.
+    loss_probes : list of nengo.Probe
+        Those that `compile` gave a loss; all if it was not called.
+    """
+
+    def __init__(
+        self, compiled: Compilation, seed: int, unroll: int, device: str | None = None
+    ) -> None:
+        self.compiled, self.seed, self.unroll, self.device = compiled, seed, unroll, device
+        self.n_steps = 0
+        self.loss_probes: list[nengo.Probe] = list(compiled.model.probes)
+        self._keras_model: SimulationModel | None = None
+        backend.seed_tensorflow(seed)
+        self.remake_processes()
+        self.graph: TensorGraph | None = TensorGraph(self._plan())
+        self.runner: Runner | None = Runner(self.graph)
+
+    def _plan(self) -> Plan:
+        compiled = self.compiled
+        return Plan(
+            compiled.program,
+            compiled.training_program,
+            compiled.input_blocks,
+            {compiled.block(feed): self._hidden(feed) for feed in compiled.hidden_feeds},
+            {compiled.names[o.key]: o for o in compiled.lowered.graph.outputs},
+            lambda op: self._generators(op),
+            compiled.model.dt,
+            self.settings.dtype,
+            self.batch,
+            self.unroll,
+            self.settings.learning_phase,
+        )
+
+    def _hidden(self, feed: Feed) -> Callable[[int, int], np.ndarray]:
+        return lambda first, n: self.sources[feed].rows(first, n)
+
+    @property
+    def settings(self) -> Settings:
+        """What the user configured."""
+        return self.compiled.settings
+
+    @property
+    def batch(self) -> int:
+        """Items in a minibatch."""
+        return self.compiled.batch
+
+    @property
+    def probes(self) -> list[nengo.Probe]:
+        """Probes, in the order of the model."""
+        return list(self.compiled.model.probes)
+
+    @property
+    def keras_model(self) -> SimulationModel:
+        """The Keras model around the simulation; made when it is first asked for."""
+        if self._keras_model is None:
+            with self.computing():
+                self._keras_model = make_model(self.graph)
+        return self._keras_model
+
+    @contextlib.contextmanager
+    def computing(self) -> Iterator[None]:
+        """Precision and device of the simulation, restored afterwards."""
+        with backend.precision(self.settings.dtype), backend.on_device(self.device):
+            yield
+
+    # ------------------------------------------------------------------ life cycle
+
+    def close(self) -> None:
+        """Free the compiled program."""
+        self.graph = self.runner = self._keras_model = None
+
+    def read(self, block: Block) -> np.ndarray | None:
+        """The live array of a parameter block; None after `close`."""
+        return None if self.graph is None else np.asarray(self.graph.variable(block))
+
+    def remake_processes(self) -> None:
+        """Let all processes begin anew, from the seed."""
+        self._generators = self.compiled.generators(self.seed)
+        self.sources: Sources = self.compiled.sources(self.seed)
+
+    def reset(self, parameters: bool = True, processes: bool = True) -> None:
+        """Go back to the initial state, and to step 0."""
+        with self.computing():
+            if processes:
+                self.remake_processes()
+            self.graph.reset_state(processes)
+            if parameters:
+                self.graph.reset_parameters()
+        self.n_steps = 0
+
+    def snapshot(self) -> tuple[int, dict[Block, Any]]:
+        """Step count and state, for `restore`."""
+        return self.n_steps, dict(self.graph.state)
+
+    def restore(self, snapshot: tuple[int, dict[Block, Any]]) -> None:
+        """Go back to a `snapshot`, also from within a callback of Keras."""
+        self.n_steps, state = snapshot
+        self.graph.restore_state(state, self.n_steps)
+
+    # ------------------------------------------------------------------ simulation
+
+    def carries_on(self, stateful: bool) -> bool:
+        """Whether a call leaves its state to the next; warns if it may not although it should."""
+        if stateful and not self.settings.stateful:
+            warn("stateful=True is ignored: the network was configured with stateful=False")
+            return False
+        return stateful
+
+    def filled(self, data: Mapping[nengo.Node, np.ndarray]) -> dict[Feed, Any]:
+        """The source of each input from here on: the user's data where there are some."""
+        series = {node: Series(array, self.n_steps) for node, array in data.items()}
+        return {f: series.get(f.node, source) for f, source in self.sources.items()}
+
+    def run(
+        self, steps: int, data: Mapping, recorder: Recorder, stateful: bool, stage: Any
+    ) -> None:
+        """Simulate chunk after chunk; interrupted between two, both sides of it are whole."""
+        recorder.begin_run()
+        first = self.n_steps
+        end = first + steps
+        sources, carry = self.filled(data), self.graph.carry()
+        while first < end:
+            with uninterrupted():
+                n = self.runner.chunk(end - first)
+                outputs, carry = self.run_chunk(carry, sources, first, n)
+                recorder.append(outputs, first, n)
+                first += n
+                self.keep(carry, first, stateful)
+            stage.step(n)
+
+    def run_chunk(
+        self, carry: Mapping[Block, Any], sources: Sources, first: int, n: int
+    ) -> tuple[dict[Output, np.ndarray], dict[Block, Any]]:
+        """Simulate steps first + 1 to first + n; see `Runner.run`."""
+        inputs, constant = {}, set()
+        for feed, source in sources.items():
+            rows = source.rows(first, n)
+            if feed.signal is None or feed.signal not in self.compiled.places:
+                continue  # called for its effects
+            block = self.compiled.block(feed)
+            inputs[block] = rows
+            if isinstance(source, Constant):
+                constant.add(block)
+        return self.runner.run(carry, inputs, constant, first, n)
+
+    def keep(self, carry: Mapping[Block, Any], n_steps: int, stateful: bool) -> None:
+        """Take over what a run left behind: what was learned always, state if `stateful`."""
+        self.graph.keep(carry, state=stateful)
+        if stateful:
+            self.n_steps = n_steps
+
+    @contextlib.contextmanager
+    def keras_call(self, stateful: bool, lengths: tuple[int | None, int | None]) -> Iterator[None]:
+        """Lend the state to Keras.
+
+        Parameters
+        ----------
+        stateful : bool
+            Whether to keep the state of each minibatch for the next, and after the last.
+        lengths : (int or None, int or None)
+            Steps of minibatches in training and in testing; None if not known before.
+        """
+        self.graph.begin_mode(self.keras_model, stateful, lengths)
+        with self.computing(), self.graph.host.raising():
+            with self.graph.calls_from_keras(self.n_steps, stateful):
+                yield
+            if stateful:
+                self.n_steps = self.graph.steps_after

@@ -1,0 +1,314 @@
+"""What a simulator does without learning: build, run, reset and close."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from typing import Any, Self
+
+import nengo
+import numpy as np
+import tensorflow as tf
+from nengo.builder import Model
+from nengo.exceptions import NengoWarning, ReadonlyError, SimulatorClosed, ValidationError
+
+from . import calls
+from .compilation import Compilation, build
+from .config import Settings
+from .data import SimulationData
+from .engine import backend
+from .parameters import Parameters
+from .progress import Progress
+from .recording import Recorder, is_sampled
+from .session import Session
+from .utils import warn
+
+logger = logging.getLogger(__name__)
+
+
+class Simulation:
+    """What `nengo.Simulator` does too; see `Simulator`."""
+
+    unsupported: list[str] = []
+
+    def __init__(
+        self,
+        network: nengo.Network | None,
+        dt: float = 0.001,
+        seed: int | None = None,
+        model: Model | None = None,
+        device: str | None = None,
+        unroll_simulation: int = 1,
+        minibatch_size: int | None = None,
+        progress_bar: bool | str = True,
+    ) -> None:
+        self.closed = True  # until everything is there
+        backend.require_tensorflow()
+        if network is None and model is None:
+            raise ValidationError("give a network, or a built model", attr="network", obj=self)
+        if model is not None and model.dt != dt:
+            warn(
+                f"Model dt ({model.dt:g}) does not match Simulator dt ({dt:g}); using the model's",
+                NengoWarning,
+            )
+        self.unroll = _positive(unroll_simulation, "unroll_simulation")
+        self.minibatch_size = 1 if minibatch_size is None else minibatch_size
+        self.minibatch_size = _positive(self.minibatch_size, "minibatch_size")
+        self.progress_bar = progress_bar
+        _log_device(device)
+        settings = Settings.of(network if network is not None else model.toplevel)
+        progress = Progress(progress_bar)
+        with backend.precision(settings.dtype), backend.on_device(device):
+            with progress.stage("Build") as stage:
+                self.model = build(network, model, dt, settings, stage)
+            with progress.stage("Optimization"):
+                self._compiled = Compilation(self.model, settings, self.minibatch_size)
+            with progress.stage("Construction"):
+                seed = _default_seed(network) if seed is None else seed
+                self.session = Session(self._compiled, seed, self.unroll, device)
+        self._recorder = Recorder(self.model.probes, self.model.dt)
+        self._parameters = Parameters(
+            self.model, self._compiled, self.session.read, minibatch_size is not None
+        )
+        self.data = SimulationData(self.model.params, self._parameters, self._recorder.of)
+        self._scope = contextlib.ExitStack()
+        self.closed = False
+        self._warn_after_build()
+
+    def _warn_after_build(self) -> None:
+        if self.model.toplevel is None:
+            warn("No top-level network in model; assuming no trainable parameters")
+        for obj in self._compiled.lowered.overruled:
+            warn(f"{obj} has a learning rule and is also set to be trainable; it is not trained")
+
+    # ------------------------------------------------------------------ life cycle
+
+    def __enter__(self) -> Self:
+        self._scope.enter_context(self._open().computing())
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._scope.close()
+        self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "closed", True):
+            warn(
+                f"Simulator with model={self.model} was deallocated while open. Please close "
+                f"simulators manually to ensure resources are properly freed.",
+                RuntimeWarning,
+            )
+            self.close()
+
+    def __getstate__(self) -> None:
+        raise NotImplementedError("nengo_dl.Simulator cannot be pickled")
+
+    def close(self) -> None:
+        """Free the compiled program. Recorded data stay; a closed simulator cannot run again."""
+        if not self.closed:
+            self.closed = True
+            self.session.close()
+
+    def _open(self) -> Session:
+        if self.closed:
+            raise SimulatorClosed("The simulator is closed, and cannot be used any more")
+        return self.session
+
+    def reset(
+        self,
+        seed: int | None = None,
+        include_trainable: bool = True,
+        include_probes: bool = True,
+        include_processes: bool = True,
+    ) -> None:
+        """Go back to the beginning.
+
+        Parameters
+        ----------
+        seed : int, optional
+            A new seed, kept for later resets.
+        include_trainable : bool
+            Whether parameters (trained, frozen and learned) get the values they were built with.
+        include_probes : bool
+            Whether to forget recorded data.
+        include_processes : bool
+            Whether processes begin anew, from the seed.
+        """
+        session = self._open()
+        if seed is not None:
+            warn("Changing the seed does not affect tensor operations that are already compiled")
+            session.seed = seed
+        session.reset(include_trainable, include_processes)
+        if include_probes:
+            self.clear_probes()
+
+    def clear_probes(self) -> None:
+        """Forget recorded data."""
+        self._recorder.clear()
+        self.data.clear_cache()
+
+    def soft_reset(self, include_trainable: bool = False, include_probes: bool = False) -> None:
+        """Deprecated: use `reset`."""
+        warn("soft_reset is deprecated, use reset", DeprecationWarning)
+        self.reset(None, include_trainable, include_probes, include_processes=False)
+
+    # ------------------------------------------------------------------ simulation
+
+    def run(self, time_in_seconds: float, **kwargs: Any) -> None:
+        """Simulate for a length of time, rounded to whole steps.
+
+        Parameters
+        ----------
+        time_in_seconds : float
+        **kwargs
+            As for `run_steps`.
+
+        Raises
+        ------
+        ValidationError
+            If the time is negative.
+        """
+        self._open()
+        if time_in_seconds < 0:
+            raise ValidationError(
+                f"Must be positive (got {time_in_seconds:g})", attr="time_in_seconds", obj=self
+            )
+        steps = int(np.round(float(time_in_seconds) / self.dt))
+        if steps == 0:
+            warn(
+                f"{time_in_seconds} results in running for 0 timesteps. Simulator still at time "
+                f"{self.time}."
+            )
+            return
+        self.run_steps(steps, **kwargs)
+
+    def step(self, **kwargs: Any) -> None:
+        """Simulate one step; arguments as for `run_steps`."""
+        kwargs.setdefault("progress_bar", False)
+        self.run_steps(1, **kwargs)
+
+    def run_steps(
+        self,
+        n_steps: int,
+        data: Any = None,
+        progress_bar: bool | str | None = None,
+        stateful: bool = True,
+    ) -> None:
+        """Simulate a number of steps, and record what probes see in `data`.
+
+        Parameters
+        ----------
+        n_steps : int
+            Rounded up to a multiple of `unroll_simulation`.
+        data : dict, list or array, optional
+            Values (minibatch_size, n_steps, size) of input nodes; without, their own.
+        progress_bar : bool or "always", optional
+            As in the constructor, whose value is the default.
+        stateful : bool
+            Whether the simulation goes on from here the next time. True by default.
+
+        Notes
+        -----
+        Interrupted by Ctrl-C, the simulator keeps what it has simulated, and can go on.
+        """
+        session = self._open()
+        whole = self.unroll * int(np.ceil(n_steps / self.unroll))
+        if whole != n_steps:
+            warn(
+                f"Number of steps ({n_steps}) is not an even multiple of unroll_simulation "
+                f"({self.unroll}); simulation will run for {whole} steps",
+                RuntimeWarning,
+            )
+        if whole < 0:
+            raise ValidationError(f"must not be negative, got {n_steps}", attr="n_steps", obj=self)
+        if whole == 0:
+            return
+        call = calls.Call(session, data, whole, one_minibatch=True)
+        stateful = stateful and self.stateful
+        show = Progress(self.progress_bar if progress_bar is None else progress_bar)
+        with session.computing(), show.stage("Simulation", whole) as stage:
+            session.run(whole, call.data, self._recorder, stateful, stage)
+
+    # ------------------------------------------------------------------ what can be asked
+
+    @property
+    def dt(self) -> float:
+        """Step length [s]."""
+        return self.model.dt
+
+    @dt.setter
+    def dt(self, _: Any) -> None:
+        raise ReadonlyError(attr="dt", obj=self)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps simulated so far."""
+        return self.session.n_steps
+
+    @property
+    def time(self) -> float:
+        """Simulated time [s]."""
+        return self.n_steps * self.dt
+
+    @property
+    def seed(self) -> int:
+        """Seed of the simulation."""
+        return self._open().seed
+
+    @property
+    def stateful(self) -> bool:
+        """Whether calls may go on from each other."""
+        return self._compiled.settings.stateful
+
+    @property
+    def program(self) -> Any:
+        """The compiled program; print it to see stages and groups."""
+        return self._compiled.program
+
+    @property
+    def compile_count(self) -> int:
+        """How many functions were compiled to run the simulation."""
+        return self._open().runner.compile_count
+
+    def get_name(self, obj: nengo.Node | nengo.Probe) -> str:
+        """Name of an input node or a probe in data, losses and logs."""
+        if obj not in self._compiled.names:
+            raise ValidationError(
+                f"{obj} is not an input Node or a Probe of this network", attr="obj", obj=self
+            )
+        return self._compiled.names[obj]
+
+    def trange(self, sample_every: float | None = None, dt: float | None = None) -> np.ndarray:
+        """Times of the steps simulated so far [s], or of the samples of a probe."""
+        if dt is not None:
+            if sample_every is not None:
+                raise ValidationError(
+                    "Cannot specify both `dt` and `sample_every`. Use `sample_every` only.",
+                    attr="dt",
+                    obj=self,
+                )
+            warn("dt is deprecated, use sample_every", DeprecationWarning)
+            sample_every = dt
+        period = 1 if sample_every is None else sample_every / self.dt
+        steps = np.arange(1, self.n_steps + 1)
+        return self.dt * steps[is_sampled(0, self.n_steps, period)]
+
+
+def _positive(value: Any, name: str) -> int:
+    if isinstance(value, bool) or int(value) != value or value < 1:
+        raise ValidationError(f"expected a positive integer, got {value!r}", attr=name)
+    return int(value)
+
+
+def _default_seed(network: nengo.Network | None) -> int:
+    if network is not None and network.seed is not None:
+        return network.seed + 1
+    return int.from_bytes(os.urandom(4), "little") % (2**31 - 1)
+
+
+def _log_device(device: str | None) -> None:
+    """Say where it runs; without a GPU, nothing is wrong."""
+    if device is None:
+        device = "CPU/GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    logger.info("Running on %s", device)
