@@ -19,9 +19,9 @@ from .config import Settings, keep_history, resolve_trainable
 from .kernels import CATALOGUE
 from .lowering import Lowered, build_model, lower
 from .lowering.order import draw_seeds, process_order
-from .lowering.roles import Feed
+from .lowering.roles import Feed, Uniform
 from .pipeline import build_program, for_training
-from .sources import Constant, ProcessSource, TimeFunction
+from .sources import Constant, ProcessSource, TimeFunction, UniformNumbers
 from .utils import io_names
 
 
@@ -112,6 +112,8 @@ class Compilation:
             source = feed.source
             if isinstance(source, SimProcess):
                 made[feed] = ProcessSource(source, dt, dtype, rngs, range(self.batch))
+            elif isinstance(source, Uniform):
+                made[feed] = UniformNumbers(source.rng, source.size, dtype, self.batch)
             elif callable(source):
                 made[feed] = TimeFunction(source, feed.size, dt, dtype, str(feed.node or "input"))
             else:

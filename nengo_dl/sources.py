@@ -1,8 +1,11 @@
-"""Where the inputs of a simulation come from when the user gives no data: constants, functions of
-time, and processes.  All are evaluated on the host, ahead of the simulation."""
+"""Where inputs come from when the user gives no data: constants, functions of time, processes.
+
+All are evaluated on the host, ahead of the simulation.
+"""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +13,14 @@ import numpy as np
 from nengo.builder.processes import SimProcess
 from nengo.exceptions import SimulationError, ValidationError
 from nengo.utils.functions import function_name
+
+
+def own_generator(rng: np.random.RandomState, item: int) -> np.random.RandomState:
+    """A generator of a batch item's own: for the first a copy, for the others one derived."""
+    twin = copy.deepcopy(rng)
+    if item:
+        twin.seed((twin.randint(2**31 - 1), item))
+    return twin
 
 
 class Constant:
@@ -31,6 +42,7 @@ class TimeFunction:
         self.name = name
 
     def rows(self, first: int, n: int) -> np.ndarray:
+        """As of `Constant`."""
         values = [_own(self.function((first + i + 1) * self.dt)) for i in range(n)]
         if self.size == 0:
             return np.zeros((n, 1, 0), dtype=self.dtype)
@@ -103,6 +115,7 @@ class ProcessSource:
         return self.op.process.make_step((0,), shape, self.dt, rng, state)
 
     def rows(self, first: int, n: int) -> np.ndarray:
+        """As of `Constant`."""
         values = np.zeros((n, len(self.items), self.op.output.size), dtype=self.dtype)
         for item, step in enumerate(self.items):
             for i in range(n):
@@ -113,6 +126,24 @@ class ProcessSource:
         if value is None or not np.all(np.isfinite(value)):
             raise SimulationError(f"Process {self.op.process} returned non-finite value {value!r}")
         return value
+
+
+class UniformNumbers:
+    """Numbers in [0, 1) from a generator as it was when the model was built.
+
+    The first batch item hears what Nengo's simulator would draw, the others something else.
+    """
+
+    def __init__(
+        self, rng: np.random.RandomState, size: int, dtype: str, minibatch_size: int
+    ) -> None:
+        self.size, self.dtype = size, dtype
+        self.rngs = [own_generator(rng, item) for item in range(minibatch_size)]
+
+    def rows(self, first: int, n: int) -> np.ndarray:
+        """Values of the next n steps: array (n, B, size)."""
+        drawn = [rng.random_sample((n, self.size)) for rng in self.rngs]
+        return np.stack(drawn, axis=1).astype(self.dtype)
 
 
 class Series:
@@ -127,5 +158,6 @@ class Series:
         return cls(np.swapaxes(rows, 0, 1), first)
 
     def rows(self, first: int, n: int) -> np.ndarray:
+        """As of `Constant`."""
         start = first - self.first
         return np.swapaxes(self.data[:, start : start + n], 0, 1)

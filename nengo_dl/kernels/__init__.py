@@ -1,12 +1,24 @@
 """What each kind of operation computes, for a whole group at once, in `keras.ops`."""
 
-from . import basic, convolution, host, learning, rates, sparse, spiking, synapses, tensor_node
+from . import (
+    adaptive,
+    basic,
+    convolution,
+    host,
+    learning,
+    rates,
+    sparse,
+    spiking,
+    synapses,
+    tensor_node,
+)
 from .registry import CATALOGUE, Kernel, NeuronKernel, kernel, neuron
 
 __all__ = [
     "CATALOGUE",
     "Kernel",
     "NeuronKernel",
+    "adaptive",
     "basic",
     "convolution",
     "host",

@@ -16,6 +16,7 @@ from nengo.exceptions import SimulationError
 from nengo.utils.functions import function_name
 
 from ..compiler.ir import Group, Op
+from ..sources import own_generator
 from .registry import Context, Kernel, kernel
 
 
@@ -149,9 +150,7 @@ def _with_own_generators(operator: Any, item: int) -> Any:
     if not shared:
         return operator
     twin = copy.copy(operator)
-    twin.state_extra = {name: copy.deepcopy(rng) for name, rng in shared.items()}
-    for rng in twin.state_extra.values() if item else ():
-        rng.seed((rng.randint(2**31 - 1), item))
+    twin.state_extra = {name: own_generator(rng, item) for name, rng in shared.items()}
     return twin
 
 

@@ -116,10 +116,17 @@ class NeuronKernel:
         Attributes of the Nengo object that `step` and `rate` use, as `c.name`.
     states : tuple of str
         Its state variables, by Nengo's names.
+    spiking : bool
+        Whether training replaces `step` by `rate`.
+    draws : str or None
+        Its random generator, by Nengo's name; `step` receives a uniform number in [0, 1) for each
+        neuron after its states.
     """
 
     constants: tuple[str, ...] = ("amplitude",)
     states: tuple[str, ...] = ()
+    spiking: bool = True
+    draws: str | None = None
 
     @classmethod
     def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
@@ -163,6 +170,7 @@ class Neurons(Kernel):
         attrs = group.ops[0].attrs
         cls = _NEURONS[type(attrs["neurons"])]
         values = Constants(group, cls.constants, ctx.dtype)
+        values.initial = tuple(_largest_initial(group, i) for i in range(1, len(group.reads)))
         if not attrs.get("training"):
             return cls.step(values, ctx.dt, *reads)
         smoothing = attrs.get("smoothing")
@@ -173,13 +181,13 @@ class Neurons(Kernel):
     def for_training(self, op: Op, settings: Any) -> tuple[Op, dict[Signal, View]]:
         """Spiking neurons give their rates, and their state stands still."""
         kind = _NEURONS[type(op.attrs["neurons"])]
-        if not kind.states:
+        if not kind.spiking or not (kind.states or kind.draws):
             return op, {}
         attrs = {"neurons": op.attrs["neurons"], "training": True}
         smoothed = kind.smooth_rate.__func__ is not NeuronKernel.smooth_rate.__func__
         if settings.lif_smoothing is not None and smoothed:
             attrs["smoothing"] = settings.lif_smoothing
-        held = dict(zip(op.writes[1:], op.reads[1:], strict=True))
+        held = dict(zip(op.writes[1:], op.reads[1:], strict=False))
         return replace(op, reads=op.reads[:1], writes=op.writes[:1], attrs=attrs), held
 
 
@@ -195,6 +203,12 @@ class Constants:
             setattr(self, name, value)
 
 
+def _largest_initial(group: Group, slot: int) -> float:
+    """The largest value that a state begins with."""
+    initials = [op.reads[slot].signal.initial for op in group.ops]
+    return np.inf if any(v is None for v in initials) else max(map(np.max, initials))
+
+
 class Catalogue:
     """What the compiler asks about kernels."""
 
@@ -203,6 +217,10 @@ class Catalogue:
 
     def compiles_neurons(self, nengo_type: type) -> bool:
         return nengo_type in _NEURONS
+
+    def neuron_draws(self, nengo_type: type) -> str | None:
+        """The random generator of a neuron type whose numbers can be drawn ahead."""
+        return _NEURONS[nengo_type].draws
 
     def neuron_states(self, nengo_type: type) -> tuple[str, ...]:
         return _NEURONS[nengo_type].states

@@ -34,7 +34,7 @@ class LIFKernel(LIFRateKernel):
         refractory = refractory - dt
         # a refractory period that ended within the step leaves a part of it to integrate
         delta = ops.clip(dt - refractory, 0, dt)
-        longest = float(np.max(dt / c.tau_rc))
+        longest = float(np.max(dt / c.tau_rc)) if c.initial[0] <= 1 else np.inf
         voltage = voltage + (J - voltage) * decay(delta / c.tau_rc, longest)
         spiked = voltage > 1
         # v = 1 at the spike; since v was below 1 before, excess / drive < decay(longest)

@@ -69,8 +69,8 @@ def lower(
     steps = Signal("step", (), Role.TIME, dtype="int")
     memory.declare(model.step, steps)
     memory.declare(model.time, Signal("time", (), Role.TIME))
-    ctx = Context(memory, View(steps), model.dt, catalogue)
     feeds = find_feeds(model, operators)
+    ctx = Context(memory, View(steps), model.dt, catalogue, feeds)
     fed = _connect(feeds, ctx)
     for op in operators:
         if op not in fed:

@@ -1,5 +1,7 @@
-"""Nengo's signals are memory that operators set, increment, read and update, in that order, within
-a step.  `Memory` turns this into single assignment: one value per signal and step.
+"""From memory to single assignment.
+
+Nengo's signals are memory that operators set, increment, read and update, in that order, within a
+step. `Memory` gives each signal one value per step instead.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from nengo.synapses import LinearFilter, Triangle
 
 from ..compiler.ir import Op, Role, Signal, View
 from .memory import Memory, Positions, coordinates
+from .roles import Feed, Uniform
 
 LOWERINGS: dict[type, Callable] = {}
 
@@ -51,8 +52,11 @@ class Context:
         The number of the current step, from 1.
     """
 
-    def __init__(self, memory: Memory, steps: View, dt: float, catalogue: Any) -> None:
+    def __init__(
+        self, memory: Memory, steps: View, dt: float, catalogue: Any, feeds: list[Feed]
+    ) -> None:
         self.memory = memory
+        self.feeds = feeds
         self.steps = steps
         self.dt = dt
         self.catalogue = catalogue
@@ -65,6 +69,12 @@ class Context:
         writes = tuple(Signal(f"{kind}:{tag}", shape) for shape in shapes)
         self.ops.append(Op(kind, tuple(reads), writes, attrs, tag=tag))
         return [View(signal) for signal in writes]
+
+    def uniform(self, rng: np.random.RandomState, shape: tuple[int, ...]) -> View:
+        """A view of numbers in [0, 1) that a generator of Nengo's draws in each step."""
+        signal = Signal("uniform", shape, Role.INPUT, initial=np.zeros(shape))
+        self.feeds.append(Feed(signal, Uniform(rng, signal.size)))
+        return View(signal)
 
     @staticmethod
     def constant(value: np.ndarray, name: str) -> View:
@@ -204,14 +214,16 @@ def python_function(op, ctx: Context) -> None:
 
 @lowers(SimNeurons)
 def neurons(op, ctx: Context) -> None:
-    if not ctx.catalogue.compiles_neurons(type(op.neurons)) or op.state_extra:
+    kind, catalogue = type(op.neurons), ctx.catalogue
+    compiled = catalogue.compiles_neurons(kind)
+    if not compiled or set(op.state_extra) - {catalogue.neuron_draws(kind)}:
         run_on_host(op, ctx)
         return
-    names = ctx.catalogue.neuron_states(type(op.neurons))
-    states = [op.state[name] for name in names]
+    states = [op.state[name] for name in catalogue.neuron_states(kind)]
+    noise = [ctx.uniform(rng, op.J.shape) for rng in op.state_extra.values()]
     output, *following = ctx.emit(
         "neurons",
-        [ctx.read(op.J), *map(ctx.old, states)],
+        [ctx.read(op.J), *map(ctx.old, states), *noise],
         [op.output.shape, *(s.shape for s in states)],
         op.output.name,
         neurons=op.neurons,

@@ -35,6 +35,14 @@ class Parameter:
 
 
 @dataclass(frozen=True, eq=False)
+class Uniform:
+    """Numbers in [0, 1) from a generator, `size` of them in each step."""
+
+    rng: np.random.RandomState
+    size: int
+
+
+@dataclass(frozen=True, eq=False)
 class Feed:
     """An input of the simulation.
 
