@@ -125,7 +125,7 @@ class Addresses:
         for signal in block.members:
             self._runs[signal] = Runs.of(start, signal.size)
             start += signal.size
-        self._size = max(self._size, start)
+        self._size = max(self._size, start + 1)  # a gap, so that no run goes from block to block
 
     def _owners(self, starts: np.ndarray) -> np.ndarray:
         return np.searchsorted([b.start for b in self.blocks], starts, side="right") - 1
