@@ -20,6 +20,7 @@ _LAZY = {
     "Layer": "nengo_dl.tensor_node",
     "Simulator": "nengo_dl.simulator",
     "TensorNode": "nengo_dl.tensor_node",
+    "callbacks": "nengo_dl.callbacks",
     "losses": "nengo_dl.losses",
     "simulator": "nengo_dl.simulator",
     "tensor_layer": "nengo_dl.tensor_node",

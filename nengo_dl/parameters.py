@@ -67,7 +67,7 @@ class Parameters:
         array = self._read(block)
         if array is None:
             return sig.initial_value
-        shape = initial_of(sig).shape
+        shape = initial_of(sig).shape or (1,)
         lead = array.shape[:1] if block.role is Role.ADAPTED else ()
         flat = array.reshape(*lead, -1)[..., offset : offset + source.size]
         index = positions(sig)

@@ -59,11 +59,8 @@ def _each(
 ) -> Iterator[Arrays]:
     """What probes see in each minibatch, until there is no more or a callback ends it."""
     names = session.compiled.names
-    model = watchers.model
     number = 0
-    while (number != total and not getattr(model, "stop_predicting", False)) and (
-        item := next(items, None)
-    ):
+    while number != total and not _stopped(watchers) and (item := next(items, None)):
         sources, steps = item
         watchers.on_predict_batch_begin(number)
         outputs = _minibatch(session, sources, steps, stateful)
@@ -71,6 +68,11 @@ def _each(
         watchers.on_predict_batch_end(number, {"outputs": named})
         yield outputs
         number += 1
+
+
+def _stopped(watchers: keras.callbacks.CallbackList) -> bool:
+    """Whether a callback asked to stop."""
+    return bool(watchers.callbacks) and getattr(watchers.model, "stop_predicting", False)
 
 
 def _minibatch(session: Session, sources: Sources, steps: int, stateful: bool) -> Arrays:
