@@ -80,6 +80,7 @@ class Addresses:
     def __init__(self, layout: Layout | None = None) -> None:
         self.blocks: list[Block] = list(layout.blocks) if layout else []
         self._size = 0
+        self._starts: np.ndarray | None = None  # of all blocks, once something reads them
         self._runs: dict[Signal, Runs] = {}
         for block in self.blocks:
             self._place(block)
@@ -121,6 +122,7 @@ class Addresses:
         return self._gather(runs.expand())
 
     def _place(self, block: Block) -> None:
+        self._starts = None
         start = block.start
         for signal in block.members:
             self._runs[signal] = Runs.of(start, signal.size)
@@ -128,7 +130,9 @@ class Addresses:
         self._size = max(self._size, start + 1)  # a gap, so that no run goes from block to block
 
     def _owners(self, starts: np.ndarray) -> np.ndarray:
-        return np.searchsorted([b.start for b in self.blocks], starts, side="right") - 1
+        if self._starts is None:
+            self._starts = np.array([b.start for b in self.blocks], dtype=np.int64)
+        return np.searchsorted(self._starts, starts, side="right") - 1
 
     def _pieces(self, runs: Runs) -> list[Piece]:
         kept = runs.counts > 0
