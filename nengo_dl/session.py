@@ -119,7 +119,7 @@ class Session:
 
     def read(self, block: Block) -> np.ndarray | None:
         """The live array of a parameter block; None after `close`."""
-        return None if self.graph is None else np.asarray(self.graph.variable(block))
+        return None if self.graph is None else self.graph.variable(block).numpy()
 
     def remake_processes(self) -> None:
         """Let all processes begin anew, from the seed."""
