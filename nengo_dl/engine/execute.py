@@ -103,14 +103,16 @@ def _last(value: Any, span: Span) -> Any:
 
 def _flatten(array: Any, length: Any, batch: int) -> Any:
     if array.shape[0] == 1 and array.shape[1] == 1:
-        return array[0]
+        return tf.squeeze(array, 0)
     size = array.shape[2]
-    return tf.reshape(tf.broadcast_to(array, (length, batch, size)), (-1, size))
+    if not isinstance(length, int) or array.shape != (length, batch, size):
+        array = tf.broadcast_to(array, (length, batch, size))
+    return tf.reshape(array, (-1, size))
 
 
 def _unflatten(array: Any, length: Any, batch: int) -> Any:
     if array.shape[0] == 1:
-        return array[None]
+        return tf.expand_dims(array, 0)
     result = tf.reshape(array, (length, batch, array.shape[1]))
     return result
 
@@ -124,7 +126,7 @@ def _run_loop(stage: Stage, blocks: dict, span: Span, ctx: Context, unroll: int)
             array = blocks[block]
             # one row for all steps; with a single step there is nothing to tell apart
             target = shared if array.shape[0] == 1 else series
-            target[block] = array[0] if array.shape[0] == 1 else array
+            target[block] = tf.squeeze(array, 0) if array.shape[0] == 1 else array
     arguments = _assembled_before(stage, shared, ctx)
     recorded = [(o, r) for o, r in stage.outputs if not o.last_only]
     latest = [(o, r) for o, r in stage.outputs if o.last_only]

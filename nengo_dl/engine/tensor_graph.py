@@ -295,7 +295,7 @@ class TensorGraph(keras.layers.Layer):
         for name, block in plan.inputs.items():
             x = tf.ensure_shape(tf.cast(inputs[name], plan.dtype), (plan.batch, None, block.size))
             lengths.append(x.shape[1] if x.shape[1] is not None else tf.shape(x)[1])
-            arrays[block] = tf.transpose(x, (1, 0, 2)) if x.shape[1] != 1 else x[:, 0][None]
+            arrays[block] = tf.transpose(x, (1, 0, 2))
         known = [n for n in lengths if not isinstance(n, int) or n > 1]
         if known:
             return known[0], arrays

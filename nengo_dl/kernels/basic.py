@@ -64,6 +64,20 @@ class Dot(Kernel):
         if a.shape[0] != 1:  # a matrix for each batch item
             return [ops.squeeze(ops.matmul(a, ops.expand_dims(x, -1)), -1)]
         if a.shape[1] == 1:
-            y = ops.matmul(ops.squeeze(x, 1), ops.transpose(a[0, 0]))
+            y = _rows_times(ops.squeeze(x, 1), ops.squeeze(a, (0, 1)))
             return [ops.expand_dims(y, 1)]
-        return [ops.einsum("gmn,bgn->bgm", a[0], x)]
+        return [ops.einsum("gmn,bgn->bgm", ops.squeeze(a, 0), x)]
+
+
+@ops.custom_gradient
+def _rows_times(x: Any, a: Any) -> Any:
+    """Multiply x (L, n) by the transposed a (m, n).
+
+    The gradient of a transposition would transpose the gradient of the matrix, which costs as
+    much as the product; the products below do not.
+    """
+
+    def grad(upstream: Any) -> tuple[Any, Any]:
+        return ops.matmul(upstream, a), ops.matmul(ops.transpose(upstream, (1, 0)), x)
+
+    return ops.matmul(x, ops.transpose(a, (1, 0))), grad
