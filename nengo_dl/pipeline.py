@@ -44,7 +44,10 @@ def build_program(
     """
     graph = simplify(graph) if settings.simplifies else find_routes(graph)
     parts = split(graph, catalogue.is_sequential)
-    grouped = [schedule(part.ops, catalogue.signature, settings.groups) for part in parts]
+    grouped = [
+        schedule(part.ops, catalogue.signature, settings.groups, catalogue.runs_on_host)
+        for part in parts
+    ]
     flat = list(chain.from_iterable(grouped))
     if layout is None:
         layout = arrange_sources(flat, graph, catalogue.is_flat)

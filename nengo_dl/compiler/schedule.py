@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 
-from .graph import CycleError, predecessors, successors
+from .graph import CycleError, in_order, predecessors, reachable, successors
 from .ir import Op
 
 Signature = Callable[[Op], Hashable]
 
 
-def schedule(ops: Sequence[Op], signature: Signature, grouped: bool = True) -> list[list[Op]]:
+def schedule(
+    ops: Sequence[Op],
+    signature: Signature,
+    grouped: bool = True,
+    is_urgent: Callable[[Op], bool] = lambda op: False,
+) -> list[list[Op]]:
     """Order ops and group those with equal signatures.
 
     Greedy list scheduling in time linear in ops and dependencies: of all kinds with ready
@@ -25,11 +30,20 @@ def schedule(ops: Sequence[Op], signature: Signature, grouped: bool = True) -> l
         Ops may share a group if this is equal.
     grouped : bool
         False puts every op into a group of its own.
+    is_urgent
+        Whether an op, and so what it waits for, is to come before all that need not: calls out of
+        the compiled program are then not scattered over it.
     """
+    if not grouped:
+        return [[op] for op in in_order(ops) if op.kind != "route"]
     before = predecessors(ops)
     after = successors(before)
     waiting = [len(sources) for sources in before]
-    keys = [signature(op) if grouped else i for i, op in enumerate(ops)]
+    keys = [signature(op) for op in ops]
+    urgent = {i for i, op in enumerate(ops) if op.kind != "route" and is_urgent(op)}
+    soon = reachable(urgent, before)
+    if urgent:
+        keys = [(key, i in soon) for i, key in enumerate(keys)]
     left: dict[Hashable, int] = defaultdict(int)
     for op, key in zip(ops, keys, strict=True):
         left[key] += op.kind != "route"
@@ -44,7 +58,7 @@ def schedule(ops: Sequence[Op], signature: Signature, grouped: bool = True) -> l
                 ready[keys[i]].append(i)
         if not ready:
             break
-        key = max(ready, key=lambda k: (len(ready[k]) / left[k], -min(ready[k])))
+        key = max(ready, key=lambda k: _rank(ready[k], left[k], urgent, soon))
         members = sorted(ready.pop(key))
         left[key] -= len(members)
         done += len(members)
@@ -53,6 +67,11 @@ def schedule(ops: Sequence[Op], signature: Signature, grouped: bool = True) -> l
     if done < len(ops):
         raise CycleError([op for op, n in zip(ops, waiting, strict=True) if n > 0])
     return groups
+
+
+def _rank(members: list[int], left: int, urgent: set[int], soon: set[int]) -> tuple:
+    """Which kind goes first: the largest wins."""
+    return members[0] in urgent, members[0] in soon, len(members) / left, -min(members)
 
 
 def _release(done: list[int], after: list[list[int]], waiting: list[int]) -> list[int]:

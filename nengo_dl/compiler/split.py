@@ -40,7 +40,11 @@ def split(graph: Graph, is_sequential: Callable[[Op], bool]) -> list[Part]:
         Part(True, tuple(op for i, op in enumerate(ops) if i in looped)),
         Part(False, tuple(op for i, op in enumerate(ops) if i in downstream - looped)),
     ]
-    return [p for p in parts if p.ops or p.looped and graph.next]
+    return [p for p in parts if _computes(p) or p.looped and graph.next]
+
+
+def _computes(part: Part) -> bool:
+    return any(op.kind != "route" for op in part.ops)
 
 
 def _stateful(graph: Graph) -> set[int]:

@@ -42,10 +42,15 @@ def run_groups(
         for read, shape in zip(group.reads, group.read_shapes, strict=True):
             array = arguments.get(read)
             array = assemble(read, blocks, rows, ctx.dtype) if array is None else array
-            reads.append(ops.reshape(array, (-1, *shape)))
+            reads.append(ops.reshape(array, (_rows(array), *shape)))
         results = CATALOGUE.kernel(group.kind).compute(group, reads, ctx)
         for block, result in zip(group.writes, results, strict=True):
-            blocks[block] = ops.reshape(result, (-1, block.size))
+            blocks[block] = ops.reshape(result, (_rows(result), block.size))
+
+
+def _rows(array: Any) -> int:
+    """The first axis; -1 where it is not known yet, which only arrays with elements can tell."""
+    return -1 if array.shape[0] is None else array.shape[0]
 
 
 def assemble(read: Read, blocks: Blocks, rows: Any, dtype: str) -> Any:

@@ -6,16 +6,17 @@ minibatch size B: 1 where all steps, or all items, share the values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
-from ..compiler.ir import Block, Output, Program, Read, Role, Stage
+from ..compiler.ir import Block, Group, Output, Program, Read, Role, Stage
 from ..kernels.registry import Context
 from .emit import assemble, run_groups
 from .loop import scan
+from .segments import run_segments
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def execute(
     span: Span,
     ctx: Context,
     unroll: int = 1,
+    uncompiled: Collection[Group] = (),
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Simulate a chunk of time.
 
@@ -58,6 +60,8 @@ def execute(
     ctx : Context
     unroll : int
         Steps in the body of a loop.
+    uncompiled : collection of Group
+        If some are given, XLA compiles the parts of a step between them; the whole is not compiled.
 
     Returns
     -------
@@ -71,7 +75,7 @@ def execute(
     following = dict(carry)
     for stage in program.stages:
         if stage.looped:
-            found, after = _run_loop(stage, blocks, span, ctx, unroll)
+            found, after = _run_loop(stage, blocks, span, ctx, unroll, uncompiled)
             following.update(after)
         else:
             found = _run_at_once(stage, blocks, span, ctx)
@@ -117,7 +121,14 @@ def _unflatten(array: Any, length: Any, batch: int) -> Any:
     return result
 
 
-def _run_loop(stage: Stage, blocks: dict, span: Span, ctx: Context, unroll: int):
+def _run_loop(
+    stage: Stage,
+    blocks: dict,
+    span: Span,
+    ctx: Context,
+    unroll: int,
+    uncompiled: Collection[Group],
+) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Step after step; what does not change over time stays outside."""
     carried = [block for block, _ in stage.carried]
     series, shared = {}, {}
@@ -136,14 +147,23 @@ def _run_loop(stage: Stage, blocks: dict, span: Span, ctx: Context, unroll: int)
         now.update(zip(carried, carry, strict=False))
         now.update(zip(series, xs, strict=True))
         now.update(_clock(stage, span.first + tf.cast(i, tf.int64) + 1, ctx))
-        run_groups(stage.groups, now, ctx.batch, ctx, arguments)
+        if uncompiled:
+            results = run_segments(
+                stage.groups, uncompiled, now, ctx, arguments, finish, _wanted(stage)
+            )
+        else:
+            run_groups(stage.groups, now, ctx.batch, ctx, arguments)
+            results = finish(now)
+        n_carried = len(carried) + len(latest)
+        return results[:n_carried], results[n_carried:]
+
+    def finish(now):
         following = [
             _per_item(assemble(r, now, ctx.batch, ctx.dtype), ctx.batch) for _, r in stage.carried
         ]
         following += [_row(o, r, now, ctx) for o, r in latest]
         ys = [_row(o, r, now, ctx) for o, r in recorded]
-        ys += [_per_item(now[b], ctx.batch) for b in stage.exports]
-        return following, ys
+        return following + ys + [_per_item(now[b], ctx.batch) for b in stage.exports]
 
     start = [_per_item(blocks[b][0], ctx.batch) for b in carried]
     start += [tf.zeros(_row_shape(o, r, ctx), ctx.dtype) for o, r in latest]
@@ -185,6 +205,12 @@ def _needed(stage: Stage) -> Sequence[Block]:
     written = {b for g in stage.groups for b in g.writes}
     found = [b for r in reads for b in r.blocks] + list(stage.exports)
     return [b for b in dict.fromkeys(found) if b not in written]
+
+
+def _wanted(stage: Stage) -> list[Block]:
+    """Blocks that the results of a step are made of."""
+    reads = [r for _, r in stage.carried] + [r for _, r in stage.outputs]
+    return list(dict.fromkeys([*(b for r in reads for b in r.blocks), *stage.exports]))
 
 
 def _clock(stage: Stage, step: Any, ctx: Context) -> dict[Block, Any]:

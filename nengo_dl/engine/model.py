@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from .tensor_graph import TensorGraph
@@ -53,9 +54,13 @@ class SimulationModel(keras.Model):
             objective.losses[name] = keras.losses.get(loss)
             objective.weights[name] = loss_weights.get(name, 1.0)
             objective.trackers[name] = keras.metrics.Mean(name=f"{name}_loss")
+        used: set[int] = set()
         for name, listed in metrics.items():
             for metric in listed:
                 instance, label = _as_metric(metric)
+                if id(instance) in used:  # one object would mix what it measures
+                    instance = type(instance).from_config(instance.get_config())
+                used.add(id(instance))
                 objective.metrics.append((f"{name}_{label}", name, instance))
         self.objective = objective
         self.compile(**kwargs)
@@ -113,6 +118,9 @@ class SimulationModel(keras.Model):
             total = total + ops.cast(value, total.dtype) * objective.weights[name]
         for extra in self.losses:
             total = total + ops.sum(ops.cast(extra, total.dtype))
+        if training and self.trainable_weights:
+            smallest = min(self.trainable_weights, key=lambda w: w.shape.num_elements())
+            total = _reaching(total, tf.convert_to_tensor(smallest.value))
         return total
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -150,17 +158,27 @@ def _by_name(y: Any, names: Mapping[str, Any], y_pred: Any) -> Mapping[str, Any]
 
 def _loss_value(loss: Any, y_true: Any, y_pred: Any, weight: Any) -> Any:
     """The mean of a loss over items and whatever axes it leaves, weighted by item."""
-    if weight is not None:
+    if weight is not None:  # (B, 1) or (B, T)
         weight = ops.cast(ops.convert_to_tensor(weight), y_pred.dtype)
+        weight = ops.reshape(weight, (ops.shape(y_true)[0], -1))
     if isinstance(loss, keras.losses.Loss):
-        if weight is not None and len(weight.shape) == 1:
-            weight = ops.expand_dims(weight, -1)
         return loss(y_true, y_pred, sample_weight=weight)
     values = ops.convert_to_tensor(loss(y_true, y_pred), y_pred.dtype)
-    if weight is not None and len(values.shape) > 0:
-        missing = len(values.shape) - len(weight.shape)
-        values = values * ops.reshape(weight, (*weight.shape, *[1] * missing))
-    return ops.mean(values)
+    if weight is None or values.shape == ():
+        return ops.mean(values)
+    steps = ops.shape(weight)[1]
+    values = ops.reshape(values, (y_pred.shape[0], steps, -1))
+    return ops.mean(values * weight[..., None])
+
+
+@tf.custom_gradient
+def _reaching(total: Any, weight: Any) -> Any:
+    """Let the loss depend on a weight, with a gradient of zero.
+
+    Keras refuses losses that depend on nothing that is trained, such as those of networks in which
+    Python code lies between all weights and the probe.
+    """
+    return tf.identity(total), lambda g: (g, tf.zeros_like(weight))
 
 
 def _as_metric(metric: Any) -> tuple[keras.metrics.Metric, str]:

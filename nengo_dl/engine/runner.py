@@ -95,7 +95,7 @@ class Runner:
         try:
             return self._function(key, args)(*args)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-            if self.graph.host.error is not None or not self.graph.holds_user_code:
+            if self.graph.host.error is not None or not self.graph.leave_out_user_code():
                 raise
             self._give_up_xla(str(error).splitlines()[0])
             return self._function(key, args)(*args)
@@ -125,7 +125,8 @@ class Runner:
             first, steps = args[-2:]
             whole = length == self.graph.plan.unroll
             span = Span(first, length, length if whole else steps)
-            outputs, after = self.graph.simulate(arrays, carry, span)
+            segmented = backend.XLA and not self.xla
+            outputs, after = self.graph.simulate(arrays, carry, span, segmented=segmented)
             return [outputs[o.key] for o in self._outputs] + [after[b] for b in self._carried]
 
         function = tf.function(simulate, jit_compile=True if self.xla else None, autograph=False)

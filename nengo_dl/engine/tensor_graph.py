@@ -11,11 +11,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ..compiler.ir import Block, Group, Output, Program, Role
+from ..compiler.ir import Block, Output, Program, Role
 from ..kernels.host import Stepper
-from ..kernels.registry import CATALOGUE, Context
-from .backend import HostCalls, uncompilable_ops
+from ..kernels.registry import Context
+from .backend import HostCalls
 from .execute import Span, execute
+from .user_code import layers_in, uncompiled_groups
 
 Lengths = tuple[int | None, int | None]  # steps of a call in training, and in testing
 
@@ -67,7 +68,7 @@ class TensorGraph(keras.layers.Layer):
         super().__init__(name=name, dtype=plan.dtype, autocast=False)
         self.plan = plan
         self.host = HostCalls(plan.dtype)
-        self.user_layers = _layers(plan.program)
+        self.user_layers = layers_in(plan.program)
         self._steppers: dict[Any, Stepper] = {}
         self._blocks = plan.program.layout.blocks
         self._by_block: dict[Block, keras.Variable] = {}
@@ -78,9 +79,7 @@ class TensorGraph(keras.layers.Layer):
         self._make_variables()
         self._mirror = _Mirror(self.state)
         self.built = True
-        ops = plan.program.ops
-        self.obstacles = [op.tag or op.kind for op in ops if not CATALOGUE.is_compiled(op)]
-        self.obstacles += self._check_user_code()
+        self.uncompiled = uncompiled_groups(plan.program, self._context(False))
 
     # ------------------------------------------------------------------ parameters and state
 
@@ -109,6 +108,7 @@ class TensorGraph(keras.layers.Layer):
 
     @property
     def adapted_blocks(self) -> list[Block]:
+        """Blocks of parameters that learning rules change."""
         return [b for b in self._by_block if b.role is Role.ADAPTED]
 
     def reset_state(self, processes: bool = True) -> None:
@@ -197,23 +197,19 @@ class TensorGraph(keras.layers.Layer):
     @property
     def compilable(self) -> bool:
         """Whether XLA can compile everything (as far as can be seen before it tries)."""
-        return not self.obstacles
+        return not self.uncompiled
 
     @property
-    def holds_user_code(self) -> bool:
-        """Whether there are TensorNodes."""
-        return any(op.kind == "tensor_node" for op in self.plan.program.ops)
+    def obstacles(self) -> list[str]:
+        """Names of what XLA cannot compile."""
+        return list(dict.fromkeys(op.tag or op.kind for g in self.uncompiled for op in g.ops))
 
-    def _check_user_code(self) -> list[str]:
-        """Build layers, and trace each TensorNode by itself: a mistake in it shows here.
-
-        Returns the names of those that XLA cannot compile.
-        """
-        obstacles = []
-        for group in self.plan.program.groups:
-            if group.kind == "tensor_node" and not _can_compile(group, self._context(False)):
-                obstacles.append(group.ops[0].tag)
-        return obstacles
+    def leave_out_user_code(self) -> bool:
+        """Let XLA compile no TensorNode; whether there was one that it was to compile."""
+        groups = [g for g in self.plan.program.groups if g.kind == "tensor_node"]
+        known = len(self.uncompiled)
+        self.uncompiled = list(dict.fromkeys([*self.uncompiled, *groups]))
+        return len(self.uncompiled) > known
 
     def _context(self, training: bool) -> Context:
         plan = self.plan
@@ -225,8 +221,12 @@ class TensorGraph(keras.layers.Layer):
         carry: Mapping[Block, Any],
         span: Span,
         training: bool = False,
+        segmented: bool = False,
     ) -> tuple[dict[Any, Any], dict[Block, Any]]:
-        """Run a chunk of time; see `execute`. Outputs come by the key of the `Output`."""
+        """Run a chunk of time; see `execute`. Outputs come by the key of the `Output`.
+
+        With `segmented`, XLA compiles what lies between the groups that it cannot compile.
+        """
         plan = self.plan
         training = bool(training) if plan.learning_phase is None else plan.learning_phase
         ctx = self._context(training)
@@ -234,7 +234,8 @@ class TensorGraph(keras.layers.Layer):
         sources.update(self._constants)
         sources.update(inputs)
         program = plan.training_program if training else plan.program
-        outputs, after = execute(program, sources, carry, span, ctx, plan.unroll)
+        uncompiled = self.uncompiled if segmented and not training else ()
+        outputs, after = execute(program, sources, carry, span, ctx, plan.unroll, uncompiled)
         return {output.key: value for output, value in outputs.items()}, after
 
     @property
@@ -269,6 +270,7 @@ class TensorGraph(keras.layers.Layer):
         return inputs
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
+        """Simulate; see the class."""
         plan = self.plan
         length, arrays = self._series(inputs, bool(training))
         first = tf.convert_to_tensor(self._mirror.steps)
@@ -314,6 +316,7 @@ class TensorGraph(keras.layers.Layer):
         return rows
 
     def compute_output_spec(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
+        """Shapes of what `call` returns."""
         plan = self.plan
         specs = {}
         for name, output in plan.outputs.items():
@@ -361,30 +364,6 @@ class _Fixed(keras.initializers.Initializer):
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
         return keras.ops.convert_to_tensor(self.value, dtype=dtype)
-
-
-def _can_compile(group: Group, ctx: Context) -> bool:
-    """Trace a group of one TensorNode for itself."""
-    (op,) = group.ops
-    shapes = [(ctx.batch if op.attrs["shape_in"] is not None else 1, *s) for s in group.read_shapes]
-    if op.attrs["pass_time"]:
-        shapes[0] = (1, *group.read_shapes[0])
-    layer = op.attrs["layer"]
-    if layer is not None and not layer.built:
-        args = [keras.KerasTensor(())] if op.attrs["pass_time"] else []
-        if op.attrs["shape_in"] is not None:
-            args.append(keras.KerasTensor((ctx.batch, *op.attrs["shape_in"])))
-        layer(args[0] if len(args) == 1 else args)
-    kernel = CATALOGUE.kernel(group.kind)
-    function = tf.function(lambda *reads: kernel.compute(group, reads, ctx), autograph=False)
-    traced = function.get_concrete_function(*[tf.TensorSpec(s, ctx.dtype) for s in shapes])
-    return not uncompilable_ops(traced)
-
-
-def _layers(program: Program) -> list[keras.layers.Layer]:
-    """Keras layers in TensorNodes; each once."""
-    found = [op.attrs["layer"] for op in program.ops if op.kind == "tensor_node"]
-    return list({id(layer): layer for layer in found if layer is not None}.values())
 
 
 def _unique_names(blocks: Any) -> dict[Block, str]:

@@ -15,7 +15,7 @@ from typing import Any
 from keras import ops
 
 from ..compiler.arrange import depth_of
-from ..compiler.ir import Group, Op
+from ..compiler.ir import Group, Op, Role
 from .registry import Context, Kernel, kernel
 
 
@@ -27,7 +27,9 @@ class Sum(Kernel):
         return True
 
     def signature(self, op: Op) -> Hashable:
-        return (depth_of(op), op.writes[0].dtype)
+        # learned weights are large, and their own array: nothing is to be put next to them
+        learned = any(v.signal.role is Role.ADAPTED for v in op.reads)
+        return (depth_of(op), op.writes[0].dtype, op.writes[0].shape if learned else None)
 
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         return [reduce(add, reads)]

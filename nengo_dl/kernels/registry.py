@@ -237,6 +237,10 @@ class Catalogue:
     def is_compiled(self, op: Op) -> bool:
         return _KERNELS[op.kind].compiled
 
+    def runs_on_host(self, op: Op) -> bool:
+        """Whether an op is a call of Python, out of the compiled program."""
+        return not _KERNELS[op.kind].compiled
+
     def signature(self, op: Op) -> Hashable:
         """What has to be equal for ops to share a group."""
         if op.kind == "route":

@@ -236,7 +236,7 @@ def neurons(op, ctx: Context) -> None:
 @lowers(SimProcess)
 def process(op, ctx: Context) -> None:
     synapse = op.process
-    if op.input is None or op.mode != "update":
+    if op.input is None:
         run_on_host(op, ctx)
     elif isinstance(synapse, LinearFilter) and type(synapse).make_step is LinearFilter.make_step:
         linear_filter(op, ctx)
@@ -271,7 +271,13 @@ def linear_filter(op, ctx: Context) -> None:
             **system,
         )
         ctx.update(state, reshaped(x, state.shape))
-    ctx.update(op.output, reshaped(y, op.output.shape))
+    _give_out(op, ctx, y)
+
+
+def _give_out(op, ctx: Context, y: View) -> None:
+    """What a process gives out: for the next step, or (filters of learning rules) for this one."""
+    effect = {"update": ctx.update, "set": ctx.set, "inc": ctx.inc}[op.mode]
+    effect(op.output, reshaped(y, op.output.shape))
 
 
 def triangle(op, ctx: Context) -> None:
@@ -293,7 +299,7 @@ def triangle(op, ctx: Context) -> None:
     values = ctx.emit("triangle", reads, shapes, str(op.process), **attrs)
     for sig, value in zip((y, history, where), values, strict=True):
         ctx.update(sig, reshaped(value, sig.shape))
-    ctx.update(op.output, reshaped(values[0], op.output.shape))
+    _give_out(op, ctx, values[0])
 
 
 @lowers(rules.SimPES)
