@@ -42,6 +42,8 @@ def main():
     options = parse_options()
     options.output.mkdir(parents=True, exist_ok=True)
     warnings.filterwarnings("ignore", message=".*GPU.*")  # the tour does not need one
+    # Encoders are not used where connections go to neurons directly.
+    warnings.filterwarnings("ignore", message="Gradients do not exist.*encoders")
     keras.utils.set_random_seed(0)
     start = time.perf_counter()
     rows = []
