@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
+from heapq import heappop, heappush
 
 from .graph import CycleError, in_order, predecessors, reachable, successors
 from .ir import Op
@@ -19,7 +20,7 @@ def schedule(
 ) -> list[list[Op]]:
     """Order ops and group those with equal signatures.
 
-    Greedy list scheduling in time linear in ops and dependencies: of all kinds with ready
+    Greedy list scheduling in time almost linear in ops and dependencies: of all kinds with ready
     members, take one that is complete (nothing of its kind is still waiting), or else the one with
     the largest part of its members ready.  Routes cost nothing and are passed through.
 
@@ -44,23 +45,17 @@ def schedule(
     soon = reachable(urgent, before)
     if urgent:
         keys = [(key, i in soon) for i, key in enumerate(keys)]
-    left: dict[Hashable, int] = defaultdict(int)
-    for op, key in zip(ops, keys, strict=True):
-        left[key] += op.kind != "route"
-    ready: dict[Hashable, list[int]] = defaultdict(list)
+    sizes = Counter(key for op, key in zip(ops, keys, strict=True) if op.kind != "route")
+    ready = _Ready(keys, sizes, lambda i: (i not in urgent, i not in soon))
     groups: list[list[Op]] = []
     fresh = [i for i, n in enumerate(waiting) if n == 0]
     done = 0
     while True:
         done += _pass_routes(fresh, ops, after, waiting)
-        for i in fresh:
-            if ops[i].kind != "route":
-                ready[keys[i]].append(i)
-        if not ready:
+        ready.add([i for i in fresh if ops[i].kind != "route"])
+        members = ready.take()
+        if not members:
             break
-        key = max(ready, key=lambda k: _rank(ready[k], left[k], urgent, soon))
-        members = sorted(ready.pop(key))
-        left[key] -= len(members)
         done += len(members)
         groups.append([ops[i] for i in members])
         fresh = _release(members, after, waiting)
@@ -69,9 +64,46 @@ def schedule(
     return groups
 
 
-def _rank(members: list[int], left: int, urgent: set[int], soon: set[int]) -> tuple:
-    """Which kind goes first: the largest wins."""
-    return members[0] in urgent, members[0] in soon, len(members) / left, -min(members)
+class _Ready:
+    """Ops that can run, by kind; finds the kind to run next without looking at all of them.
+
+    Parameters
+    ----------
+    keys : list
+        The kind of each op.
+    sizes : Counter
+        How many ops of each kind there are.
+    rank
+        What is compared first, before how much of a kind is ready: the smallest goes first.
+    """
+
+    def __init__(
+        self, keys: Sequence[Hashable], sizes: Counter, rank: Callable[[int], tuple]
+    ) -> None:
+        self._keys, self._left, self._rank = keys, sizes, rank
+        self._members: dict[Hashable, list[int]] = {}  # heaps
+        self._queue: list[tuple] = []  # a heap; entries that are out of date stay in it
+
+    def add(self, fresh: Sequence[int]) -> None:
+        for i in fresh:
+            heappush(self._members.setdefault(self._keys[i], []), i)
+        for key in dict.fromkeys(self._keys[i] for i in fresh):
+            heappush(self._queue, self._entry(key))
+
+    def take(self) -> list[int]:
+        """Remove and return the ops of the next group; none if none is ready."""
+        while self._queue:
+            entry = heappop(self._queue)
+            key = self._keys[entry[-1]]
+            if key in self._members and entry == self._entry(key):
+                members = sorted(self._members.pop(key))
+                self._left[key] -= len(members)
+                return members
+        return []
+
+    def _entry(self, key: Hashable) -> tuple:
+        members = self._members[key]
+        return self._rank(members[0]), -len(members) / self._left[key], members[0]
 
 
 def _release(done: list[int], after: list[list[int]], waiting: list[int]) -> list[int]:
