@@ -110,7 +110,7 @@ class SimulationData(Mapping):
         built = self._params[ens]
         scaled = self._parameters.live(ens, "encoders")
         if isinstance(ens.neuron_type, Direct):
-            return built._replace(encoders=scaled, scaled_encoders=scaled)
+            return BuiltEnsemble(built.eval_points, scaled, None, None, scaled, None, None)
         bias = self._parameters.live(ens, "bias")
         gain = _live_gain(scaled, built, ens.radius)
         encoders = ens.radius * scaled / gain[..., None]

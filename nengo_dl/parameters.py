@@ -75,6 +75,12 @@ class Parameters:
         return value[0] if lead and not self.minibatched else value
 
 
+class FullWeights(NoSolver):
+    """Weights (n_pre, n_post) between neurons as they are: no encoders are multiplied in."""
+
+    compositional = False
+
+
 def nengo_params(objs: Any, as_dict: bool, parameters: Parameters) -> Any:
     """See `Simulator.get_nengo_params`."""
     parameters.warn_if_closed()
@@ -179,7 +185,7 @@ def _connection_arguments(conn: nengo.Connection, parameters: Parameters) -> dic
             "transform": None,
         }
     if decoded:
-        return {"solver": NoSolver(weights.T, weights=True), "function": None, "transform": None}
+        return {"solver": FullWeights(weights.T, weights=True)}
     if weights.ndim == 0 or weights.size == 1 and weights.ndim < 2:
         weights = weights.reshape(())
     return {"transform": weights}
@@ -190,8 +196,7 @@ def _sparse(transform: Sparse, conn: Any, weights: Any, parameters: Parameters) 
     rows, columns, _ = coordinates(sig)
     indices = np.stack([rows, columns], axis=1)
     data = np.array(weights) if isinstance(weights, np.ndarray) else initial_of(sig)
-    matrix = nengo.transforms.SparseMatrix(indices, data, transform.shape)
-    return Sparse(transform.shape, init=matrix)
+    return Sparse(transform.shape, indices=indices, init=data)
 
 
 def _single(value: np.ndarray, obj: Any) -> np.ndarray:

@@ -103,6 +103,7 @@ class Session:
         if self._keras_model is None:
             with self.computing():
                 self._keras_model = make_model(self.graph)
+            self._keras_model.inference_only = self.settings.inference_only
         return self._keras_model
 
     @contextlib.contextmanager

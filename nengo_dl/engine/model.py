@@ -35,6 +35,12 @@ class SimulationModel(keras.Model):
     """A functional Keras model; see `make_model`."""
 
     objective: Objective | None = None
+    inference_only = False
+
+    @property
+    def trainable_weights(self) -> list:
+        """Weights that `fit` changes; none, not even those of Keras layers, if `inference_only`."""
+        return [] if self.inference_only else super().trainable_weights
 
     @property
     def input_names(self) -> list[str]:

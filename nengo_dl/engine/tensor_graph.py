@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -367,11 +368,11 @@ class _Fixed(keras.initializers.Initializer):
 
 
 def _unique_names(blocks: Any) -> dict[Block, str]:
-    """Names that Keras accepts, and that no two variables share."""
+    """Names that Keras and TensorFlow's scopes accept, and that no two variables share."""
     names: dict[Block, str] = {}
     taken: set[str] = set()
     for block in blocks:
-        base = name = block.name.replace("/", "_")
+        base = name = re.sub(r"[^A-Za-z0-9_.>-]", "_", block.name.replace("+", "_and_"))
         number = 1
         while name in taken:
             name = f"{base}_{number}"
