@@ -9,9 +9,12 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
+import nengo.utils.progress
 from nengo.exceptions import ValidationError
+from nengo.utils.progress import ProgressBar, ProgressTracker
 
 REFRESH_PER_SECOND = 10
+SHOWN_TO_NENGO = ("Build", "Simulation")  # one stage a call: its bars are closed at the end
 
 
 class Progress:
@@ -19,10 +22,10 @@ class Progress:
 
     Parameters
     ----------
-    progress_bar : bool or "always", default True
+    progress_bar : bool, "always" or nengo.utils.progress.ProgressBar, default True
         True: show progress if standard output is a terminal or a Jupyter notebook. False: print
         nothing. ``"always"``: also report the end of each stage when standard output is a file or
-        a pipe.
+        a pipe. A progress bar of Nengo's is shown the building and the simulation.
 
     Raises
     ------
@@ -38,10 +41,13 @@ class Progress:
     Build finished in 0:00:00
     """
 
-    def __init__(self, progress_bar: bool | str = True):
+    def __init__(self, progress_bar: bool | str | ProgressBar = True):
+        self._bar = progress_bar if isinstance(progress_bar, ProgressBar) else None
+        if self._bar is not None:
+            progress_bar = False
         if progress_bar not in (True, False, "always"):
             raise ValidationError(
-                f"got {progress_bar!r}, expected True, False or 'always'",
+                f"got {progress_bar!r}, expected True, False, 'always' or a ProgressBar of Nengo's",
                 attr="progress_bar",
                 obj=self,
             )
@@ -49,7 +55,7 @@ class Progress:
         self._terminal = progress_bar is not False and _in_terminal()
         self.visible = self._notebook or self._terminal or progress_bar == "always"
 
-    def stage(self, name: str, total: int | None = None) -> Stage | SilentStage:
+    def stage(self, name: str, total: int | None = None) -> Stage | NengoStage | SilentStage:
         """Begin a stage.
 
         Parameters
@@ -61,10 +67,12 @@ class Progress:
 
         Returns
         -------
-        Stage or SilentStage
+        Stage, NengoStage or SilentStage
             To be used in a ``with`` statement. It is also what Nengo's builder accepts as
             ``progress=``.
         """
+        if self._bar is not None and name in SHOWN_TO_NENGO:
+            return NengoStage(self._bar, name, total)
         if not self.visible:
             return SilentStage(total)
         # Jupyter can only animate with ipywidgets; without them, rich prints a warning.
@@ -94,6 +102,49 @@ class SilentStage:
 
     def step(self, n: int = 1) -> None:
         """Do nothing."""
+
+
+class NengoStage:
+    """A stage that a progress bar of Nengo's shows.
+
+    Parameters
+    ----------
+    bar : nengo.utils.progress.ProgressBar
+        What shows it; closed at the end.
+    name : str
+        What is being done.
+    total : int, default None
+        Number of steps; None if not known.
+    """
+
+    def __init__(self, bar: ProgressBar, name: str, total: int | None = None):
+        self._steps = nengo.utils.progress.Progress(name, max_steps=total)
+        self._tracker = ProgressTracker(bar, self._steps)
+        self._depth = 0
+
+    @property
+    def max_steps(self) -> int | None:
+        """Number of steps (int); None if not known. Can be set at any time."""
+        return self._steps.max_steps
+
+    @max_steps.setter
+    def max_steps(self, value: int | None) -> None:
+        self._steps.max_steps = value
+
+    def __enter__(self) -> NengoStage:
+        if self._depth == 0:
+            self._tracker.__enter__()
+        self._depth += 1
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self._tracker.__exit__(*exc_info)
+
+    def step(self, n: int = 1) -> None:
+        """Say that ``n`` more steps were done."""
+        self._steps.step(n)
 
 
 class Stage:

@@ -27,6 +27,10 @@ from .utils import warn
 logger = logging.getLogger(__name__)
 
 
+class OpenSimulatorWarning(RuntimeWarning, ResourceWarning):
+    """A simulator was not closed: what Nengo warns of, and what the original warned of."""
+
+
 class Simulation:
     """What `nengo.Simulator` does too; see `Simulator`."""
 
@@ -97,7 +101,7 @@ class Simulation:
             warn(
                 f"Simulator with model={self.model} was deallocated while open. Please close "
                 f"simulators manually to ensure resources are properly freed.",
-                RuntimeWarning,
+                OpenSimulatorWarning,
             )
             self.close()
 

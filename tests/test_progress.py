@@ -156,5 +156,28 @@ def test_silent_step_takes_microseconds():
 
 @pytest.mark.parametrize("value", ["sometimes", None, 2])
 def test_other_values_are_rejected(value):
-    with pytest.raises(ValidationError, match="expected True, False or 'always'"):
+    with pytest.raises(ValidationError, match="expected True, False, 'always'"):
         Progress(value)
+
+
+def test_progress_bars_of_nengo_are_shown_building_and_simulation():
+    class Bar(nengo.utils.progress.ProgressBar):
+        def __init__(self):
+            self.seen, self.closed = None, False
+
+        def update(self, progress):
+            assert not self.closed
+            self.seen = (progress.n_steps, progress.max_steps)
+
+        def close(self):
+            self.closed = True
+
+    bar = Bar()
+    progress = Progress(bar)
+    with progress.stage("Build", 3) as stage:
+        with stage:  # as Nengo's builder does
+            stage.max_steps = 4
+            stage.step(4)
+    with progress.stage("Optimization"):
+        pass
+    assert bar.closed and bar.seen == (4, 4)

@@ -46,27 +46,40 @@ class _FunctionCall:
     """Calls the functions of a group, for each batch item."""
 
     def __init__(self, nodes: Sequence[Op], ctx: Context) -> None:
-        self.nodes, self.dt, self.batch, self.dtype = nodes, ctx.dt, ctx.batch, ctx.dtype
+        self.dt, self.batch, self.dtype = ctx.dt, ctx.batch, ctx.dtype
+        self.calls = []
+        read = written = 0
+        for op in nodes:
+            n_in = op.reads[1].size if op.attrs["pass_input"] else 0
+            n_out = op.writes[0].size if op.writes else 0
+            where = slice(read, read + n_in), slice(written, written + n_out)
+            self.calls.append((op.attrs["function"], op.attrs["pass_time"], *where))
+            read, written = read + n_in, written + n_out
+        self.n_in, self.n_out = read, written
 
     def __call__(self, step: np.ndarray, *inputs: np.ndarray) -> list[np.ndarray]:
         time = int(step) * self.dt
-        size = sum(op.writes[0].size for op in self.nodes if op.writes)
-        result = np.zeros((self.batch, size), dtype=self.dtype)
+        result = np.zeros((self.batch, self.n_out), dtype=self.dtype)
         for item in range(self.batch):
-            read = written = 0
-            for op in self.nodes:
-                args = [time] if op.attrs["pass_time"] else []
-                if op.attrs["pass_input"]:
-                    width = op.reads[1].size
-                    args.append(inputs[0][item, read : read + width].copy())
-                    read += width
-                value = op.attrs["function"](*args)
-                if op.writes:
-                    width = op.writes[0].size
-                    place = result[item, written : written + width]
-                    place[...] = checked(value, op.attrs["function"], width)
-                    written += width
+            # functions may keep or change what they are given
+            x = inputs[0][item].copy() if inputs else None
+            self._call_all(time, x, result[item])
         return [result]
+
+    def _call_all(self, time: float, x: np.ndarray | None, result: np.ndarray) -> None:
+        for function, pass_time, source, target in self.calls:
+            args = (time,) if pass_time else ()
+            value = function(*args) if x is None else function(*args, x[source])
+            place = result[target]
+            if not place.size:
+                continue
+            try:
+                place[...] = value
+                fine = value is not None and np.isfinite(place).all()
+            except (TypeError, ValueError):
+                fine = False
+            if not fine:
+                place[...] = checked(value, function, place.size)
 
 
 def checked(value: Any, function: Callable, size: int) -> np.ndarray:

@@ -84,6 +84,7 @@ class Context:
 
 
 def reshaped(view: View, shape: tuple[int, ...]) -> View:
+    """The same elements in another shape."""
     return view if view.shape == shape else View(view.signal, view.index, shape)
 
 
@@ -246,7 +247,7 @@ def process(op, ctx: Context) -> None:
         run_on_host(op, ctx)
 
 
-def linear_filter(op, ctx: Context) -> None:
+def linear_filter(op: ops.Operator, ctx: Context) -> None:
     """A discrete linear system; which of Nengo's four forms decides what is kept as state."""
     A, B, C, D = op.process._get_ss(ctx.dt)
     u, state = ctx.read(op.input), op.state["X"]
@@ -280,7 +281,8 @@ def _give_out(op, ctx: Context, y: View) -> None:
     effect(op.output, reshaped(y, op.output.shape))
 
 
-def triangle(op, ctx: Context) -> None:
+def triangle(op: ops.Operator, ctx: Context) -> None:
+    """Filters with a finite impulse response, which falls linearly."""
     n_taps, n0, slope = op.process._get_coefficients(ctx.dt)
     names = list(op.state)
     if sorted(names) != ["X", "Xi", "Y"]:
@@ -343,7 +345,7 @@ def rls(op, ctx: Context) -> None:
     ctx.update(op.inv_gamma, gamma)
 
 
-def run_on_host(op, ctx: Context) -> None:
+def run_on_host(op: ops.Operator, ctx: Context) -> None:
     """Call the operator's own NumPy step.
 
     The op's reads are the values of all signals it sees, and its writes what it makes of them;
