@@ -1,0 +1,248 @@
+"""Who may import whom, and how large and how documented a part may be; read from the source."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "nengo_dl"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+#: What each part may import of this package, and which libraries it may not import.
+ALLOWED = {
+    "compiler": {"compiler"},
+    "kernels": {"kernels", "compiler", "neurons", "sources", "tensor_node", "utils"},
+    "engine": {"engine", "kernels", "compiler", "utils"},
+    "lowering": {"lowering", "compiler", "neurons", "tensor_node", "config", "utils"},
+}
+FORBIDDEN = {
+    "compiler": {"nengo", "keras", "tensorflow"},
+    "lowering": {"keras", "tensorflow"},
+}
+
+#: Outside the engine, these import TensorFlow: what users write TensorBoard logs with, and what
+#: is still to move into the engine. Nothing is to join them.
+USES_TENSORFLOW = {"callbacks", "gradients", "simulation"}
+
+LONGEST_MODULE = 400
+LONGEST_FUNCTION = 60
+
+
+def name_of(path):
+    """Return the dotted name of a module, without that of the package."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(tree, path):
+    """Yield (target, line, whether it is inside a function) for each import.
+
+    A target in this package begins with a dot.
+    """
+    inside = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield _inner(alias.name), node.lineno, id(node) in inside
+        elif isinstance(node, ast.ImportFrom):
+            for target in _from(node, path):
+                yield target, node.lineno, id(node) in inside
+
+
+def _from(node, path):
+    if node.level == 0:
+        base = _inner(node.module)
+    else:
+        folder = path.relative_to(PACKAGE).parent.parts
+        kept = folder[: len(folder) - node.level + 1]
+        base = "." + ".".join([*kept, *(node.module or "").split(".")]).strip(".")
+    if base != ".":
+        return [base]
+    return [f".{alias.name}" for alias in node.names]
+
+
+def _inner(name):
+    return name.removeprefix("nengo_dl") or "." if _is_own(name) else name
+
+
+def _is_own(name):
+    return name == "nengo_dl" or name.startswith("nengo_dl.")
+
+
+def top(target):
+    """Return the first part of a dotted name."""
+    return target.lstrip(".").split(".")[0]
+
+
+TREES = {path: ast.parse(path.read_text()) for path in MODULES}
+IMPORTS = [
+    (name_of(path), target, line, lazy)
+    for path, tree in TREES.items()
+    for target, line, lazy in imports(tree, path)
+]
+
+
+def defined(kinds):
+    """Return (module, qualified name, node) for each definition that is not in a function."""
+    found = []
+
+    def visit(node, path, names):
+        for child in getattr(node, "body", []):
+            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                inner = [*names, child.name]
+                if isinstance(child, kinds):
+                    found.append((name_of(path), ".".join(inner), child))
+                if isinstance(child, ast.ClassDef):
+                    visit(child, path, inner)
+
+    for path, tree in TREES.items():
+        visit(tree, path, [])
+    return found
+
+
+def is_public(module, name):
+    return not any(part.startswith("_") for part in (*module.split("."), *name.split(".")))
+
+
+def is_registered(node):
+    """Whether it is one entry of a table: all have the signature that the table says."""
+    calls = [d.func for d in node.decorator_list if isinstance(d, ast.Call)]
+    return any(getattr(function, "id", "") == "lowers" for function in calls)
+
+
+FUNCTIONS = defined(ast.FunctionDef | ast.AsyncFunctionDef)
+CLASSES = defined(ast.ClassDef)
+
+
+# ------------------------------------------------------------------------------------- imports
+
+
+def test_this_test_sees_the_package():
+    """Imports of all forms are found: an empty list would pass everything else."""
+    found = {(module, target) for module, target, _, _ in IMPORTS}
+    assert ("engine.execute", "tensorflow") in found
+    assert ("engine.execute", ".kernels.registry") in found
+    assert ("pipeline", ".compiler.arrange") in found
+    assert ("compiler.simplify.zeros", ".compiler.ir") in found
+    assert ("compilation", ".graph_optimizer") in found
+    assert {"compiler.ir", "engine.loop", "kernels.basic"} < {name_of(path) for path in MODULES}
+    assert len(FUNCTIONS) > 300
+    assert len(CLASSES) > 50
+
+
+@pytest.mark.parametrize("part", ALLOWED)
+def test_imports_point_one_way(part):
+    wrong = [
+        f"{module}:{line} imports {target}"
+        for module, target, line, _ in IMPORTS
+        if top(module) == part
+        and (
+            (target.startswith(".") and top(target) not in ALLOWED[part])
+            or top(target) in FORBIDDEN.get(part, ())
+        )
+    ]
+    assert wrong == []
+
+
+def test_the_engine_alone_imports_tensorflow():
+    found = {module for module, target, _, _ in IMPORTS if top(target) == "tensorflow"}
+    assert {module for module in found if top(module) != "engine"} <= USES_TENSORFLOW
+
+
+def test_imports_have_no_cycle():
+    """Between modules, imports inside functions aside."""
+    names = {name_of(path) for path in MODULES}
+    edges = {name: set() for name in names}
+    for module, target, _, lazy in IMPORTS:
+        if target.startswith(".") and not lazy:
+            edges[module].update({target[1:]} & names)
+    left = dict(edges)
+    while free := [name for name, targets in left.items() if not targets & left.keys() - {name}]:
+        for name in free:
+            del left[name]
+    assert sorted(left) == []
+
+
+def test_importing_the_package_does_not_import_tensorflow():
+    code = "import sys, nengo_dl; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "tensorflow" not in result.stdout
+
+
+# ------------------------------------------------------------------------------------- size
+
+
+def test_modules_are_short():
+    lengths = {name_of(path): len(path.read_text().splitlines()) for path in MODULES}
+    assert {name: n for name, n in lengths.items() if n > LONGEST_MODULE} == {}
+
+
+def test_functions_are_short():
+    """Counted without the docstring."""
+    lengths = {f"{module}.{name}": _lines(node) for module, name, node in FUNCTIONS}
+    assert {name: n for name, n in lengths.items() if n > LONGEST_FUNCTION} == {}
+
+
+def _lines(node):
+    docstring = node.body[0] if ast.get_docstring(node) is not None else None
+    documented = docstring.end_lineno - docstring.lineno + 1 if docstring is not None else 0
+    return node.end_lineno - node.lineno + 1 - documented
+
+
+def test_assert_is_not_an_error():
+    wrong = [
+        f"{name_of(path)}:{node.lineno}"
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assert)
+    ]
+    assert wrong == []
+
+
+# ------------------------------------------------------------------------------------- documents
+
+
+def test_modules_have_docstrings():
+    assert [name_of(path) for path, tree in TREES.items() if not ast.get_docstring(tree)] == []
+
+
+def test_public_names_have_docstrings():
+    """All but methods, which may be documented where they are first declared."""
+    found = [(m, n, node) for m, n, node in CLASSES + FUNCTIONS if is_public(m, n)]
+    found = [(m, n, node) for m, n, node in found if not is_registered(node)]
+    nested = {id(node) for _, name, node in FUNCTIONS if "." in name}
+    wrong = [
+        f"{module}.{name}"
+        for module, name, node in found
+        if id(node) not in nested and not ast.get_docstring(node)
+    ]
+    assert wrong == []
+
+
+def test_public_functions_have_annotations():
+    wrong = [
+        f"{module}.{name}({argument.arg})"
+        for module, name, node in FUNCTIONS
+        if is_public(module, name) and not is_registered(node)
+        for argument in _arguments(node, is_method="." in name)
+        if argument.annotation is None
+    ]
+    assert wrong == []
+
+
+def _arguments(node, is_method):
+    """Return arguments that need an annotation: not `self`, and no `*_` that is ignored."""
+    args = node.args
+    static = any(getattr(d, "id", "") == "staticmethod" for d in node.decorator_list)
+    named = [*args.posonlyargs, *args.args]
+    named = named[1:] if is_method and not static else named
+    named += args.kwonlyargs + [a for a in (args.vararg, args.kwarg) if a is not None]
+    return [a for a in named if not a.arg.startswith("_")]
