@@ -43,7 +43,7 @@ class Switches:
 
 SHAPES = [(), (1,), (2,), (3,), (5,), (2, 3), (3, 1), (1, 4)]
 VALUES = [-1.0, -0.5, 0.0, 0.25, 0.5, 1.0]
-SOURCES = [Role.CONSTANT, Role.PARAMETER, Role.STATE, Role.INPUT]
+SOURCES = [Role.CONSTANT, Role.PARAMETER, Role.STATE, Role.INPUT, Role.ADAPTED]
 
 
 def size_of(shape):
@@ -69,7 +69,7 @@ class _Drawing:
             initial=None if role in (Role.INPUT, Role.TIME) else self.values(shape),
             trainable=role is Role.PARAMETER and self.chance([True, False]),
         )
-        self.degree[signal] = int(role is Role.STATE)
+        self.degree[signal] = int(role.carried)
         return signal
 
     def values(self, shape):
@@ -175,14 +175,14 @@ class _Drawing:
 
     def follow(self):
         """Give most states a next value: of anything that does not grow too fast."""
-        for state in [s for s in self.degree if s.role is Role.STATE]:
+        for state in [s for s in self.degree if s.role.carried]:
             if state not in self.following and self.chance([True, True, True, False]):
                 self.following[state] = self.view(state.shape, 1)
 
     def outputs(self):
         """Some of anything, and of what came last."""
         temporaries = [s for s in self.degree if s.role is Role.TEMPORARY]
-        states = [s for s in self.degree if s.role is Role.STATE]
+        states = [s for s in self.degree if s.role.carried]
         views = [View(s) for s in (temporaries[-2:] + states)[:: self.chance([1, 2])]]
         views += [self.view(self.chance(SHAPES)) for _ in range(self.draw(st.integers(1, 3)))]
         return tuple(
@@ -257,7 +257,7 @@ def _item(inputs, steps, item):
 
 
 def _interpret_item(graph, ordered, inputs, steps):
-    states = {s: np.ravel(s.initial) for s in graph.sources() if s.role is Role.STATE}
+    states = {s: np.ravel(s.initial) for s in graph.sources() if s.role.carried}
     rows = {o.key: [] for o in graph.outputs}
     largest = 1.0
     for step in range(steps):
@@ -338,7 +338,7 @@ def start_values(program, inputs, batch=BATCH):
 
     sources, carry = {}, {}
     for block in program.layout.blocks:
-        if block.role is Role.STATE:
+        if block.role.carried:
             start = np.asarray(block.initial(), dtype=float).reshape(1, block.size)
             carry[block] = tf.constant(np.repeat(start, batch, axis=0))
         elif block.role is Role.INPUT:

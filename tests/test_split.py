@@ -67,7 +67,7 @@ def test_a_loop_has_a_reason(graph):
         if part.looped:
             writers = {s: op for op in graph.ops for s in op.writes}
             needed = _upstream([v.signal for v in graph.next.values()], writers)
-            states = [s for s in graph.sources() if s.role is Role.STATE]
+            states = [s for s in graph.sources() if s.role.carried]
             used = {s for op in part.ops for s in op.writes if _depends(s, states, writers)}
             for op in part.ops:
                 assert op.writes[0] in needed or op.writes[0] in used
