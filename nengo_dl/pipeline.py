@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from .compiler.arrange import Addresses, Runs, arrange, arrange_sources
+from .compiler.arrange import Addresses, Runs, arrange, arrange_sources, order_members
 from .compiler.ir import (
     Block,
     Graph,
@@ -48,7 +48,7 @@ def build_program(
         schedule(part.ops, catalogue.signature, settings.groups, catalogue.runs_on_host)
         for part in parts
     ]
-    flat = list(chain.from_iterable(grouped))
+    flat = [order_members(ops) for ops in chain.from_iterable(grouped)]
     if layout is None:
         layout = arrange_sources(flat, graph, catalogue.is_flat)
     routes = [op for op in graph.ops if op.kind == "route"]

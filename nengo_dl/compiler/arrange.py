@@ -170,6 +170,14 @@ class Addresses:
         return Read(tuple(pieces), index, len(addresses))
 
 
+def order_members(ops: Sequence[Op]) -> list[Op]:
+    """Put members of a group next to each other whose parameters will lie in the same array."""
+    first = list(Role).index
+    return sorted(
+        ops, key=lambda op: [(first(v.signal.role), v.signal.trainable) for v in op.reads]
+    )
+
+
 def arrange_sources(
     groups: Sequence[Sequence[Op]], graph: Graph, is_flat: Callable[[Op], bool]
 ) -> Layout:

@@ -8,6 +8,7 @@ from typing import Any
 
 from nengo.builder import Model
 from nengo.builder.operator import Operator
+from nengo.builder.processes import SimProcess
 from nengo.builder.signal import Signal as NengoSignal
 
 from ..compiler.ir import Graph, Output, Role, Signal, View
@@ -64,7 +65,7 @@ def lower(
     keep_history
         Whether a probe records all steps.
     """
-    sources = _Sources(model, trainable, explicitly_trainable)
+    sources = _Sources(model, operators, trainable, explicitly_trainable)
     memory = Memory(operators, sources.make)
     steps = Signal("step", (), Role.TIME, dtype="int")
     memory.declare(model.step, steps)
@@ -116,7 +117,10 @@ def _connect(feeds: list[Feed], ctx: Context) -> set:
 class _Sources:
     """Makes the source signal of each base signal, with its role."""
 
-    def __init__(self, model: Model, trainable: Callable, explicit: Callable) -> None:
+    def __init__(
+        self, model: Model, operators: Sequence[Operator], trainable: Callable, explicit: Callable
+    ) -> None:
+        self.names = _names(operators)
         self.known = find_parameters(model, trainable)
         self.learned = find_learned(model)
         self.parameters: dict[Signal, Parameter] = {}
@@ -135,7 +139,7 @@ class _Sources:
         else:
             role = Role.CONSTANT if parameter is None else Role.PARAMETER
         initial = initial_of(sig)
-        name = sig.name if parameter is None else parameter.name
+        name = self.names.get(sig, sig.name) if parameter is None else parameter.name
         signal = Signal(name, initial.shape, role, dtype_of(sig), initial, trainable)
         self.where[sig] = signal
         if parameter is not None:
@@ -147,3 +151,13 @@ class _Sources:
         source = self.where.get(sig)
         fixed = source is not None and source.role in (Role.PARAMETER, Role.CONSTANT)
         return not fixed
+
+
+def _names(operators: Sequence[Operator]) -> dict[NengoSignal, str]:
+    """What to call the signals that Nengo leaves without a name: the memory of processes."""
+    return {
+        sig.base: f"{op.process}.{name}"
+        for op in operators
+        if isinstance(op, SimProcess)
+        for name, sig in op.state.items()
+    }
