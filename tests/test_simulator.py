@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import warnings
 
 import keras
@@ -737,9 +736,7 @@ def test_other_exceptions_of_a_function_come_through():
         sim.run_steps(1)
 
 
-@pytest.mark.slow
-def test_importing_starts_no_process_and_needs_no_tensorflow():
+def test_importing_needs_no_tensorflow():
     code = "import sys, nengo_dl; print('tensorflow' in sys.modules)"
-    start = time.perf_counter()
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "False" and time.perf_counter() - start < 60
+    assert out.stdout.strip() == "False"
