@@ -116,11 +116,21 @@ class ProcessSource:
 
     def rows(self, first: int, n: int) -> np.ndarray:
         """As of `Constant`."""
-        values = np.zeros((n, len(self.items), self.op.output.size), dtype=self.dtype)
-        for item, step in enumerate(self.items):
-            for i in range(n):
-                values[i, item] = np.ravel(self._checked(step((first + i + 1) * self.dt)))
-        return values
+        times = [(first + i + 1) * self.dt for i in range(n)]
+        rows = [self._together([_own(step(t)) for t in times]) for step in self.items]
+        return np.stack(rows, axis=1).astype(self.dtype, copy=False)
+
+    def _together(self, values: list) -> np.ndarray:
+        """All values in one array (n, size), checked at once."""
+        size = self.op.output.size
+        try:
+            array = np.array(values, dtype=np.float64)
+            if array.size == len(values) * size and np.isfinite(array).all():
+                return array.reshape(len(values), size)
+        except (TypeError, ValueError):
+            pass  # what is wrong, and when, the checks below will tell
+        array = [np.broadcast_to(np.ravel(self._checked(v)), (size,)) for v in values]
+        return np.array(array, dtype=np.float64)
 
     def _checked(self, value: Any) -> Any:
         if value is None or not np.all(np.isfinite(value)):
