@@ -8,14 +8,26 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # What TensorFlow logs before it reads that level: that it looked for CUDA, and that oneDNN is on.
 NOISE := absl::InitializeLog|cudart_stub|port\.cc|cuda_dnn|cuda_fft|cuda_blas|computation_placer
 
-.PHONY: demo test lint
+.PHONY: demo test test-own test-nengo test-nengo-float32 lint
 
 demo: SHELL := bash
 demo: $(INSTALLED)
 	@$(BIN)/python examples/tutorial.py 2> >(grep --line-buffered -vE '$(NOISE)' >&2)
 
-test: $(INSTALLED)
+test: test-own test-nengo
+
+test-own: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2
+
+# Nengo's own tests, with our simulator; their seeds depend on their paths below the root
+NENGO_TESTS = -m pytest --pyargs nengo -n 2 -p no:cacheprovider --disable-warnings \
+	--rootdir=$$($(BIN)/python -c "import pathlib, nengo; print(pathlib.Path(nengo.__file__).parents[1])")
+
+test-nengo: $(INSTALLED)
+	$(BIN)/python $(NENGO_TESTS) -c tests/nengo_suite/pytest.ini
+
+test-nengo-float32: $(INSTALLED)
+	$(BIN)/python $(NENGO_TESTS) -c tests/nengo_suite/float32.ini
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -121,6 +121,7 @@ class NengoStage:
         self._steps = nengo.utils.progress.Progress(name, max_steps=total)
         self._tracker = ProgressTracker(bar, self._steps)
         self._depth = 0
+        self._shown = False
 
     @property
     def max_steps(self) -> int | None:
@@ -132,15 +133,22 @@ class NengoStage:
         self._steps.max_steps = value
 
     def __enter__(self) -> NengoStage:
-        if self._depth == 0:
-            self._tracker.__enter__()
         self._depth += 1
+        # Nengo's builder says how many steps there are, then enters the stage itself
+        if self._depth == 2 or self._steps.max_steps is not None:
+            self._show()
         return self
 
     def __exit__(self, *exc_info: Any) -> None:
         self._depth -= 1
         if self._depth == 0:
+            self._show()
             self._tracker.__exit__(*exc_info)
+
+    def _show(self) -> None:
+        if not self._shown:
+            self._shown = True
+            self._tracker.__enter__()
 
     def step(self, n: int = 1) -> None:
         """Say that ``n`` more steps were done."""

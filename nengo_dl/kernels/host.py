@@ -61,15 +61,14 @@ class _FunctionCall:
         time = int(step) * self.dt
         result = np.zeros((self.batch, self.n_out), dtype=self.dtype)
         for item in range(self.batch):
-            # functions may keep or change what they are given
-            x = inputs[0][item].copy() if inputs else None
-            self._call_all(time, x, result[item])
+            self._call_all(time, inputs[0][item] if inputs else None, result[item])
         return [result]
 
     def _call_all(self, time: float, x: np.ndarray | None, result: np.ndarray) -> None:
         for function, pass_time, source, target in self.calls:
             args = (time,) if pass_time else ()
-            value = function(*args) if x is None else function(*args, x[source])
+            # functions may keep or change what they are given
+            value = function(*args) if x is None else function(*args, x[source].copy())
             place = result[target]
             if not place.size:
                 continue

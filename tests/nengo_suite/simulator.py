@@ -8,15 +8,23 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def in_float64(request):
-    """Return the Simulator, with Nengo's own precision where a network says nothing else."""
+    """Return the Simulator, with Nengo's own precision whatever a network says."""
+    return _with_precision("float64")
+
+
+def in_float32(request):
+    """Return the Simulator as it comes."""
+    return _with_precision("float32")
+
+
+def _with_precision(dtype):
     import nengo_dl
     from nengo_dl import config
 
     original = config.Settings.of.__func__
 
     def of(cls, network):
-        settings = original(cls, network)
-        return replace(settings, dtype="float64")
+        return replace(original(cls, network), dtype=dtype)
 
     config.Settings.of = classmethod(of)
     return nengo_dl.Simulator
