@@ -15,7 +15,6 @@ import contextlib
 import io
 import socket
 import time
-import warnings
 from pathlib import Path
 from statistics import median
 
@@ -41,9 +40,6 @@ console = Console()
 def main():
     options = parse_options()
     options.output.mkdir(parents=True, exist_ok=True)
-    warnings.filterwarnings("ignore", message=".*GPU.*")  # the tour does not need one
-    # Encoders are not used where connections go to neurons directly.
-    warnings.filterwarnings("ignore", message="Gradients do not exist.*encoders")
     keras.utils.set_random_seed(0)
     start = time.perf_counter()
     rows = []

@@ -126,7 +126,9 @@ class SimulationModel(keras.Model):
             total = total + ops.sum(ops.cast(extra, total.dtype))
         if training and self.trainable_weights:
             smallest = min(self.trainable_weights, key=lambda w: w.shape.num_elements())
-            total = _reaching(total, tf.convert_to_tensor(smallest.value))
+            idle = [smallest, *self.get_layer(index=-1).unread_parameters()]
+            for weight in {id(w): w for w in idle}.values():
+                total = _reaching(total, tf.convert_to_tensor(weight.value))
         return total
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -182,7 +184,8 @@ def _reaching(total: Any, weight: Any) -> Any:
     """Let the loss depend on a weight, with a gradient of zero.
 
     Keras refuses losses that depend on nothing that is trained, such as those of networks in which
-    Python code lies between all weights and the probe.
+    Python code lies between all weights and the probe; and it warns of weights that are trained
+    but never read, such as encoders of ensembles whose neurons are connected directly.
     """
     return tf.identity(total), lambda g: (g, tf.zeros_like(weight))
 

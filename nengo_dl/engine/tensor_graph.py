@@ -107,6 +107,14 @@ class TensorGraph(keras.layers.Layer):
         """The variable of a PARAMETER or ADAPTED block."""
         return self._by_block[block]
 
+    def unread_parameters(self) -> list[keras.Variable]:
+        """Trainable parameters on which nothing depends, and so no loss either."""
+        stages = self.plan.training_program.stages
+        reads = [r for s in stages for g in s.groups for r in g.reads]
+        reads += [r for s in stages for _, r in (*s.carried, *s.outputs)]
+        read = {b for r in reads for b in r.blocks}
+        return [v for b, v in self._by_block.items() if v.trainable and b not in read]
+
     @property
     def adapted_blocks(self) -> list[Block]:
         """Blocks of parameters that learning rules change."""

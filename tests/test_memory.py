@@ -1,0 +1,36 @@
+"""Long runs: what a run keeps is what its probes ask for."""
+
+import os
+import subprocess
+import sys
+
+SCRIPT = """
+import resource, sys
+import nengo, nengo_dl
+
+with nengo.Network(seed=0) as net:
+    ensembles = [nengo.Ensemble(50, 1) for _ in range(3)]
+    nengo.Connection(nengo.Node(0.5), ensembles[0])
+    nengo.Connection(ensembles[0], ensembles[1])
+    nengo.Connection(ensembles[1], ensembles[2])
+    probe = nengo.Probe(ensembles[2], synapse=0.01, sample_every=0.1)
+with nengo_dl.Simulator(net, progress_bar=False) as sim:
+    sim.run_steps(int(sys.argv[1]))
+    print(len(sim.data[probe]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def samples_and_peak(n_steps):
+    """Return the samples of a run in a process of its own, and its peak memory [MB]."""
+    command = [sys.executable, "-c", SCRIPT, str(n_steps)]
+    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    samples, kilobytes = map(int, done.stdout.split())
+    return samples, kilobytes / 1024
+
+
+def test_memory_does_not_grow_with_the_length_of_a_run():
+    few, short = samples_and_peak(10_000)
+    many, long = samples_and_peak(1_000_000)
+    assert (few, many) == (100, 10_000)
+    assert long - short < 200
