@@ -16,10 +16,12 @@ ALLOWED = {
     "kernels": {"kernels", "compiler", "neurons", "sources", "tensor_node", "utils"},
     "engine": {"engine", "kernels", "compiler", "utils"},
     "lowering": {"lowering", "compiler", "neurons", "tensor_node", "config", "utils"},
+    "benchmarks": {"benchmarks", "simulator", "neurons", "config"},
 }
 FORBIDDEN = {
     "compiler": {"nengo", "keras", "tensorflow"},
     "lowering": {"keras", "tensorflow"},
+    "benchmarks": {"keras", "tensorflow"},
 }
 
 #: Outside the engine, these import TensorFlow: what users write TensorBoard logs with, and what

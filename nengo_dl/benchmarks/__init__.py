@@ -1,0 +1,37 @@
+"""Networks to measure with, and what measures them; ``python -m nengo_dl.benchmarks`` runs it."""
+
+from .deep import conv_spiking, dense_spiking, lmu
+from .measure import Measurement, environment, measure
+from .networks import (
+    BENCHMARKS,
+    LARGE,
+    basal_ganglia,
+    cconv,
+    closed_loop,
+    communication_channel,
+    integrator,
+    lif_population,
+    pes,
+    pes_channel,
+    random_network,
+)
+
+__all__ = [
+    "BENCHMARKS",
+    "LARGE",
+    "Measurement",
+    "basal_ganglia",
+    "cconv",
+    "closed_loop",
+    "communication_channel",
+    "conv_spiking",
+    "dense_spiking",
+    "environment",
+    "integrator",
+    "lif_population",
+    "lmu",
+    "measure",
+    "pes",
+    "pes_channel",
+    "random_network",
+]

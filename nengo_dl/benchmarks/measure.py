@@ -1,0 +1,280 @@
+"""Runs one network in `nengo.Simulator` and here, in turn, and says what each took."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import os
+import platform
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import nengo
+
+from ..config import configure_settings
+
+PACKAGES = ("nengo-dl", "nengo", "numpy", "scipy", "tensorflow", "tensorflow-cpu", "keras")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The least, the median and the most of several times."""
+
+    min: float
+    median: float
+    max: float
+
+    @classmethod
+    def of(cls, times: list[float]) -> Spread:
+        """Summarise times."""
+        return cls(min(times), statistics.median(times), max(times))
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one simulator took.
+
+    Attributes
+    ----------
+    build_s : float
+        To make the simulator.
+    first_s : float
+        To run it for the first time, and so to compile it.
+    step_us : Spread
+        For each step, later.
+    """
+
+    build_s: float
+    first_s: float
+    step_us: Spread
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a network took in both simulators.
+
+    Attributes
+    ----------
+    name : str
+        Of the network.
+    arguments : dict
+        Of the network, where they are not the defaults.
+    minibatch : int
+        Items that are simulated here at once; in Nengo it is one.
+    dtype : str
+        Precision of the simulation here.
+    first_steps, steps, repeats : int
+        Steps of the first run and of each later one, and how many of these were timed.
+    neurons : int
+    operators : int
+        That Nengo builds.
+    groups : int
+        Of operators, that run here.
+    nengo, nengo_dl : Timing
+    peak_mb : float
+        The most memory that the process has held so far, in 10^6 bytes.
+    peak_before_mb : float
+        The same, before this network was built. Where it is not less, an earlier network took
+        more.
+    """
+
+    name: str
+    arguments: dict[str, Any]
+    minibatch: int
+    dtype: str
+    first_steps: int
+    steps: int
+    repeats: int
+    neurons: int
+    operators: int
+    groups: int
+    nengo: Timing
+    nengo_dl: Timing
+    peak_mb: float
+    peak_before_mb: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times longer a step takes in Nengo: of the medians, whatever the minibatch."""
+        return self.nengo.step_us.median / self.nengo_dl.step_us.median
+
+    @property
+    def first_result_s(self) -> float:
+        """How much later than in Nengo the first results are there, building included."""
+        ours, nengos = self.nengo_dl, self.nengo
+        return ours.build_s + ours.first_s - nengos.build_s - nengos.first_s
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, as JSON can hold it."""
+        arguments = {name: _plain(value) for name, value in self.arguments.items()}
+        derived = {"ratio": self.ratio, "first_result_s": self.first_result_s}
+        return asdict(self) | {"arguments": arguments} | derived
+
+
+def measure(
+    factory: Callable[..., nengo.Network],
+    name: str | None = None,
+    steps: int = 1000,
+    repeats: int = 5,
+    minibatch: int = 1,
+    dtype: str = "float32",
+    first_steps: int = 100,
+    **arguments: Any,
+) -> Measurement:
+    """Measure one network.
+
+    Both simulators are built, run once for the first result and once to warm up, and then by turns.
+
+    Parameters
+    ----------
+    factory : callable
+        Makes the network.
+    name : str, optional
+        By default, its label.
+    steps : int
+        Of each run that is timed.
+    repeats : int
+        Runs of each simulator.
+    minibatch : int
+        Items that are simulated here at once.
+    dtype : str
+        Precision here. Nengo's is as its own configuration says.
+    first_steps : int
+        Of the first run.
+    **arguments
+        Of the network.
+
+    Notes
+    -----
+    Importing TensorFlow and starting it is not counted, nor are decoders read from Nengo's cache.
+    """
+    if min(steps, repeats, minibatch, first_steps) < 1:
+        raise ValueError("steps, repeats, minibatch and first_steps must be at least 1")
+    start_backend()
+    before = _peak_mb()
+    with _no_decoder_cache(), contextlib.ExitStack() as scope:
+        reference, core_build = _build(nengo.Simulator, _make(factory, arguments, dtype))
+        scope.callback(reference.close)
+        net = _make(factory, arguments, dtype)
+        ours, build = _build(_our_simulator(), net, minibatch_size=minibatch)
+        scope.callback(ours.close)
+        simulators = (reference, ours)
+        first = [_run(sim, first_steps) for sim in simulators]
+        for sim in simulators:
+            _run(sim, steps)
+        times = [[_run(sim, steps) for sim in simulators] for _ in range(repeats)]
+        step_us = [Spread.of([1e6 * t / steps for t in each]) for each in zip(*times, strict=True)]
+        return Measurement(
+            name=name or str(net.label),
+            arguments=arguments,
+            minibatch=minibatch,
+            dtype=dtype,
+            first_steps=first_steps,
+            steps=steps,
+            repeats=repeats,
+            neurons=sum(ens.n_neurons for ens in net.all_ensembles),
+            operators=len(ours.model.operators),
+            groups=len(ours.program.groups),
+            nengo=Timing(core_build, first[0], step_us[0]),
+            nengo_dl=Timing(build, first[1], step_us[1]),
+            peak_mb=_peak_mb(),
+            peak_before_mb=before,
+        )
+
+
+@functools.cache
+def start_backend() -> float:
+    """Start TensorFlow and its compiler, by running a first network; return the seconds it took."""
+    start = time.perf_counter()
+    with nengo.Network(seed=0) as net:
+        nengo.Probe(nengo.Node([0.0]), synapse=0.01)
+    with _our_simulator()(net, progress_bar=False) as sim:
+        sim.run_steps(1)
+    return time.perf_counter() - start
+
+
+def environment() -> dict[str, Any]:
+    """The machine and the versions that times depend on, as JSON can hold them."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "load": load,
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "versions": _versions(),
+    }
+
+
+def _make(factory: Callable, arguments: dict[str, Any], dtype: str) -> nengo.Network:
+    net = factory(**arguments)
+    with net:
+        configure_settings(dtype=dtype)
+    return net
+
+
+def _our_simulator() -> Callable:
+    from ..simulator import Simulator  # it imports TensorFlow
+
+    return Simulator
+
+
+def _build(simulator: Callable, net: nengo.Network, **kwargs: Any) -> tuple[Any, float]:
+    start = time.perf_counter()
+    sim = simulator(net, progress_bar=False, **kwargs)
+    return sim, time.perf_counter() - start
+
+
+def _run(sim: Any, steps: int) -> float:
+    """Seconds that a run takes; what it records is forgotten, and garbage is collected before."""
+    gc.collect()
+    start = time.perf_counter()
+    sim.run_steps(steps, progress_bar=False)
+    seconds = time.perf_counter() - start
+    sim.clear_probes()
+    return seconds
+
+
+@contextlib.contextmanager
+def _no_decoder_cache() -> Iterator[None]:
+    before = nengo.rc["decoder_cache"]["enabled"]
+    nengo.rc["decoder_cache"]["enabled"] = "False"
+    try:
+        yield
+    finally:
+        nengo.rc["decoder_cache"]["enabled"] = before
+
+
+def _peak_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float | str | None) else str(value)
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
