@@ -34,15 +34,22 @@ COLUMNS = (
 )
 
 
-@click.command(epilog=f"Networks: {', '.join(BENCHMARKS)}.")
+@click.command(
+    context_settings={"show_default": True}, epilog=f"Networks: {', '.join(BENCHMARKS)}."
+)
 @click.argument("names", nargs=-1, type=click.Choice([*BENCHMARKS, "all"]), metavar="[NETWORK]...")
-@click.option("--steps", default=1000, show_default=True, type=click.IntRange(1))
-@click.option("--first-steps", default=100, show_default=True, type=click.IntRange(1))
-@click.option("--repeats", default=5, show_default=True, type=click.IntRange(1))
-@click.option("--minibatch", default=1, show_default=True, type=click.IntRange(1))
-@click.option("--dtype", default="float32", show_default=True, type=click.Choice(DTYPES))
+@click.option("--steps", default=1000, type=click.IntRange(1), help="Of each timed run.")
+@click.option("--first-steps", default=100, type=click.IntRange(1), help="Of the first run.")
+@click.option("--repeats", default=5, type=click.IntRange(1), help="Timed runs.")
+@click.option("--minibatch", default=1, type=click.IntRange(1), help="Items at once, here.")
+@click.option("--dtype", default="float32", type=click.Choice(DTYPES), help="Precision, here.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Network argument.")
-@click.option("--json", "file", type=click.Path(dir_okay=False, writable=True, path_type=Path))
+@click.option(
+    "--json",
+    "file",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Where to write everything.",
+)
 def main(
     names: tuple[str, ...], settings: tuple[str, ...], file: Path | None, **options: Any
 ) -> None:

@@ -291,8 +291,8 @@ BENCHMARKS: dict[str, Callable[..., nengo.Network]] = {
     "lmu": lmu,
 }
 
-#: Those that take more than some seconds, in `nengo.Simulator` at least.
-LARGE = ("large_channel", "random_network", "conv_spiking", "lmu")
+#: Those that take much more than some seconds to build or, in `nengo.Simulator`, to run.
+LARGE = ("large_channel", "random_network")
 
 
 def _network(label: str, neuron_type: NeuronType, seed: int = 0) -> nengo.Network:
