@@ -12,6 +12,7 @@ import tensorflow as tf
 from ..compiler.ir import Block, Output, Stage
 from . import backend
 from .execute import Span
+from .numpy_loop import numpy_loop
 from .tensor_graph import TensorGraph
 
 LONGEST = 2048  # steps in a chunk
@@ -39,6 +40,7 @@ class Runner:
         self.graph = graph
         self.compile_count = 0
         self.xla = backend.XLA and graph.compilable
+        self.in_numpy = numpy_loop(graph) if backend.XLA else None
         self._functions: dict[Key, Any] = {}
         self._carried = list(graph.carry())
         self._outputs = list(graph.plan.outputs.values())
@@ -72,6 +74,8 @@ class Runner:
         outputs : dict of Output to array (steps or 1, B or 1, size)
         carry : dict of Block to tensor (B, size)
         """
+        if self.in_numpy is not None:
+            return self.in_numpy.run(carry, inputs, constant, first, steps)
         length = self._length(steps)
         arrays = [
             x if b in constant else _padded(x, length, self.graph.plan.dtype)

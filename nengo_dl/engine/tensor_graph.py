@@ -80,7 +80,7 @@ class TensorGraph(keras.layers.Layer):
         self._make_variables()
         self._mirror = _Mirror(self.state)
         self.built = True
-        self.uncompiled = uncompiled_groups(plan.program, self._context(False))
+        self.uncompiled = uncompiled_groups(plan.program, self.context(False))
 
     # ------------------------------------------------------------------ parameters and state
 
@@ -220,7 +220,8 @@ class TensorGraph(keras.layers.Layer):
         self.uncompiled = list(dict.fromkeys([*self.uncompiled, *groups]))
         return len(self.uncompiled) > known
 
-    def _context(self, training: bool) -> Context:
+    def context(self, training: bool) -> Context:
+        """What kernels may know."""
         plan = self.plan
         return Context(plan.dt, plan.dtype, plan.batch, training, self.host, self.stepper)
 
@@ -238,7 +239,7 @@ class TensorGraph(keras.layers.Layer):
         """
         plan = self.plan
         training = bool(training) if plan.learning_phase is None else plan.learning_phase
-        ctx = self._context(training)
+        ctx = self.context(training)
         sources = {b: tf.reshape(v, (1, 1, b.size)) for b, v in self._fixed_variables()}
         sources.update(self._constants)
         sources.update(inputs)
@@ -252,6 +253,10 @@ class TensorGraph(keras.layers.Layer):
         """Whether XLA makes Keras's calls faster: where there is a loop to compile."""
         stages = (*self.plan.program.stages, *self.plan.training_program.stages)
         return self.compilable and any(stage.looped for stage in stages)
+
+    def fixed_values(self) -> list[tuple[Block, np.ndarray]]:
+        """Parameters that no learning rule changes, as they are."""
+        return [(b, v.numpy()) for b, v in self._fixed_variables()]
 
     def _fixed_variables(self):
         for block, variable in self._by_block.items():

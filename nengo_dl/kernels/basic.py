@@ -7,16 +7,19 @@ dot        y = A x                     (batched over the ops of a group)
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import reduce
 from operator import add
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from ..compiler.arrange import depth_of
 from ..compiler.ir import Group, Op, Role
 from .registry import Context, Kernel, kernel
+
+FEW = 8  # products that NumPy does faster one by one than together
 
 
 @kernel("sum")
@@ -34,6 +37,23 @@ class Sum(Kernel):
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         return [reduce(add, reads)]
 
+    def in_numpy(
+        self,
+        group: Group,
+        reads: Sequence[np.ndarray],
+        writes: Sequence[np.ndarray],
+        ctx: Context,
+    ) -> Callable[[], None]:
+        (out,) = writes
+        first, *rest = reads
+
+        def compute() -> None:
+            out[:] = first
+            for term in rest:
+                np.add(out, term, out=out)
+
+        return compute
+
 
 @kernel("multiply")
 class Multiply(Kernel):
@@ -49,6 +69,18 @@ class Multiply(Kernel):
         rank = max(len(r.shape) for r in reads)
         a, x = (_with_rank(r, rank) for r in reads)
         return [a * x]
+
+    def in_numpy(
+        self,
+        group: Group,
+        reads: Sequence[np.ndarray],
+        writes: Sequence[np.ndarray],
+        ctx: Context,
+    ) -> Callable[[], None]:
+        rank = max(r.ndim for r in reads)
+        a, x = (r.reshape(r.shape[0], *[1] * (rank - r.ndim), *r.shape[1:]) for r in reads)
+        out = writes[0].reshape(np.broadcast_shapes(a.shape, x.shape))
+        return lambda: np.multiply(a, x, out=out)
 
 
 def _with_rank(array: Any, rank: int) -> Any:
@@ -69,6 +101,25 @@ class Dot(Kernel):
             y = _rows_times(ops.squeeze(x, 1), ops.squeeze(a, (0, 1)))
             return [ops.expand_dims(y, 1)]
         return [ops.einsum("gmn,bgn->bgm", ops.squeeze(a, 0), x)]
+
+    def in_numpy(
+        self,
+        group: Group,
+        reads: Sequence[np.ndarray],
+        writes: Sequence[np.ndarray],
+        ctx: Context,
+    ) -> Callable[[], None]:
+        a, x = reads
+        out = writes[0].reshape(a.shape[:2])
+        if len(group.ops) > FEW:
+            return lambda: np.matmul(a, x[..., None], out=out[..., None])
+        products = list(zip(a, x, out, strict=True))
+
+        def compute() -> None:
+            for matrix, vector, result in products:
+                np.dot(matrix, vector, out=result)
+
+        return compute
 
 
 @ops.custom_gradient

@@ -41,6 +41,19 @@ class PythonFunction(Kernel):
         outputs = ctx.host(function, [steps[0, 0], *inputs], [(ctx.batch, size)])
         return outputs if group.writes else []
 
+    def in_numpy(
+        self,
+        group: Group,
+        reads: Sequence[np.ndarray],
+        writes: Sequence[np.ndarray],
+        ctx: Context,
+    ) -> Callable[[], None]:
+        steps, *inputs = reads
+        call = _FunctionCall(group.ops, ctx)
+        x = inputs[0] if inputs else None
+        result = writes[0] if writes else np.zeros(0)
+        return lambda: call.call_all(int(steps[0]) * ctx.dt, x, result)
+
 
 class _FunctionCall:
     """Calls the functions of a group, for each batch item."""
@@ -61,10 +74,11 @@ class _FunctionCall:
         time = int(step) * self.dt
         result = np.zeros((self.batch, self.n_out), dtype=self.dtype)
         for item in range(self.batch):
-            self._call_all(time, inputs[0][item] if inputs else None, result[item])
+            self.call_all(time, inputs[0][item] if inputs else None, result[item])
         return [result]
 
-    def _call_all(self, time: float, x: np.ndarray | None, result: np.ndarray) -> None:
+    def call_all(self, time: float, x: np.ndarray | None, result: np.ndarray) -> None:
+        """Call all functions for one batch item."""
         for function, pass_time, source, target in self.calls:
             args = (time,) if pass_time else ()
             # functions may keep or change what they are given
@@ -112,6 +126,23 @@ class HostOperator(Kernel):
         shapes = [(ctx.batch, *signal.shape) for signal in op.writes]
         outputs = ctx.host(ctx.steppers(op), arrays, shapes)
         return [ops.expand_dims(o, 1) for o in outputs]
+
+    def in_numpy(
+        self,
+        group: Group,
+        reads: Sequence[np.ndarray],
+        writes: Sequence[np.ndarray],
+        ctx: Context,
+    ) -> Callable[[], None]:
+        (op,) = group.ops
+        steps, *inputs = reads  # the group's one member stands for the batch's one item
+        stepper = ctx.steppers(op)
+
+        def compute() -> None:
+            for target, value in zip(writes, stepper(steps[0], *inputs), strict=True):
+                target[:] = value.ravel()
+
+        return compute
 
 
 class Stepper:

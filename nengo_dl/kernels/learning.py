@@ -10,9 +10,10 @@ Each batch item learns by itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from ..compiler.ir import Group
@@ -41,6 +42,22 @@ class PES(_Rule):
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         pre, error = reads
         return [_outer(self.attr(group, "scale", ctx) * error, pre)]
+
+    def in_numpy(
+        self,
+        group: Group,
+        reads: Sequence[np.ndarray],
+        writes: Sequence[np.ndarray],
+        ctx: Context,
+    ) -> Callable[[], None]:
+        pre, error = reads
+        scale = np.array([[op.attrs["scale"]] for op in group.ops], ctx.dtype)
+        out = writes[0].reshape(*error.shape, pre.shape[1])
+
+        def compute() -> None:
+            np.multiply((scale * error)[:, :, None], pre[:, None, :], out=out)
+
+        return compute
 
 
 @kernel("bcm")

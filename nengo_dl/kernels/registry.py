@@ -87,6 +87,30 @@ class Kernel:
         """
         raise NotImplementedError
 
+    def in_numpy(
+        self,
+        group: Group,
+        reads: Sequence[np.ndarray],
+        writes: Sequence[np.ndarray],
+        ctx: Context,
+    ) -> Callable[[], None] | None:
+        """The same for one step and item, in NumPy; None if there is no such form.
+
+        Parameters
+        ----------
+        group : Group
+        reads : list of array (G, ...), or (N,) if `flat`
+            Arguments, without batch axis; the same arrays in each step.
+        writes : list of array (N,)
+            Where results go.
+
+        Returns
+        -------
+        callable
+            Computes one step. For small networks whose loop is Python anyway.
+        """
+        return None
+
     def for_training(self, op: Op, settings: Any) -> tuple[Op, dict[Signal, View]]:
         """What takes the place of an op in a program that trains.
 
@@ -178,6 +202,39 @@ class Neurons(Kernel):
             return (cls.rate(values, reads[0]),)
         return (cls.smooth_rate(values, reads[0], smoothing),)
 
+    def in_numpy(
+        self,
+        group: Group,
+        reads: Sequence[np.ndarray],
+        writes: Sequence[np.ndarray],
+        ctx: Context,
+    ) -> Callable[[], None] | None:
+        """Nengo's own step functions; one call for all neurons that have the same constants."""
+        first = group.ops[0].attrs["neurons"]
+        kind = _NEURONS[type(first)]
+        if kind.draws:
+            return None
+        populations = []
+        if all(op.attrs["neurons"] == first for op in group.ops):
+            populations.append((first, slice(None)))
+        else:
+            ends = np.cumsum([op.writes[0].size for op in group.ops])
+            for op, end in zip(group.ops, ends, strict=True):
+                populations.append((op.attrs["neurons"], slice(end - op.writes[0].size, end)))
+        calls = [
+            (n.step, reads[0][p], writes[0][p], _states(kind, writes[1:], p))
+            for n, p in populations
+        ]
+        copies = list(zip(writes[1:], reads[1:], strict=True))
+
+        def compute() -> None:
+            for new, old in copies:
+                new[:] = old
+            for step, J, output, states in calls:
+                step(ctx.dt, J, output, **states)
+
+        return compute
+
     def for_training(self, op: Op, settings: Any) -> tuple[Op, dict[Signal, View]]:
         """Spiking neurons give their rates, and their state stands still."""
         kind = _NEURONS[type(op.attrs["neurons"])]
@@ -189,6 +246,12 @@ class Neurons(Kernel):
             attrs["smoothing"] = settings.lif_smoothing
         held = dict(zip(op.writes[1:], op.reads[1:], strict=False))
         return replace(op, reads=op.reads[:1], writes=op.writes[:1], attrs=attrs), held
+
+
+def _states(
+    kind: type[NeuronKernel], arrays: Sequence[np.ndarray], part: slice
+) -> dict[str, np.ndarray]:
+    return {name: array[part] for name, array in zip(kind.states, arrays, strict=True)}
 
 
 class Constants:

@@ -8,7 +8,7 @@ The result is what the filter gives out in the next step.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,24 @@ class Lowpass(Kernel):
         x, u = reads
         a, b = (_per_element(group, name, ctx.dtype) for name in ("a", "b"))
         return [a * x + b * u]
+
+    def in_numpy(
+        self,
+        group: Group,
+        reads: Sequence[np.ndarray],
+        writes: Sequence[np.ndarray],
+        ctx: Context,
+    ) -> Callable[[], None]:
+        (x, u), (out,) = reads, writes
+        a, b = (np.ravel(_per_element(group, name, ctx.dtype)) for name in ("a", "b"))
+        scaled = np.empty_like(out)
+
+        def compute() -> None:
+            np.multiply(a, x, out=out)
+            np.multiply(b, u, out=scaled)
+            np.add(out, scaled, out=out)
+
+        return compute
 
 
 def _per_element(group: Group, name: str, dtype: str) -> Any:

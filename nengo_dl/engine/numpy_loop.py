@@ -1,0 +1,146 @@
+"""Small programs with Python in the loop, stepped in NumPy.
+
+A call of Python out of a TensorFlow program costs more than a whole step of a small network. Such
+programs run the other way round: the loop is Python, and each group is a few NumPy calls on arrays
+that stay where they are, so that reading a part of one is a view made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..compiler.ir import Block, Group, Output, Read, Role
+from ..kernels.registry import CATALOGUE
+from .tensor_graph import TensorGraph
+
+SMALL = 2**14  # elements that a step reads; beyond, compiled code makes up for its calls
+
+Action = Callable[[], None]
+
+
+class NumpyLoop:
+    """Steps the program of a graph; made by `numpy_loop`.
+
+    Parameters
+    ----------
+    graph : TensorGraph
+        With a minibatch of one.
+    """
+
+    def __init__(self, graph: TensorGraph) -> None:
+        plan = graph.plan
+        self.graph, self.program, self.dtype = graph, plan.program, plan.dtype
+        self.ctx = graph.context(training=False)
+        self.arrays: dict[Block, np.ndarray] = {}
+        for block in self.program.layout.blocks:
+            self._allocate(block)
+        clocks = self.program.layout.of(Role.TIME)
+        self.clocks = [(self.arrays[b], 1 if b.dtype == "int" else plan.dt) for b in clocks]
+        groups = self.program.groups
+        for group in groups:
+            for block in group.writes:
+                self._allocate(block)
+        self.actions = [action for group in groups for action in self._actions(group)]
+        carried = [pair for stage in self.program.stages for pair in stage.carried]
+        self.moves = [(self.arrays[b], *self._reader(r)) for b, r in carried]
+        outputs = [pair for stage in self.program.stages for pair in stage.outputs]
+        self.records = [(o, *self._reader(r)) for o, r in outputs]
+
+    def run(
+        self,
+        carry: Mapping[Block, Any],
+        inputs: Mapping[Block, np.ndarray],
+        constant: set[Block],
+        first: int,
+        steps: int,
+    ) -> tuple[dict[Output, np.ndarray], dict[Block, Any]]:
+        """Simulate one chunk; as of `Runner.run`."""
+        for block, value in (*self.graph.fixed_values(), *carry.items()):
+            self.arrays[block][:] = np.ravel(value)
+        for block in constant & set(inputs):
+            self.arrays[block][:] = np.ravel(inputs[block])
+        varying = [(self.arrays[b], x) for b, x in inputs.items() if b not in constant]
+        results = {
+            output: np.zeros((1 if output.last_only else steps, 1, source.size), self.dtype)
+            for output, source, _ in self.records
+        }
+        recorded = [(results[o], o.last_only, source, act) for o, source, act in self.records]
+        with np.errstate(divide="ignore", invalid="raise"):
+            for i in range(steps):
+                self._step(i, first + i + 1, varying, recorded)
+        after = {b: tf.constant(self.arrays[b][None].copy()) for b in carry}
+        return results, after
+
+    def _step(self, i: int, number: int, varying: list, recorded: list) -> None:
+        for array, rows in varying:
+            array[:] = rows[i, 0]
+        for array, scale in self.clocks:
+            array[0] = number * scale
+        for action in self.actions:
+            action()
+        for result, last_only, source, assemble in recorded:
+            if assemble is not None:
+                assemble()
+            result[0 if last_only else i, 0] = source
+        for _, _, assemble in self.moves:
+            if assemble is not None:
+                assemble()
+        for array, source, _ in self.moves:
+            array[:] = source
+
+    def _allocate(self, block: Block) -> None:
+        kind = {"float": self.dtype, "int": np.int64, "bool": bool}[block.dtype]
+        self.arrays[block] = np.zeros(block.size, kind)
+        if block.role in (Role.CONSTANT, Role.INPUT):
+            self.arrays[block][:] = block.initial().ravel()
+
+    def _reader(self, read: Read) -> tuple[np.ndarray, Action | None]:
+        """An array that holds what a read names, and what has to be done to fill it."""
+        if len(read.pieces) == 1 and read.gather is None and read.blocks:
+            (piece,) = read.pieces
+            return self.arrays[piece.block][piece.start : piece.stop], None
+        parts = [
+            np.zeros(p.stop - p.start, self.dtype)
+            if p.block is None
+            else self.arrays[p.block][p.start : p.stop]
+            for p in read.pieces
+        ]
+        if not parts:
+            return np.zeros(0, self.dtype), None
+        whole = np.concatenate(parts)
+        if read.gather is None:
+            return whole, lambda: np.concatenate(parts, out=whole)
+        index, gathered = read.gather, np.zeros(read.size, whole.dtype)
+
+        def gather() -> None:
+            np.take(np.concatenate(parts), index, out=gathered)
+
+        return gathered, gather
+
+    def _actions(self, group: Group) -> list[Action]:
+        sources = [self._reader(read) for read in group.reads]
+        reads = [
+            array.reshape(shape)
+            for (array, _), shape in zip(sources, group.read_shapes, strict=True)
+        ]
+        writes = [self.arrays[block] for block in group.writes]
+        compute = CATALOGUE.kernel(group.kind).in_numpy(group, reads, writes, self.ctx)
+        if compute is None:
+            raise NotImplementedError(group.kind)
+        return [fill for _, fill in sources if fill is not None] + [compute]
+
+
+def numpy_loop(graph: TensorGraph) -> NumpyLoop | None:
+    """A loop in NumPy for the graph's program, if that is worth it and all kinds have that form."""
+    plan = graph.plan
+    reads = [r.size for group in plan.program.groups for r in group.reads]
+    if graph.compilable or plan.batch != 1 or plan.learning_phase or sum(reads) > SMALL:
+        return None
+    try:
+        return NumpyLoop(graph)
+    except NotImplementedError:
+        return None
