@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import nengo_dl
+import nengo_dl.engine.numpy_loop
 from tests.networks import NETWORKS, wave, wave2
 
 N_STEPS = 60
@@ -38,6 +39,19 @@ SUBSET = [
     "voja",
 ]
 
+#: Networks with Python in the loop; small as they are, they are stepped in NumPy.
+ON_HOST = [
+    "direct_mode",
+    "functions_on_nodes",
+    "nodes_in_a_loop",
+    "nodes_with_input",
+    "nodes_without_output",
+    "poisson_spiking",
+    "processes_with_input",
+    "user_neuron_types",
+    "user_operator",
+]
+
 #: What each mode changes: arguments of the simulator, settings, length of run, tolerances.
 MODES = {
     "float64": {"networks": list(NETWORKS)},
@@ -45,6 +59,7 @@ MODES = {
     "minibatch": {"minibatch_size": 3, "networks": SUBSET},
     "unroll": {"unroll_simulation": 5, "networks": SUBSET},
     "uncompiled": {"networks": SUBSET},
+    "segments": {"networks": ON_HOST},
 }
 CASES = [(name, mode) for mode, changes in MODES.items() for name in changes["networks"]]
 
@@ -102,11 +117,13 @@ def assert_same(probe, got, expected, rtol=1e-9, atol=1e-9):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(("name", "mode"), CASES, ids=["-".join(case) for case in CASES])
-def test_same_as_nengo(name, mode, uncompiled):
+def test_same_as_nengo(name, mode, uncompiled, monkeypatch):
     settings = {key: value for key, value in MODES[mode].items() if key != "networks"}
     tolerance = {key: settings.pop(key) for key in ("rtol", "atol") if key in settings}
     if mode == "uncompiled":
         uncompiled()
+    if mode == "segments":  # as if the network were too large to be stepped in NumPy
+        monkeypatch.setattr(nengo_dl.engine.numpy_loop, "SMALL", 0)
 
     net = NETWORKS[name]()
     results = run(net, **settings)
