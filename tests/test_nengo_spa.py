@@ -15,7 +15,7 @@ def shown_at(t):
 
 
 def build():
-    """Basal ganglia and thalamus choose what follows what is seen; the choice is bound to a role."""
+    """Basal ganglia choose what follows what is seen; the choice is bound to a role."""
     with spa.Network(seed=4) as net:
         nengo_dl.configure_settings(dtype="float64")
         vision = spa.Transcode(shown_at, output_vocab=DIMENSIONS)
