@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import nengo
 import numpy as np
-import tensorflow as tf
 from nengo.builder import Model
 from nengo.exceptions import NengoWarning, ReadonlyError, SimulatorClosed, ValidationError
 
@@ -314,5 +313,5 @@ def _default_seed(network: nengo.Network | None) -> int:
 def _log_device(device: str | None) -> None:
     """Say where it runs; without a GPU, nothing is wrong."""
     if device is None:
-        device = "CPU/GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+        device = "CPU/GPU" if backend.has_gpu() else "CPU"
     logger.info("Running on %s", device)

@@ -5,7 +5,6 @@ All are evaluated on the host, ahead of the simulation.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,13 +13,7 @@ from nengo.builder.processes import SimProcess
 from nengo.exceptions import SimulationError, ValidationError
 from nengo.utils.functions import function_name
 
-
-def own_generator(rng: np.random.RandomState, item: int) -> np.random.RandomState:
-    """A generator of a batch item's own: for the first a copy, for the others one derived."""
-    twin = copy.deepcopy(rng)
-    if item:
-        twin.seed((twin.randint(2**31 - 1), item))
-    return twin
+from .utils import own_generator
 
 
 class Constant:

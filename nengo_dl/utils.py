@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import sys
 import warnings
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import nengo
+import numpy as np
 
 # Names of the input and the output that the Keras model has besides nodes and probes.
 RESERVED_NAMES = ("n_steps", "steps_run")
@@ -104,3 +106,11 @@ def io_names(nodes: Iterable[nengo.Node], probes: Iterable[nengo.Probe]) -> dict
 def _label(obj: Any) -> str:
     default = type(obj).__name__.lower()
     return default if obj.label is None else sanitize_name(obj.label) or default
+
+
+def own_generator(rng: np.random.RandomState, item: int) -> np.random.RandomState:
+    """A generator of a batch item's own: for the first a copy, for the others one derived."""
+    twin = copy.deepcopy(rng)
+    if item:
+        twin.seed((twin.randint(2**31 - 1), item))
+    return twin

@@ -61,6 +61,11 @@ def on_device(device: str | None) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext() if device is None else tf.device(device)
 
 
+def has_gpu() -> bool:
+    """Whether TensorFlow sees a GPU."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
 class HostCalls:
     """Calls Python out of a running program, and remembers what it raised."""
 

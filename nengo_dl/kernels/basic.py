@@ -7,7 +7,7 @@ dot        y = A x                     (batched over the ops of a group)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from functools import reduce
 from operator import add
 from typing import Any
@@ -17,7 +17,7 @@ from keras import ops
 
 from ..compiler.arrange import depth_of
 from ..compiler.ir import Group, Op, Role
-from .registry import Context, Kernel, kernel
+from .registry import Action, Arrays, Context, Kernel, kernel
 
 FEW = 8  # products that NumPy does faster one by one than together
 
@@ -37,13 +37,7 @@ class Sum(Kernel):
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         return [reduce(add, reads)]
 
-    def in_numpy(
-        self,
-        group: Group,
-        reads: Sequence[np.ndarray],
-        writes: Sequence[np.ndarray],
-        ctx: Context,
-    ) -> Callable[[], None]:
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         (out,) = writes
         first, *rest = reads
 
@@ -70,13 +64,7 @@ class Multiply(Kernel):
         a, x = (_with_rank(r, rank) for r in reads)
         return [a * x]
 
-    def in_numpy(
-        self,
-        group: Group,
-        reads: Sequence[np.ndarray],
-        writes: Sequence[np.ndarray],
-        ctx: Context,
-    ) -> Callable[[], None]:
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         rank = max(r.ndim for r in reads)
         a, x = (r.reshape(r.shape[0], *[1] * (rank - r.ndim), *r.shape[1:]) for r in reads)
         out = writes[0].reshape(np.broadcast_shapes(a.shape, x.shape))
@@ -102,13 +90,7 @@ class Dot(Kernel):
             return [ops.expand_dims(y, 1)]
         return [ops.einsum("gmn,bgn->bgm", ops.squeeze(a, 0), x)]
 
-    def in_numpy(
-        self,
-        group: Group,
-        reads: Sequence[np.ndarray],
-        writes: Sequence[np.ndarray],
-        ctx: Context,
-    ) -> Callable[[], None]:
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         a, x = reads
         out = writes[0].reshape(a.shape[:2])
         if len(group.ops) > FEW:

@@ -16,8 +16,8 @@ from nengo.exceptions import SimulationError
 from nengo.utils.functions import function_name
 
 from ..compiler.ir import Group, Op
-from ..sources import own_generator
-from .registry import Context, Kernel, kernel
+from ..utils import own_generator
+from .registry import Action, Arrays, Context, Kernel, kernel
 
 
 @kernel("python")
@@ -41,13 +41,7 @@ class PythonFunction(Kernel):
         outputs = ctx.host(function, [steps[0, 0], *inputs], [(ctx.batch, size)])
         return outputs if group.writes else []
 
-    def in_numpy(
-        self,
-        group: Group,
-        reads: Sequence[np.ndarray],
-        writes: Sequence[np.ndarray],
-        ctx: Context,
-    ) -> Callable[[], None]:
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         steps, *inputs = reads
         call = _FunctionCall(group.ops, ctx)
         x = inputs[0] if inputs else None
@@ -127,13 +121,7 @@ class HostOperator(Kernel):
         outputs = ctx.host(ctx.steppers(op), arrays, shapes)
         return [ops.expand_dims(o, 1) for o in outputs]
 
-    def in_numpy(
-        self,
-        group: Group,
-        reads: Sequence[np.ndarray],
-        writes: Sequence[np.ndarray],
-        ctx: Context,
-    ) -> Callable[[], None]:
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         (op,) = group.ops
         steps, *inputs = reads  # the group's one member stands for the batch's one item
         stepper = ctx.steppers(op)

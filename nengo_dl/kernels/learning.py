@@ -10,14 +10,14 @@ Each batch item learns by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from keras import ops
 
 from ..compiler.ir import Group
-from .registry import Context, Kernel, constant, kernel
+from .registry import Action, Arrays, Context, Kernel, constant, kernel
 
 
 def _outer(rows: Any, columns: Any) -> Any:
@@ -43,13 +43,7 @@ class PES(_Rule):
         pre, error = reads
         return [_outer(self.attr(group, "scale", ctx) * error, pre)]
 
-    def in_numpy(
-        self,
-        group: Group,
-        reads: Sequence[np.ndarray],
-        writes: Sequence[np.ndarray],
-        ctx: Context,
-    ) -> Callable[[], None]:
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         pre, error = reads
         scale = np.array([[op.attrs["scale"]] for op in group.ops], ctx.dtype)
         out = writes[0].reshape(*error.shape, pre.shape[1])

@@ -17,6 +17,9 @@ from ..compiler.ir import Group, Op, Role, Signal, View
 
 SMALL = 2**14  # elements of a parameter that may be copied before each chunk of time
 
+Arrays = Sequence[np.ndarray]
+Action = Callable[[], None]
+
 _KERNELS: dict[str, Kernel] = {}
 _NEURONS: dict[type, type[NeuronKernel]] = {}
 
@@ -87,13 +90,7 @@ class Kernel:
         """
         raise NotImplementedError
 
-    def in_numpy(
-        self,
-        group: Group,
-        reads: Sequence[np.ndarray],
-        writes: Sequence[np.ndarray],
-        ctx: Context,
-    ) -> Callable[[], None] | None:
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action | None:
         """The same for one step and item, in NumPy; None if there is no such form.
 
         Parameters
@@ -202,13 +199,7 @@ class Neurons(Kernel):
             return (cls.rate(values, reads[0]),)
         return (cls.smooth_rate(values, reads[0], smoothing),)
 
-    def in_numpy(
-        self,
-        group: Group,
-        reads: Sequence[np.ndarray],
-        writes: Sequence[np.ndarray],
-        ctx: Context,
-    ) -> Callable[[], None] | None:
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action | None:
         """Nengo's own step functions; one call for all neurons that have the same constants."""
         first = group.ops[0].attrs["neurons"]
         kind = _NEURONS[type(first)]

@@ -8,14 +8,14 @@ The result is what the filter gives out in the next step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 from keras import ops
 
 from ..compiler.ir import Group, Op
-from .registry import Context, Kernel, constant, kernel
+from .registry import Action, Arrays, Context, Kernel, constant, kernel
 
 
 @kernel("lowpass")
@@ -33,13 +33,7 @@ class Lowpass(Kernel):
         a, b = (_per_element(group, name, ctx.dtype) for name in ("a", "b"))
         return [a * x + b * u]
 
-    def in_numpy(
-        self,
-        group: Group,
-        reads: Sequence[np.ndarray],
-        writes: Sequence[np.ndarray],
-        ctx: Context,
-    ) -> Callable[[], None]:
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         (x, u), (out,) = reads, writes
         a, b = (np.ravel(_per_element(group, name, ctx.dtype)) for name in ("a", "b"))
         scaled = np.empty_like(out)
