@@ -8,6 +8,7 @@ from typing import Any
 import nengo
 import numpy as np
 from nengo.builder import Model
+from nengo.builder.neurons import SimNeurons
 from nengo.builder.operator import Operator
 from nengo.builder.processes import SimProcess
 from nengo.exceptions import BuildError
@@ -81,6 +82,12 @@ class Compilation:
     def feed_of(self, node: nengo.Node) -> Feed:
         """The input that a node is."""
         return next(f for f in self.lowered.feeds if f.node is node)
+
+    def host_neuron_types(self) -> list[str]:
+        """Names of neuron types without a kernel."""
+        operators = [op.attrs["operator"] for op in self.program.ops if op.kind == "host"]
+        neurons = [op.neurons for op in operators if isinstance(op, SimNeurons)]
+        return list(dict.fromkeys(type(n).__name__ for n in neurons))
 
     def generators(self, seed: int) -> Callable[..., list[Any]]:
         """Random generators for operators on the host: one for each batch item.

@@ -84,6 +84,14 @@ class Simulation:
             warn("No top-level network in model; assuming no trainable parameters")
         for obj in self._compiled.lowered.overruled:
             warn(f"{obj} has a learning rule and is also set to be trainable; it is not trained")
+        for name in self._compiled.host_neuron_types():
+            warn(
+                f"{name} neurons have no compiled form: they run on the host, for one batch item "
+                f"after the other, and no gradient flows through them"
+            )
+        obstacles = self.session.graph.obstacles
+        if obstacles:
+            logger.info("Not compiled as a whole, because of: %s", ", ".join(obstacles))
 
     # ------------------------------------------------------------------ life cycle
 

@@ -740,3 +740,25 @@ def test_importing_needs_no_tensorflow():
     code = "import sys, nengo_dl; print('tensorflow' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"
+
+
+def test_what_is_not_compiled_is_named_once(caplog):
+    class Squaring(nengo.neurons.NeuronType):
+        def step(self, dt, J, output):
+            output[:] = J**2
+
+    def plant(t, x):
+        return x
+
+    with nengo.Network(seed=0) as net:
+        ens = nengo.Ensemble(5, 1, neuron_type=Squaring(), gain=np.ones(5), bias=np.ones(5))
+        nengo.Connection(nengo.Node(plant, size_in=1), ens)
+        nengo.Probe(ens.neurons)
+    with (
+        caplog.at_level("INFO", logger="nengo_dl"),
+        pytest.warns(UserWarning, match="Squaring neurons have no compiled form") as caught,
+        simulator(net),
+    ):
+        pass
+    assert len([w for w in caught if "Squaring" in str(w.message)]) == 1
+    assert "Not compiled as a whole, because of: function 'plant'" in caplog.text

@@ -16,6 +16,9 @@ from .numpy_loop import numpy_loop
 from .tensor_graph import TensorGraph
 
 LONGEST = 2048  # steps in a chunk
+LONGEST_ON_HOST = (
+    128  # the same with Python in the loop, which may be slow: progress and Ctrl-C wait
+)
 MEMORY = 32 * 2**20  # bytes that a chunk's inputs and results may take
 CHEAP = 2**22  # elements that may be computed in vain for the sake of one compilation
 
@@ -161,7 +164,8 @@ class Runner:
         bytes_per_step = sum(_traffic(s) for s in plan.program.stages)
         bytes_per_step += sum(b.size for b in (*plan.inputs.values(), *plan.hidden))
         bytes_per_step *= plan.batch * np.dtype(plan.dtype).itemsize
-        steps = int(np.clip(MEMORY // max(bytes_per_step, 1), 1, LONGEST))
+        longest = LONGEST if self.graph.compilable else LONGEST_ON_HOST
+        steps = int(np.clip(MEMORY // max(bytes_per_step, 1), 1, longest))
         return max(steps // plan.unroll, 1) * plan.unroll
 
 

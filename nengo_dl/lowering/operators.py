@@ -19,6 +19,7 @@ from nengo.builder.probe import SimProbe
 from nengo.builder.processes import SimProcess
 from nengo.builder.transforms import ConvInc, ConvTransposeInc
 from nengo.synapses import LinearFilter, Triangle
+from nengo.utils.functions import function_name
 
 from ..compiler.ir import Op, Role, Signal, View
 from .memory import Memory, Positions, coordinates
@@ -203,7 +204,7 @@ def python_function(op, ctx: Context) -> None:
         "python",
         [ctx.steps, *reads],
         shapes,
-        op.tag or "",
+        op.tag or f"function {function_name(op.fn)!r}",
         function=op.fn,
         pass_time=op.t is not None,
         pass_input=op.x is not None,
