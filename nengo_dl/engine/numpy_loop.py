@@ -70,27 +70,29 @@ class NumpyLoop:
         }
         recorded = [(results[o], o.last_only, source, act) for o, source, act in self.records]
         with np.errstate(divide="ignore", invalid="raise"):
-            for i in range(steps):
-                self._step(i, first + i + 1, varying, recorded)
+            self._steps(first, steps, varying, recorded)
         after = {b: tf.constant(self.arrays[b][None].copy()) for b in carry}
         return results, after
 
-    def _step(self, i: int, number: int, varying: list, recorded: list) -> None:
-        for array, rows in varying:
-            array[:] = rows[i, 0]
-        for array, scale in self.clocks:
-            array[0] = number * scale
-        for action in self.actions:
-            action()
-        for result, last_only, source, assemble in recorded:
-            if assemble is not None:
+    def _steps(self, first: int, steps: int, varying: list, recorded: list) -> None:
+        """The hot path: no name is looked up twice."""
+        clocks, actions, moves = self.clocks, self.actions, self.moves
+        assemblies = [assemble for _, _, assemble in moves if assemble is not None]
+        for i in range(steps):
+            for array, rows in varying:
+                array[:] = rows[i, 0]
+            for array, scale in clocks:
+                array[0] = (first + i + 1) * scale
+            for action in actions:
+                action()
+            for result, last_only, source, assemble in recorded:
+                if assemble is not None:
+                    assemble()
+                result[0 if last_only else i, 0] = source
+            for assemble in assemblies:
                 assemble()
-            result[0 if last_only else i, 0] = source
-        for _, _, assemble in self.moves:
-            if assemble is not None:
-                assemble()
-        for array, source, _ in self.moves:
-            array[:] = source
+            for array, source, _ in moves:
+                array[:] = source
 
     def _allocate(self, block: Block) -> None:
         kind = {"float": self.dtype, "int": np.int64, "bool": bool}[block.dtype]
