@@ -168,14 +168,15 @@ class Session:
         first = self.n_steps
         end = first + steps
         sources, carry = self.filled(data), self.graph.carry()
-        while first < end:
-            with uninterrupted():
+        with uninterrupted() as interrupt_here:
+            while first < end:
                 n = self.runner.chunk(end - first)
                 outputs, carry = self.run_chunk(carry, sources, first, n)
                 recorder.append(outputs, first, n)
                 first += n
                 self.keep(carry, first, stateful)
-            stage.step(n)
+                stage.step(n)
+                interrupt_here()
 
     def run_chunk(
         self, carry: Mapping[Block, Any], sources: Sources, first: int, n: int

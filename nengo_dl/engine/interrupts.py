@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
 @contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Hold back Ctrl-C until the end of the block; pressed again, it works at once."""
+def uninterrupted() -> Iterator[Callable[[], None]]:
+    """Hold back Ctrl-C; pressed again, it works at once.
+
+    Gives a function that raises KeyboardInterrupt if Ctrl-C was pressed: to be called where nothing
+    is half done. What is still held at the end of the block is raised there.
+    """
     before = signal.getsignal(signal.SIGINT)
     main = threading.current_thread() is threading.main_thread()
     if not main or before is None:  # only the main thread is interrupted, and only by Python
-        yield
+        yield lambda: None
         return
     pressed = []
 
@@ -24,9 +28,14 @@ def uninterrupted() -> Iterator[None]:
             raise KeyboardInterrupt
         pressed.append(args)
 
+    def check() -> None:
+        if pressed:
+            pressed.clear()
+            raise KeyboardInterrupt
+
     signal.signal(signal.SIGINT, hold)
     try:
-        yield
+        yield check
     finally:
         signal.signal(signal.SIGINT, before)
     if pressed:
