@@ -15,7 +15,7 @@ from nengo.exceptions import BuildError
 
 from . import graph_optimizer
 from .compiler.graph import CycleError
-from .compiler.ir import Block, Role
+from .compiler.ir import Block
 from .config import Settings, keep_history, resolve_trainable
 from .kernels import CATALOGUE
 from .lowering import Lowered, build_model, lower
@@ -140,10 +140,6 @@ class Compilation:
             for f in self.lowered.feeds
             if f.node is None and f.signal is not None and f.signal in self.places
         ]
-
-    def parameter_blocks(self) -> list[Block]:
-        """Blocks of all parameters, learned ones too."""
-        return self.program.layout.of(Role.PARAMETER, Role.ADAPTED)
 
 
 class _Drawn:

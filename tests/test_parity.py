@@ -390,3 +390,20 @@ def test_empty_network_counts_its_steps():
         sim.run_steps(10)
         assert sim.n_steps == 10
         assert sim.time == pytest.approx(0.01)
+
+
+def test_state_that_moves_on_step_by_step():
+    """Delays in a chain, next to Python: each passes on what it held, not what it gets."""
+    with nengo.Network(seed=0) as net:
+        stages = [nengo.Node(lambda t: np.sin(200 * t))]
+        for synapse in (0.005, 0, 0.01, 0):
+            stages.append(nengo.Node(size_in=1))
+            nengo.Connection(stages[-2], stages[-1], synapse=synapse)
+        last = nengo.Node(lambda t, x: 2 * x, size_in=1)
+        nengo.Connection(stages[-1], last, synapse=0)
+        net.probes_to_check = [nengo.Probe(node) for node in (*stages, last)]
+    with nengo.Simulator(net, progress_bar=False) as sim:
+        sim.run_steps(12)
+        expected = [np.array(sim.data[probe]) for probe in net.probes_to_check]
+    for got, wanted in zip(run(net, n_steps=12), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, atol=1e-12)

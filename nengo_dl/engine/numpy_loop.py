@@ -46,7 +46,7 @@ class NumpyLoop:
                 self._allocate(block)
         self.actions = [action for group in groups for action in self._actions(group)]
         carried = [pair for stage in self.program.stages for pair in stage.carried]
-        self.moves = [(self.arrays[b], *self._reader(r)) for b, r in carried]
+        self.moves = [(self.arrays[b], *self._following(r)) for b, r in carried]
         outputs = [pair for stage in self.program.stages for pair in stage.outputs]
         self.records = [(o, *self._reader(r)) for o, r in outputs]
 
@@ -122,6 +122,14 @@ class NumpyLoop:
             np.take(np.concatenate(parts), index, out=gathered)
 
         return gathered, gather
+
+    def _following(self, read: Read) -> tuple[np.ndarray, Action | None]:
+        """Like `_reader`, for what state becomes; other state is copied before it changes."""
+        source, fill = self._reader(read)
+        if fill is not None or not any(b.role.carried for b in read.blocks):
+            return source, fill
+        kept = source.copy()
+        return kept, lambda: np.copyto(kept, source)
 
     def _actions(self, group: Group) -> list[Action]:
         sources = [self._reader(read) for read in group.reads]

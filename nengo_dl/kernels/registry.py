@@ -327,11 +327,6 @@ def _kind_of_argument(view: Any) -> Hashable:
 CATALOGUE = Catalogue()
 
 
-def lead(array: Any) -> int | None:
-    """Length of the first axis: 1 means that all batch items share the array."""
-    return array.shape[0]
-
-
 def constant(value: Any, dtype: str) -> Any:
     """A tensor of constants."""
     return ops.convert_to_tensor(np.asarray(value, dtype=dtype))
