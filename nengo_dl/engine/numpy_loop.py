@@ -7,17 +7,18 @@ that stay where they are, so that reading a part of one is a view made once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ..compiler.ir import Block, Group, Output, Read, Role
-from ..kernels.registry import CATALOGUE
+from ..kernels.registry import CATALOGUE, Context
 from .tensor_graph import TensorGraph
 
 SMALL = 2**14  # elements that a step reads; beyond, compiled code makes up for its calls
+FEW_CALLS = 40  # of kernels in a step, for several items; beyond, compiled code does all at once
 
 Action = Callable[[], None]
 
@@ -25,16 +26,17 @@ Action = Callable[[], None]
 class NumpyLoop:
     """Steps the program of a graph; made by `numpy_loop`.
 
+    Blocks are arrays with one row for each batch item, or one that all share. Kernels compute
+    items one after the other.
+
     Parameters
     ----------
     graph : TensorGraph
-        With a minibatch of one.
     """
 
     def __init__(self, graph: TensorGraph) -> None:
         plan = graph.plan
         self.graph, self.program, self.dtype = graph, plan.program, plan.dtype
-        self.ctx = graph.context(training=False)
         self.arrays: dict[Block, np.ndarray] = {}
         for block in self.program.layout.blocks:
             self._allocate(block)
@@ -44,7 +46,8 @@ class NumpyLoop:
         for group in groups:
             for block in group.writes:
                 self._allocate(block)
-        self.actions = [action for group in groups for action in self._actions(group)]
+        items = [graph.context(training=False, item=i) for i in range(plan.batch)]
+        self.actions = [action for group in groups for action in self._actions(group, items)]
         carried = [pair for stage in self.program.stages for pair in stage.carried]
         self.moves = [(self.arrays[b], *self._following(r)) for b, r in carried]
         outputs = [pair for stage in self.program.stages for pair in stage.outputs]
@@ -59,19 +62,24 @@ class NumpyLoop:
         steps: int,
     ) -> tuple[dict[Output, np.ndarray], dict[Block, Any]]:
         """Simulate one chunk; as of `Runner.run`."""
-        for block, value in (*self.graph.fixed_values(), *carry.items()):
+        for block, value in self.graph.fixed_values():
             self.arrays[block][:] = np.ravel(value)
+        for block, value in carry.items():
+            self.arrays[block][:] = value
         for block in constant & set(inputs):
-            self.arrays[block][:] = np.ravel(inputs[block])
+            self.arrays[block][:] = inputs[block][0]
         varying = [(self.arrays[b], x) for b, x in inputs.items() if b not in constant]
-        results = {
-            output: np.zeros((1 if output.last_only else steps, 1, source.size), self.dtype)
-            for output, source, _ in self.records
-        }
-        recorded = [(results[o], o.last_only, source, act) for o, source, act in self.records]
+        results, recorded = {}, []
+        for output, source, assemble in self.records:
+            rows = source if output.batched else source[:1]
+            shape = (1 if output.last_only else steps, *rows.shape)
+            results[output] = np.zeros(shape, self.dtype)
+            recorded.append((results[output], output.last_only, rows, assemble))
         with np.errstate(divide="ignore", invalid="raise"):
             self._steps(first, steps, varying, recorded)
-        after = {b: tf.constant(self.arrays[b][None].copy()) for b in carry}
+        after = {
+            b: tf.constant(self.arrays[b].astype(x.dtype.as_numpy_dtype)) for b, x in carry.items()
+        }
         return results, after
 
     def _steps(self, first: int, steps: int, varying: list, recorded: list) -> None:
@@ -80,7 +88,7 @@ class NumpyLoop:
         assemblies = [assemble for _, _, assemble in moves if assemble is not None]
         for i in range(steps):
             for array, rows in varying:
-                array[:] = rows[i, 0]
+                array[:] = rows[i]
             for array, scale in clocks:
                 array[0] = (first + i + 1) * scale
             for action in actions:
@@ -88,15 +96,16 @@ class NumpyLoop:
             for result, last_only, source, assemble in recorded:
                 if assemble is not None:
                     assemble()
-                result[0 if last_only else i, 0] = source
+                result[0 if last_only else i] = source
             for assemble in assemblies:
                 assemble()
             for array, source, _ in moves:
                 array[:] = source
 
     def _allocate(self, block: Block) -> None:
+        shared = block.role in (Role.PARAMETER, Role.CONSTANT, Role.TIME)
         kind = {"float": self.dtype, "int": np.int64, "bool": bool}[block.dtype]
-        self.arrays[block] = np.zeros(block.size, kind)
+        self.arrays[block] = np.zeros((1 if shared else self.graph.plan.batch, block.size), kind)
         if block.role in (Role.CONSTANT, Role.INPUT):
             self.arrays[block][:] = block.initial().ravel()
 
@@ -104,22 +113,24 @@ class NumpyLoop:
         """An array that holds what a read names, and what has to be done to fill it."""
         if len(read.pieces) == 1 and read.gather is None and read.blocks:
             (piece,) = read.pieces
-            return self.arrays[piece.block][piece.start : piece.stop], None
+            return self.arrays[piece.block][:, piece.start : piece.stop], None
         parts = [
-            np.zeros(p.stop - p.start, self.dtype)
+            np.zeros((1, p.stop - p.start), self.dtype)
             if p.block is None
-            else self.arrays[p.block][p.start : p.stop]
+            else self.arrays[p.block][:, p.start : p.stop]
             for p in read.pieces
         ]
         if not parts:
-            return np.zeros(0, self.dtype), None
-        whole = np.concatenate(parts)
+            return np.zeros((1, 0), self.dtype), None
+        rows = max(len(part) for part in parts)
+        parts = [np.broadcast_to(part, (rows, part.shape[1])) for part in parts]
+        whole = np.concatenate(parts, axis=1)
         if read.gather is None:
-            return whole, lambda: np.concatenate(parts, out=whole)
-        index, gathered = read.gather, np.zeros(read.size, whole.dtype)
+            return whole, lambda: np.concatenate(parts, axis=1, out=whole)
+        index, gathered = read.gather, np.zeros((rows, read.size), whole.dtype)
 
         def gather() -> None:
-            np.take(np.concatenate(parts), index, out=gathered)
+            np.take(np.concatenate(parts, axis=1), index, axis=1, out=gathered)
 
         return gathered, gather
 
@@ -131,24 +142,30 @@ class NumpyLoop:
         kept = source.copy()
         return kept, lambda: np.copyto(kept, source)
 
-    def _actions(self, group: Group) -> list[Action]:
+    def _actions(self, group: Group, items: Sequence[Context]) -> list[Action]:
+        """What fills the arguments of a group, and what computes it for each item."""
         sources = [self._reader(read) for read in group.reads]
-        reads = [
-            array.reshape(shape)
-            for (array, _), shape in zip(sources, group.read_shapes, strict=True)
-        ]
-        writes = [self.arrays[block] for block in group.writes]
-        compute = CATALOGUE.kernel(group.kind).in_numpy(group, reads, writes, self.ctx)
-        if compute is None:
-            raise NotImplementedError(group.kind)
-        return [fill for _, fill in sources if fill is not None] + [compute]
+        actions = [fill for _, fill in sources if fill is not None]
+        for item, ctx in enumerate(items):
+            reads = [
+                array[item if len(array) > 1 else 0].reshape(shape)
+                for (array, _), shape in zip(sources, group.read_shapes, strict=True)
+            ]
+            writes = [self.arrays[block][item] for block in group.writes]
+            compute = CATALOGUE.kernel(group.kind).in_numpy(group, reads, writes, ctx)
+            if compute is None:
+                raise NotImplementedError(group.kind)
+            actions.append(compute)
+        return actions
 
 
 def numpy_loop(graph: TensorGraph) -> NumpyLoop | None:
     """A loop in NumPy for the graph's program, if that is worth it and all kinds have that form."""
     plan = graph.plan
-    reads = [r.size for group in plan.program.groups for r in group.reads]
-    if graph.compilable or plan.batch != 1 or plan.learning_phase or sum(reads) > SMALL:
+    groups = plan.program.groups
+    large = sum(r.size for group in groups for r in group.reads) > SMALL
+    many = plan.batch > 1 and plan.batch * len(groups) > FEW_CALLS
+    if graph.compilable or plan.learning_phase or large or many:
         return None
     try:
         return NumpyLoop(graph)

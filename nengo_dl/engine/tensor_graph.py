@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -220,10 +221,13 @@ class TensorGraph(keras.layers.Layer):
         self.uncompiled = list(dict.fromkeys([*self.uncompiled, *groups]))
         return len(self.uncompiled) > known
 
-    def context(self, training: bool) -> Context:
-        """What kernels may know."""
+    def context(self, training: bool, item: int | None = None) -> Context:
+        """What kernels may know; with an `item`, those that compute that batch item alone."""
         plan = self.plan
-        return Context(plan.dt, plan.dtype, plan.batch, training, self.host, self.stepper)
+        batch, steppers = plan.batch, self.stepper
+        if item is not None:
+            batch, steppers = 1, partial(self.stepper, item=item)
+        return Context(plan.dt, plan.dtype, batch, training, self.host, steppers)
 
     def simulate(
         self,
@@ -263,13 +267,17 @@ class TensorGraph(keras.layers.Layer):
             if block.role is Role.PARAMETER:
                 yield block, tf.convert_to_tensor(variable)
 
-    def stepper(self, op: Any) -> Any:
-        """What runs an operator of Nengo's on the host; made anew after a reset."""
+    def stepper(self, op: Any, item: int | None = None) -> Any:
+        """What runs an operator of Nengo's on the host, for all items or one.
+
+        It is made anew after a reset.
+        """
 
         def call(*arrays: np.ndarray) -> list[np.ndarray]:
             if op not in self._steppers:
                 self._steppers[op] = Stepper(op, self.plan.dt, self.plan.rngs(op.attrs["operator"]))
-            return self._steppers[op](*arrays)
+            stepper = self._steppers[op]
+            return stepper(*arrays) if item is None else stepper.advance(item, arrays[1:])
 
         return call
 

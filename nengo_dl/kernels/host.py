@@ -123,11 +123,11 @@ class HostOperator(Kernel):
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         (op,) = group.ops
-        steps, *inputs = reads  # the group's one member stands for the batch's one item
+        steps, *inputs = (read[0] for read in reads)
         stepper = ctx.steppers(op)
 
         def compute() -> None:
-            for target, value in zip(writes, stepper(steps[0], *inputs), strict=True):
+            for target, value in zip(writes, stepper(steps, *inputs), strict=True):
                 target[:] = value.ravel()
 
         return compute
@@ -158,17 +158,20 @@ class Stepper:
             self.items.append((signals, operator.make_step(signals, dt, rng)))
 
     def __call__(self, step: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
-        results = [[] for _ in self.outputs]
-        for item, (signals, advance) in enumerate(self.items):
-            for sig, array in zip(self.inputs, arrays, strict=True):
-                _write(signals, sig, array[item])
-            for sig in self.zeros:
-                signals[sig][...] = 0
-            with np.errstate(invalid="raise", divide="ignore"):
-                advance()
-            for result, sig in zip(results, self.outputs, strict=True):
-                result.append(np.array(signals[sig]))
-        return [np.stack(r) for r in results]
+        items = range(len(self.items))
+        results = [self.advance(i, [array[i] for array in arrays]) for i in items]
+        return [np.stack(values) for values in zip(*results, strict=True)]
+
+    def advance(self, item: int, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Run a step of one item; the arrays returned change in its next step."""
+        signals, step = self.items[item]
+        for sig, array in zip(self.inputs, arrays, strict=True):
+            _write(signals, sig, array)
+        for sig in self.zeros:
+            signals[sig][...] = 0
+        with np.errstate(invalid="raise", divide="ignore"):
+            step()
+        return [signals[sig] for sig in self.outputs]
 
 
 def _with_own_generators(operator: Any, item: int) -> Any:

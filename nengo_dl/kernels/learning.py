@@ -24,6 +24,15 @@ def _outer(rows: Any, columns: Any) -> Any:
     return ops.expand_dims(rows, -1) * ops.expand_dims(columns, -2)
 
 
+def _matrices(array: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """What is written, as one matrix for each op of the group."""
+    return array.reshape(*rows.shape, columns.shape[1])
+
+
+def _outer_into(out: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> None:
+    np.multiply(rows[:, :, None], columns[:, None, :], out=out)
+
+
 class _Rule(Kernel):
     """Rules with different rates share a group."""
 
@@ -33,6 +42,11 @@ class _Rule(Kernel):
     @staticmethod
     def attr(group: Group, name: str, ctx: Context) -> Any:
         return constant([op.attrs[name] for op in group.ops], ctx.dtype)[None, :, None]
+
+    @staticmethod
+    def column(group: Group, name: str, ctx: Context) -> np.ndarray:
+        """An attribute of each op, for the arrays of `in_numpy`."""
+        return np.array([[op.attrs[name]] for op in group.ops], ctx.dtype)
 
 
 @kernel("pes")
@@ -45,13 +59,9 @@ class PES(_Rule):
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         pre, error = reads
-        scale = np.array([[op.attrs["scale"]] for op in group.ops], ctx.dtype)
-        out = writes[0].reshape(*error.shape, pre.shape[1])
-
-        def compute() -> None:
-            np.multiply((scale * error)[:, :, None], pre[:, None, :], out=out)
-
-        return compute
+        scale = self.column(group, "scale", ctx)
+        out = _matrices(writes[0], error, pre)
+        return lambda: _outer_into(out, scale * error, pre)
 
 
 @kernel("bcm")
@@ -61,6 +71,12 @@ class BCM(_Rule):
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         pre, post, theta = reads
         return [_outer(self.attr(group, "scale", ctx) * post * (post - theta), pre)]
+
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
+        pre, post, theta = reads
+        scale = self.column(group, "scale", ctx)
+        out = _matrices(writes[0], post, pre)
+        return lambda: _outer_into(out, scale * post * (post - theta), pre)
 
 
 @kernel("oja")
@@ -73,6 +89,20 @@ class Oja(_Rule):
         forget = self.attr(group, "beta", ctx) * scale * post * post
         return [_outer(scale * post, pre) - ops.expand_dims(forget, -1) * weights]
 
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
+        pre, post, weights = reads
+        scale = self.column(group, "scale", ctx)
+        forget = self.column(group, "beta", ctx) * scale
+        out = _matrices(writes[0], post, pre)
+        forgotten = np.empty_like(out)
+
+        def compute() -> None:
+            np.multiply((forget * post * post)[:, :, None], weights, out=forgotten)
+            _outer_into(out, scale * post, pre)
+            np.subtract(out, forgotten, out=out)
+
+        return compute
+
 
 @kernel("voja")
 class Voja(_Rule):
@@ -83,6 +113,20 @@ class Voja(_Rule):
         scale = self.attr(group, "scale", ctx) * learning
         change = _outer(gain * post, pre) - ops.expand_dims(post, -1) * encoders
         return [ops.expand_dims(scale, -1) * change]
+
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
+        pre, post, encoders, learning, gain = reads
+        scale = self.column(group, "scale", ctx)
+        out = _matrices(writes[0], post, pre)
+        forgotten = np.empty_like(out)
+
+        def compute() -> None:
+            np.multiply(post[:, :, None], encoders, out=forgotten)
+            _outer_into(out, gain * post, pre)
+            np.subtract(out, forgotten, out=out)
+            np.multiply((scale * learning)[:, :, None], out, out=out)
+
+        return compute
 
 
 @kernel("rls")
@@ -95,3 +139,17 @@ class RLS(_Rule):
         norm = 1 / (1 + ops.sum(pre * projected, axis=-1, keepdims=True))
         delta = _outer(error, -norm * projected)
         return [delta, inverse - _outer(projected, norm * projected)]
+
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
+        pre, error, inverse = reads
+        delta, following = _matrices(writes[0], error, pre), writes[1].reshape(inverse.shape)
+        projected = np.empty_like(pre)
+
+        def compute() -> None:
+            np.matmul(inverse, pre[:, :, None], out=projected[:, :, None])
+            norm = 1 / (1 + np.sum(pre * projected, axis=1, keepdims=True))
+            _outer_into(delta, error, -norm * projected)
+            _outer_into(following, projected, norm * projected)
+            np.subtract(inverse, following, out=following)
+
+        return compute

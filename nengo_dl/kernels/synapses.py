@@ -68,6 +68,26 @@ class LinearFilter(Kernel):
             return [ops.einsum("gi,lgid->lgd", C, following), following]
         return [ops.einsum("gi,lgid->lgd", C, x) + D[None, :, None] * u, following]
 
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
+        x, u = reads
+        following, y = writes[1].reshape(x.shape), writes[0].reshape(u.shape)
+        A, B, C, D = (np.array([op.attrs[n] for op in group.ops], ctx.dtype) for n in "ABCD")
+        B, C, D = B[:, :, None], C[:, None, :], D[:, None]
+        driven, passed = np.empty_like(x), np.empty_like(u)
+        feeds_through = group.ops[0].attrs["feeds_through"]
+        shown = x if feeds_through else following
+
+        def compute() -> None:
+            np.matmul(A, x, out=following)
+            np.multiply(B, u[:, None, :], out=driven)
+            np.add(following, driven, out=following)
+            np.matmul(C, shown, out=y[:, None, :])
+            if feeds_through:
+                np.multiply(D, u, out=passed)
+                np.add(y, passed, out=y)
+
+        return compute
+
 
 @kernel("triangle")
 class Triangle(Kernel):
@@ -82,3 +102,24 @@ class Triangle(Kernel):
         here = ops.equal(ops.expand_dims(where, 2), taps)
         slope = ops.expand_dims(attrs["slope"] * u, 2)
         return [y, ops.where(here, slope, history), where]
+
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
+        y, history, where, u = reads
+        y_after, history_after, where_after = (
+            w.reshape(r.shape) for w, r in zip(writes, reads[:3], strict=True)
+        )
+        n_taps, n0, slope = (group.ops[0].attrs[name] for name in ("n_taps", "n0", "slope"))
+        members, scratch = np.arange(len(u)), np.empty_like(u)
+
+        def compute() -> None:
+            np.multiply(u, n0, out=y_after)
+            np.add(y, y_after, out=y_after)
+            np.sum(history, axis=1, out=scratch)
+            np.subtract(y_after, scratch, out=y_after)
+            np.add(where, 1, out=where_after)
+            np.remainder(where_after, n_taps, out=where_after)
+            np.multiply(u, slope, out=scratch)
+            history_after[:] = history
+            history_after[members, where_after[:, 0].astype(np.intp)] = scratch
+
+        return compute
