@@ -8,6 +8,8 @@ that stay where they are, so that reading a part of one is a view made once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,7 +48,11 @@ class NumpyLoop:
         for group in groups:
             for block in group.writes:
                 self._allocate(block)
-        items = [graph.context(training=False, item=i) for i in range(plan.batch)]
+        whole = graph.context(training=False)
+        items = [
+            replace(whole, batch=1, steppers=partial(graph.steppers, item=i))
+            for i in range(plan.batch)
+        ]
         self.actions = [action for group in groups for action in self._actions(group, items)]
         carried = [pair for stage in self.program.stages for pair in stage.carried]
         self.moves = [(self.arrays[b], *self._following(r)) for b, r in carried]

@@ -6,7 +6,6 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import keras
@@ -14,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..compiler.ir import Block, Output, Program, Role
-from ..kernels.host import Stepper
+from ..kernels.host import Steppers
 from ..kernels.registry import Context
 from .backend import HostCalls
 from .execute import Span, execute
@@ -71,7 +70,7 @@ class TensorGraph(keras.layers.Layer):
         self.plan = plan
         self.host = HostCalls(plan.dtype)
         self.user_layers = layers_in(plan.program)
-        self._steppers: dict[Any, Stepper] = {}
+        self.steppers = Steppers(plan.dt, plan.rngs)
         self._blocks = plan.program.layout.blocks
         self._by_block: dict[Block, keras.Variable] = {}
         self._constants: dict[Block, Any] = {}
@@ -125,7 +124,7 @@ class TensorGraph(keras.layers.Layer):
         """Go back to the initial state, and make what runs on the host anew if `processes`."""
         self.state = {b: tf.constant(self._initial(b)) for b in self.state}
         if processes:
-            self._steppers.clear()
+            self.steppers.clear()
 
     def restore_state(self, state: Mapping[Block, Any], steps: int) -> None:
         """Take over a state, also between two minibatches that Keras runs."""
@@ -221,13 +220,10 @@ class TensorGraph(keras.layers.Layer):
         self.uncompiled = list(dict.fromkeys([*self.uncompiled, *groups]))
         return len(self.uncompiled) > known
 
-    def context(self, training: bool, item: int | None = None) -> Context:
-        """What kernels may know; with an `item`, those that compute that batch item alone."""
+    def context(self, training: bool) -> Context:
+        """What kernels may know."""
         plan = self.plan
-        batch, steppers = plan.batch, self.stepper
-        if item is not None:
-            batch, steppers = 1, partial(self.stepper, item=item)
-        return Context(plan.dt, plan.dtype, batch, training, self.host, steppers)
+        return Context(plan.dt, plan.dtype, plan.batch, training, self.host, self.steppers)
 
     def simulate(
         self,
@@ -266,20 +262,6 @@ class TensorGraph(keras.layers.Layer):
         for block, variable in self._by_block.items():
             if block.role is Role.PARAMETER:
                 yield block, tf.convert_to_tensor(variable)
-
-    def stepper(self, op: Any, item: int | None = None) -> Any:
-        """What runs an operator of Nengo's on the host, for all items or one.
-
-        It is made anew after a reset.
-        """
-
-        def call(*arrays: np.ndarray) -> list[np.ndarray]:
-            if op not in self._steppers:
-                self._steppers[op] = Stepper(op, self.plan.dt, self.plan.rngs(op.attrs["operator"]))
-            stepper = self._steppers[op]
-            return stepper(*arrays) if item is None else stepper.advance(item, arrays[1:])
-
-        return call
 
     def build_inputs(self) -> dict[str, Any]:
         """Symbolic inputs for a Keras model around this layer."""

@@ -123,11 +123,11 @@ class HostOperator(Kernel):
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         (op,) = group.ops
-        steps, *inputs = (read[0] for read in reads)
+        inputs = [read[0] for read in reads[1:]]  # of the group's one member
         stepper = ctx.steppers(op)
 
         def compute() -> None:
-            for target, value in zip(writes, stepper(steps, *inputs), strict=True):
+            for target, value in zip(writes, stepper(*inputs), strict=True):
                 target[:] = value.ravel()
 
         return compute
@@ -172,6 +172,37 @@ class Stepper:
         with np.errstate(invalid="raise", divide="ignore"):
             step()
         return [signals[sig] for sig in self.outputs]
+
+
+class Steppers:
+    """The steppers of all operators on the host.
+
+    Parameters
+    ----------
+    dt : float
+        Step length [s].
+    rngs : callable
+        `rngs(operator)` gives the random generators of an operator of Nengo's, one a batch item.
+    """
+
+    def __init__(self, dt: float, rngs: Callable) -> None:
+        self.dt, self.rngs = dt, rngs
+        self._made: dict[Op, Stepper] = {}
+
+    def clear(self) -> None:
+        """Make all anew when they are next called."""
+        self._made.clear()
+
+    def __call__(self, op: Op, item: int | None = None) -> Callable:
+        """What runs an op for all batch items, or for one."""
+
+        def call(*arrays: np.ndarray) -> list[np.ndarray]:
+            if op not in self._made:
+                self._made[op] = Stepper(op, self.dt, self.rngs(op.attrs["operator"]))
+            stepper = self._made[op]
+            return stepper(*arrays) if item is None else stepper.advance(item, arrays)
+
+        return call
 
 
 def _with_own_generators(operator: Any, item: int) -> Any:
