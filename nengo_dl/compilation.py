@@ -122,7 +122,8 @@ class Compilation:
             elif isinstance(source, Uniform):
                 made[feed] = UniformNumbers(source.rng, source.size, dtype, self.batch)
             elif callable(source):
-                made[feed] = TimeFunction(source, feed.size, dt, dtype, str(feed.node or "input"))
+                name = "input" if feed.node is None else str(feed.node)
+                made[feed] = TimeFunction(source, feed.size, dt, dtype, name)
             else:
                 made[feed] = Constant(source, dtype)
         return made

@@ -13,7 +13,8 @@ from nengo.builder.processes import SimProcess
 from nengo.exceptions import SimulationError, ValidationError
 from nengo.utils.functions import function_name
 
-from .utils import own_generator
+from .lowering.roles import description_of
+from .utils import blame, own_generator
 
 
 class Constant:
@@ -36,7 +37,11 @@ class TimeFunction:
 
     def rows(self, first: int, n: int) -> np.ndarray:
         """As of `Constant`."""
-        values = [_own(self.function((first + i + 1) * self.dt)) for i in range(n)]
+        try:
+            values = [_own(self.function((first + i + 1) * self.dt)) for i in range(n)]
+        except Exception as error:
+            blame(error, f"function {function_name(self.function)!r} of {self.name}")
+            raise
         if self.size == 0:
             return np.zeros((n, 1, 0), dtype=self.dtype)
         return self._together(values).astype(self.dtype).reshape(n, 1, self.size)
@@ -110,7 +115,11 @@ class ProcessSource:
     def rows(self, first: int, n: int) -> np.ndarray:
         """As of `Constant`."""
         times = [(first + i + 1) * self.dt for i in range(n)]
-        rows = [self._together([_own(step(t)) for t in times]) for step in self.items]
+        try:
+            rows = [self._together([_own(step(t)) for t in times]) for step in self.items]
+        except Exception as error:
+            blame(error, description_of(self.op))
+            raise
         return np.stack(rows, axis=1).astype(self.dtype, copy=False)
 
     def _together(self, values: list) -> np.ndarray:

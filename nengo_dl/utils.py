@@ -49,6 +49,21 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     warnings.warn(message, category, stacklevel=level)
 
 
+def blame(error: Exception, what: str) -> None:
+    """Note on an exception of the user's own code where it comes from.
+
+    Parameters
+    ----------
+    error : Exception
+        What was raised.
+    what : str
+        The code that raised it, and the object of the network that it belongs to.
+    """
+    note = f"Raised by {what}"
+    if note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
+
+
 def function_name(func: Callable, sanitize: bool = True) -> str:
     """Return the name of a function, or that of its class if it has none.
 

@@ -75,6 +75,13 @@ class Leaky(nengo.Process):
         return step
 
 
+class Clocked(nengo.Process):
+    """Adds the time to its input."""
+
+    def make_step(self, shape_in, shape_out, dt, rng, state):
+        return lambda t, x: x + t
+
+
 class Jitter(nengo.Process):
     """Adds noise to its input: a process with an input that draws from its generator."""
 
@@ -262,9 +269,10 @@ def processes_with_input():
     source = nengo.Node(Leaky(), size_out=2)
     jitter = nengo.Node(Jitter(seed=4), size_in=2, size_out=2)
     filtered = nengo.Node(nengo.Lowpass(0.01), size_in=2, size_out=2)
-    for post in (leaky, jitter, filtered):
+    clocked = nengo.Node(Clocked(), size_in=2, size_out=2)
+    for post in (leaky, jitter, filtered, clocked):
         nengo.Connection(stimulus, post, synapse=None)
-    return [nengo.Probe(node) for node in (leaky, source, jitter, filtered)]
+    return [nengo.Probe(node) for node in (leaky, source, jitter, filtered, clocked)]
 
 
 @network

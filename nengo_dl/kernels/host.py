@@ -16,7 +16,7 @@ from nengo.exceptions import SimulationError
 from nengo.utils.functions import function_name
 
 from ..compiler.ir import Group, Op
-from ..utils import own_generator
+from ..utils import blame, own_generator
 from .registry import Action, Arrays, Context, Kernel, kernel
 
 
@@ -60,7 +60,7 @@ class _FunctionCall:
             n_in = op.reads[1].size if op.attrs["pass_input"] else 0
             n_out = op.writes[0].size if op.writes else 0
             where = slice(read, read + n_in), slice(written, written + n_out)
-            self.calls.append((op.attrs["function"], op.attrs["pass_time"], *where))
+            self.calls.append((op.attrs["function"], op.attrs["pass_time"], op.tag, *where))
             read, written = read + n_in, written + n_out
         self.n_in, self.n_out = read, written
 
@@ -73,20 +73,28 @@ class _FunctionCall:
 
     def call_all(self, time: float, x: np.ndarray | None, result: np.ndarray) -> None:
         """Call all functions for one batch item."""
-        for function, pass_time, source, target in self.calls:
+        for function, pass_time, name, source, target in self.calls:
             args = (time,) if pass_time else ()
-            # functions may keep or change what they are given
-            value = function(*args) if x is None else function(*args, x[source].copy())
-            place = result[target]
-            if not place.size:
-                continue
             try:
-                place[...] = value
-                fine = value is not None and np.isfinite(place).all()
-            except (TypeError, ValueError):
-                fine = False
-            if not fine:
-                place[...] = checked(value, function, place.size)
+                # functions may keep or change what they are given
+                value = function(*args) if x is None else function(*args, x[source].copy())
+                _fill(result[target], value, function)
+            except Exception as error:
+                blame(error, name)
+                raise
+
+
+def _fill(place: np.ndarray, value: Any, function: Callable) -> None:
+    """Write down what a function returned."""
+    if not place.size:
+        return
+    try:
+        place[...] = value
+        fine = value is not None and np.isfinite(place).all()
+    except (TypeError, ValueError):
+        fine = False
+    if not fine:
+        place[...] = checked(value, function, place.size)
 
 
 def checked(value: Any, function: Callable, size: int) -> np.ndarray:
@@ -123,7 +131,7 @@ class HostOperator(Kernel):
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         (op,) = group.ops
-        inputs = [read[0] for read in reads[1:]]  # of the group's one member
+        inputs = [read.reshape(read.shape[1:]) for read in reads[1:]]  # of the group's one member
         stepper = ctx.steppers(op)
 
         def compute() -> None:
@@ -149,7 +157,7 @@ class Stepper:
     def __init__(self, op: Op, dt: float, rngs: Sequence[np.random.RandomState]) -> None:
         attrs = op.attrs
         self.inputs, self.outputs = attrs["inputs"], attrs["outputs"]
-        self.zeros = attrs["zeros"]
+        self.zeros, self.name = attrs["zeros"], op.tag
         self.items = []
         for item, rng in enumerate(rngs):
             signals = SignalDict()
@@ -169,8 +177,12 @@ class Stepper:
             _write(signals, sig, array)
         for sig in self.zeros:
             signals[sig][...] = 0
-        with np.errstate(invalid="raise", divide="ignore"):
-            step()
+        try:
+            with np.errstate(invalid="raise", divide="ignore"):
+                step()
+        except Exception as error:
+            blame(error, self.name)
+            raise
         return [signals[sig] for sig in self.outputs]
 
 

@@ -19,11 +19,10 @@ from nengo.builder.probe import SimProbe
 from nengo.builder.processes import SimProcess
 from nengo.builder.transforms import ConvInc, ConvTransposeInc
 from nengo.synapses import LinearFilter, Triangle
-from nengo.utils.functions import function_name
 
 from ..compiler.ir import Op, Role, Signal, View
 from .memory import Memory, Positions, coordinates
-from .roles import Feed, Uniform
+from .roles import Feed, Uniform, description_of
 
 LOWERINGS: dict[type, Callable] = {}
 
@@ -204,7 +203,7 @@ def python_function(op, ctx: Context) -> None:
         "python",
         [ctx.steps, *reads],
         shapes,
-        op.tag or f"function {function_name(op.fn)!r}",
+        description_of(op),
         function=op.fn,
         pass_time=op.t is not None,
         pass_input=op.x is not None,
@@ -361,7 +360,7 @@ def run_on_host(op: ops.Operator, ctx: Context) -> None:
         "host",
         [ctx.steps, *reads],
         [s.shape for s in written],
-        op.tag or str(op),
+        description_of(op),
         operator=op,
         inputs=tuple(inputs + old),
         outputs=tuple(written),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import nengo
 import numpy as np
 from nengo.builder import Model
+from nengo.builder.neurons import SimNeurons
 from nengo.builder.node import SimPyFunc
 from nengo.builder.operator import Operator
 from nengo.builder.processes import SimProcess
@@ -15,6 +16,7 @@ from nengo.builder.signal import Signal as NengoSignal
 from nengo.ensemble import Neurons
 from nengo.exceptions import BuildError
 from nengo.neurons import Direct
+from nengo.utils.functions import function_name
 
 from ..compiler.ir import Role, Signal
 
@@ -71,6 +73,21 @@ def label_of(obj: object) -> str:
         return f"{label_of(obj.pre_obj)}->{label_of(obj.post_obj)}"
     label = getattr(obj, "label", None)
     return str(label) if label is not None else type(obj).__name__.lower()
+
+
+def description_of(op: Operator) -> str:
+    """The user's code that an operator runs, and the object that it belongs to."""
+    if isinstance(op, SimPyFunc):
+        what, sig = f"function {function_name(op.fn)!r}", op.x if op.output is None else op.output
+    elif isinstance(op, SimProcess):
+        what, sig = f"process {op.process}", op.output
+    elif isinstance(op, SimNeurons):
+        what, sig = f"{type(op.neurons).__name__} neurons", op.output
+    else:
+        return op.tag or str(op)
+    name = "" if sig is None else sig.name  # as in "<Node 'x'>.out"
+    owner, found, _ = name.partition(">.")
+    return f"{what} of {owner}>" if found else what
 
 
 def find_parameters(
