@@ -98,11 +98,15 @@ class Compilation:
         The first item hears what Nengo's simulator with the same seed would; the others differ
         unless the process has a seed of its own.
         """
-        seeds = draw_seeds(self.order, seed)
+        rng = np.random.RandomState(seed)
+        seeds = draw_seeds(self.order, rng)
+        # what is left of the generator is shared by all other operators, as in Nengo
+        others = (_seed_of_item(seed, item) for item in range(1, self.batch))
+        shared = [rng, *map(np.random.RandomState, others)]
 
         def rngs(op: Operator, items: Iterable[int] = range(self.batch)) -> list[Any]:
             if not isinstance(op, SimProcess):
-                return [np.random.RandomState(seed)] * self.batch
+                return shared
             first = seeds[op]
             if op.process.seed is not None:
                 return [_Drawn(first) for _ in items]

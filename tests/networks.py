@@ -150,6 +150,34 @@ def build_cube(model, node):
     model.params[node] = None
 
 
+class Dice(nengo.Node):
+    """A node that is built into an operator that draws from the generator it is given."""
+
+
+class SimDice(Operator):
+    """Sets ``y`` to random numbers."""
+
+    def __init__(self, y, tag=None):
+        super().__init__(tag=tag)
+        self.sets, self.incs, self.reads, self.updates = [y], [], [], []
+
+    def make_step(self, signals, dt, rng):
+        y = signals[self.sets[0]]
+
+        def step():
+            y[...] = rng.uniform(size=y.shape)
+
+        return step
+
+
+@Builder.register(Dice)
+def build_dice(model, node):
+    y = Signal(np.zeros(node.size_in), name="dice.y")
+    model.add_op(SimDice(y))
+    model.sig[node].update({"in": None, "out": y})
+    model.params[node] = None
+
+
 # --- nodes ----------------------------------------------------------------------------------------
 
 
@@ -282,6 +310,13 @@ def user_operator():
     nengo.Connection(stimulus, cube, synapse=None)
     nengo.Connection(cube, ens, synapse=None, transform=10)
     return [nengo.Probe(cube), nengo.Probe(ens.neurons), nengo.Probe(ens, synapse=0.01)]
+
+
+@network
+def user_operator_with_noise():
+    """It draws from the generator that the seeds of processes are drawn from."""
+    noise = nengo.Node(nengo.processes.WhiteSignal(0.1, high=100), size_out=2)
+    return [nengo.Probe(Dice(size_in=2)), nengo.Probe(noise)]
 
 
 # --- neurons --------------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ ON_HOST = [
     "processes_with_input",
     "user_neuron_types",
     "user_operator",
+    "user_operator_with_noise",
 ]
 
 #: What each mode changes: arguments of the simulator, settings, length of run, tolerances.
@@ -180,7 +181,14 @@ def test_runs_continue_and_reset_begins_again(name):
 
 
 @pytest.mark.parametrize(
-    "kind", ["stochastic_spiking", "poisson_spiking", "unseeded_process", "ensemble_noise"]
+    "kind",
+    [
+        "stochastic_spiking",
+        "poisson_spiking",
+        "unseeded_process",
+        "ensemble_noise",
+        "user_operator_with_noise",
+    ],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_reset_rewinds_randomness(kind):
@@ -336,10 +344,14 @@ def test_what_a_function_keeps_is_its_own():
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_items_of_a_batch_have_their_own_noise():
-    (got,) = run(NETWORKS["unseeded_process"](), minibatch_size=3)
-    assert not np.allclose(got[0], got[1])
-    assert not np.allclose(got[1], got[2])
+@pytest.mark.parametrize("name", ["unseeded_process", "user_operator_with_noise"])
+def test_items_of_a_batch_have_their_own_noise(name):
+    """The first hears what it hears alone."""
+    net = NETWORKS[name]()
+    for got, alone in zip(run(net, minibatch_size=3), reference(name), strict=True):
+        np.testing.assert_allclose(got[0], alone, rtol=1e-12)
+        assert not np.any(got[0] == got[1])
+        assert not np.any(got[1] == got[2])
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -45,9 +45,8 @@ def process_order(model: Model) -> list[Operator]:
     return [originals[op] for op in order if isinstance(op, SimProcess)]
 
 
-def draw_seeds(order: list[Operator], seed: int) -> dict[Operator, int]:
-    """The seed of each process, as Nengo's simulator with that seed draws them."""
-    rng = np.random.RandomState(seed)
+def draw_seeds(order: list[Operator], rng: np.random.RandomState) -> dict[Operator, int]:
+    """The seed of each process, as Nengo's simulator draws them from its generator."""
     return {
         op: rng.randint(npext.maxint) if op.process.seed is None else op.process.seed
         for op in order
