@@ -362,6 +362,43 @@ def test_reset_without_parameters_keeps_them(relay):
         assert all(np.array_equal(*pair) for pair in zip(again, built, strict=True))
 
 
+@pytest.mark.parametrize("with_python", [False, True])
+def test_reset_of_what_was_learned_online(with_python):
+    """It goes with the parameters, not with the state."""
+    with nengo.Network(seed=0) as net:
+        pre, post = nengo.Ensemble(10, 1), nengo.Node(size_in=1)
+        conn = nengo.Connection(pre, post, learning_rule_type=nengo.PES(1e-2))
+        nengo.Connection(nengo.Node([1]), conn.learning_rule)
+        if with_python:
+            nengo.Connection(post, nengo.Node(lambda t, x: x, size_in=1))
+        weights = nengo.Probe(conn, "weights")
+    with simulator(net) as sim:
+        built = sim.data[conn].weights
+        sim.run_steps(20)
+        learned, shown = sim.data[conn].weights, np.array(sim.data[weights])
+        assert not np.allclose(learned, built)
+        sim.reset(include_trainable=False)
+        np.testing.assert_array_equal(sim.data[conn].weights, learned)
+        sim.run_steps(1)
+        np.testing.assert_array_equal(sim.data[weights][0], learned)
+        sim.reset()
+        np.testing.assert_allclose(sim.data[conn].weights, built)
+        sim.run_steps(20)
+        np.testing.assert_array_equal(sim.data[weights], shown)
+
+
+def test_reset_with_a_seed_leaves_seeded_processes_alone():
+    net = noisy(process_seed=1)
+    with simulator(net) as sim:
+        sim.run_steps(10)
+        first = recorded(sim, net)
+        with pytest.warns(UserWarning, match="seed"):
+            sim.reset(seed=5)
+        sim.run_steps(10)
+        np.testing.assert_array_equal(recorded(sim, net)[0], first[0])
+        np.testing.assert_array_equal(recorded(sim, net)[2], first[2])
+
+
 def test_soft_reset_is_deprecated(relay):
     with simulator(relay) as sim:
         sim.run_steps(5)
