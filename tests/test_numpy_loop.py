@@ -49,6 +49,17 @@ def triangle():
     return filters(*triangles)
 
 
+def sparse():
+    matrix = nengo.Sparse((3, 9), indices=[(0, 0), (0, 8), (2, 1), (2, 1)], init=[1, -2, 0.5, 3])
+    pre, _ = ensembles()
+    posts = [sink(3), sink(2)]
+    nengo.Connection(pre.neurons, posts[0], transform=matrix)
+    nengo.Connection(
+        nengo.Node(wave2), posts[1], transform=nengo.Sparse((2, 2), indices=[(1, 0)], init=2.0)
+    )
+    return [nengo.Probe(post) for post in posts]
+
+
 def bcm():
     pre, post = ensembles()
     rule = nengo.BCM(learning_rate=1e-6, theta_synapse=nengo.Alpha(0.02))
@@ -107,7 +118,7 @@ def neurons_on_host():
     return [nengo.Probe(post.neurons, name) for name in ("output", "voltage", "input")]
 
 
-PARTS = [alpha, feed_through, third_order, triangle, bcm, oja, oja_of_two_rates, voja]
+PARTS = [alpha, feed_through, third_order, triangle, sparse, bcm, oja, oja_of_two_rates, voja]
 PARTS += [two_of_pes, rls, neurons_on_host]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from ..compiler.ir import Group, Op
-from .registry import Context, Kernel, kernel
+from .registry import Action, Arrays, Context, Kernel, kernel
 
 MOST_PADDING = 3  # of elements with padding, for each stored one
 
@@ -43,6 +43,15 @@ class SparseDot(Kernel):
         # the element after the last is the zero that pads short rows
         padded = ops.take(ops.pad(values, [[0, 0], [0, 1]]), elements, axis=1)
         return [ops.sum(padded * ops.take(x, sources, axis=1), axis=-1)]
+
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
+        (values, x), (out,) = reads, writes
+        rows, columns = _joined(group)
+
+        def compute() -> None:
+            out[:] = np.bincount(rows, values * x[columns], len(out))
+
+        return compute
 
 
 def _padded(
