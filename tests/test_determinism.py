@@ -82,6 +82,22 @@ def test_steps_in_the_body_of_the_loop(name, mode, in_mode):
         np.testing.assert_allclose(ten, one, rtol=1e-9, atol=1e-9 * max(1, np.abs(one).max()))
 
 
+def test_noise_is_the_same_in_every_simulator():
+    """Nengo's optimizer leaves it to chance which process draws first; here nothing is."""
+    with nengo.Network(seed=0) as net:
+        noise = nengo.processes.WhiteNoise()
+        ensembles = [nengo.Ensemble(5, 1, noise=noise) for _ in range(3)]
+        net.probes_to_check = [nengo.Probe(ens.neurons, "input") for ens in ensembles]
+    with nengo.Simulator(net, optimize=False, progress_bar=False) as sim:
+        sim.run_steps(3)
+        expected = shown(sim, net)
+    for _ in range(6):
+        with simulator(net) as sim:
+            sim.run_steps(3)
+            for got, wanted in zip(shown(sim, net), expected, strict=True):
+                np.testing.assert_allclose(got, wanted, rtol=1e-12)
+
+
 def test_python_is_not_traced_again(monkeypatch):
     """Parts between calls of Python are compiled once, for runs of any length and more of them."""
     monkeypatch.setattr(numpy_loop, "SMALL", 0)

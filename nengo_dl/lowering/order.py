@@ -6,43 +6,29 @@ the steps.  To hear the same noise, the same draws have to go to the same proces
 
 from __future__ import annotations
 
-import copy
-
 import nengo.utils.numpy as npext
 import numpy as np
 from nengo.builder import Model
 from nengo.builder.operator import Operator
-from nengo.builder.optimizer import optimize
 from nengo.builder.processes import SimProcess
 from nengo.processes import Process
 from nengo.synapses import Synapse
 from nengo.utils.graphs import toposort
 from nengo.utils.simulator import operator_dependency_graph
 
-# Nengo merges operators before it orders them, which moves the draws; doing the same costs time.
-MOST_OPERATORS = 4000
-
 
 def process_order(model: Model) -> list[Operator]:
-    """All `SimProcess` operators, in the order in which Nengo makes their steps."""
+    """All `SimProcess` operators, in the order in which Nengo makes their steps.
+
+    It is that of `nengo.Simulator(optimize=False)`. Nengo's optimizer seldom changes it, and then
+    leaves it to chance which of two processes comes first.
+    """
     processes = [op for op in model.operators if isinstance(op, SimProcess)]
     draws = [op for op in processes if op.process.seed is None]
     if len(draws) < 2 or not any(_is_random(op.process) for op in draws):
         return processes
-    originals = {}
-    for op in model.operators:
-        twin = copy.copy(op)
-        for name in ("_sets", "_incs", "_reads", "_updates"):
-            setattr(twin, name, list(getattr(op, name)))
-        originals[twin] = op
-    twins = copy.copy(model)
-    twins.operators = list(originals)
-    twins.sig = {obj: dict(signals) for obj, signals in model.sig.items()}
-    graph = operator_dependency_graph(twins.operators)
-    if len(twins.operators) <= MOST_OPERATORS:
-        optimize(twins, graph)
-    order = toposort(graph)
-    return [originals[op] for op in order if isinstance(op, SimProcess)]
+    order = toposort(operator_dependency_graph(model.operators))
+    return [op for op in order if isinstance(op, SimProcess)]
 
 
 def draw_seeds(order: list[Operator], rng: np.random.RandomState) -> dict[Operator, int]:
