@@ -19,7 +19,7 @@ from ..compiler.ir import Block, Group, Output, Read, Role
 from ..kernels.registry import CATALOGUE, Context
 from .tensor_graph import TensorGraph
 
-SMALL = 2**14  # elements that a step reads; beyond, compiled code makes up for its calls
+SMALL = 2**17  # elements that a step reads; beyond, compiled code makes up for its calls
 FEW_CALLS = 40  # of kernels in a step, for several items; beyond, compiled code does all at once
 
 Action = Callable[[], None]
@@ -169,7 +169,7 @@ def numpy_loop(graph: TensorGraph) -> NumpyLoop | None:
     """A loop in NumPy for the graph's program, if that is worth it and all kinds have that form."""
     plan = graph.plan
     groups = plan.program.groups
-    large = sum(r.size for group in groups for r in group.reads) > SMALL
+    large = plan.batch * sum(r.size for group in groups for r in group.reads) > SMALL
     many = plan.batch > 1 and plan.batch * len(groups) > FEW_CALLS
     if graph.compilable or plan.learning_phase or large or many:
         return None
