@@ -8,12 +8,13 @@ import warnings
 
 import nengo
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import nengo_dl
 
 N_STEPS = 40
+BOUNDED = 1e6  # rates are hundreds; what feeds its own growth goes far beyond within these steps
 N_NETWORKS = int(os.environ.get("NENGO_DL_FUZZ", "50"))
 
 NEURONS = [
@@ -179,9 +180,12 @@ def test_random_networks_match_nengo(net):
             reference = nengo.Simulator(net, progress_bar=False, optimize=False)
         except nengo.exceptions.BuildError:
             return  # neurons that never fire have no decoders
-        with reference, nengo_dl.Simulator(net, progress_bar=False) as sim:
+        with reference:
             reference.run_steps(N_STEPS)
-            sim.run_steps(N_STEPS)
+            # where activity explodes, RLS subtracts numbers of which no digit is certain
+            assume(all(np.abs(reference.data[p]).max(initial=0) < BOUNDED for p in net.all_probes))
+            with nengo_dl.Simulator(net, progress_bar=False) as sim:
+                sim.run_steps(N_STEPS)
     for probe in net.probes_to_check:
         expected = reference.data[probe]
         scale = max(1.0, np.abs(expected).max(initial=0))

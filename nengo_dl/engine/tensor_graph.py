@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -239,7 +239,7 @@ class TensorGraph(keras.layers.Layer):
         """
         plan = self.plan
         training = bool(training) if plan.learning_phase is None else plan.learning_phase
-        ctx = self.context(training)
+        ctx = replace(self.context(training), one=tf.cast(span.first >= 0, plan.dtype))
         sources = {b: tf.reshape(v, (1, 1, b.size)) for b, v in self._fixed_variables()}
         sources.update(self._constants)
         sources.update(inputs)

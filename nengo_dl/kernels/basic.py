@@ -77,6 +77,10 @@ def _with_rank(array: Any, rank: int) -> Any:
     return ops.reshape(array, (-1, array.shape[1], *[1] * missing, *array.shape[2:]))
 
 
+FEW_COLUMNS = 8  # as many products of vectors with numbers cost less than one of matrices
+SMALL_MATRIX = 2**12  # elements, below which a product of matrices costs more than its numbers
+
+
 @kernel("dot")
 class Dot(Kernel):
     """Matrix times vector."""
@@ -88,6 +92,15 @@ class Dot(Kernel):
         if a.shape[1] == 1:
             y = _rows_times(ops.squeeze(x, 1), ops.squeeze(a, (0, 1)))
             return [ops.expand_dims(y, 1)]
+        _, _, m, n = a.shape
+        if n == 1:
+            # once, in this shape: whoever reads it as one long row would have to divide positions
+            return [ctx.once(ops.squeeze(a, -1) * x)]
+        if not ctx.training and m * n <= SMALL_MATRIX:
+            if n <= FEW_COLUMNS:
+                return [ctx.once(_sum_of_columns(a, x))]
+            if m <= 2 or x.shape[0] == 1:
+                return [_summed_by_product(a * ops.expand_dims(x, 2))]
         return [ops.einsum("gmn,bgn->bgm", ops.squeeze(a, 0), x)]
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
@@ -102,6 +115,20 @@ class Dot(Kernel):
                 np.dot(matrix, vector, out=result)
 
         return compute
+
+
+def _sum_of_columns(a: Any, x: Any) -> Any:
+    """Σ_n a_n x_n, for vectors a_n and numbers x_n."""
+    columns = ops.transpose(a, (3, 0, 1, 2))
+    return reduce(add, (columns[i] * x[..., i : i + 1] for i in range(x.shape[-1])))
+
+
+def _summed_by_product(terms: Any) -> Any:
+    """Sum along the last axis, as a product with ones: XLA does not vectorise a plain sum."""
+    *shape, n = terms.shape
+    ones = ops.ones((n, 1), terms.dtype)
+    shape[0] = -1 if shape[0] is None else shape[0]
+    return ops.reshape(ops.matmul(ops.reshape(terms, (-1, n)), ones), shape)
 
 
 @ops.custom_gradient

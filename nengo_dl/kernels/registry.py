@@ -42,6 +42,8 @@ class Context:
         `host(function, arrays, shapes)` calls a Python function on NumPy arrays, once a step.
     steppers
         `steppers(op)` is the host object that runs an operator of Nengo's.
+    one : scalar tensor or None
+        A one of which the compiler of the program does not know that it is one; see `once`.
     """
 
     dt: float
@@ -50,6 +52,16 @@ class Context:
     training: bool
     host: Callable
     steppers: Callable
+    one: Any = None
+
+    def once(self, x: Any) -> Any:
+        """Compute x, and keep it for all that read it.
+
+        XLA computes again whatever it can, in each of the loops that read it, but never a
+        division. Where several results need the same lengthy `x`, that takes a multiple of the
+        time; division by a one that XLA cannot see through changes nothing else.
+        """
+        return x if self.one is None else x / self.one
 
 
 class Kernel:
@@ -191,6 +203,7 @@ class Neurons(Kernel):
         attrs = group.ops[0].attrs
         cls = _NEURONS[type(attrs["neurons"])]
         values = Constants(group, cls.constants, ctx.dtype)
+        values.once = ctx.once
         values.initial = tuple(_largest_initial(group, i) for i in range(1, len(group.reads)))
         if not attrs.get("training"):
             return cls.step(values, ctx.dt, *reads)
@@ -246,7 +259,10 @@ def _states(
 
 
 class Constants:
-    """Constants of a group's neurons: a number where all agree, else an array (1, N)."""
+    """Constants of a group's neurons: a number where all agree, else an array (1, N).
+
+    Also has `once`, as of `Context`, for what several results of `step` are made of.
+    """
 
     def __init__(self, group: Group, names: Sequence[str], dtype: str) -> None:
         sizes = [op.writes[0].size for op in group.ops]

@@ -9,6 +9,8 @@ arXiv:1510.08829]
 
 from __future__ import annotations
 
+import math
+from functools import reduce
 from typing import Any
 
 import nengo
@@ -35,7 +37,7 @@ class LIFKernel(LIFRateKernel):
         # a refractory period that ended within the step leaves a part of it to integrate
         delta = ops.clip(dt - refractory, 0, dt)
         longest = float(np.max(dt / c.tau_rc)) if c.initial[0] <= 1 else np.inf
-        voltage = voltage + (J - voltage) * decay(delta / c.tau_rc, longest)
+        voltage = c.once(voltage + (J - voltage) * decay(delta, c.tau_rc, longest))
         spiked = voltage > 1
         # v = 1 at the spike; since v was below 1 before, excess / drive < decay(longest)
         since = c.tau_rc * log_ratio(voltage - 1, J - 1, longest)
@@ -48,22 +50,19 @@ class LIFKernel(LIFRateKernel):
 SERIES_UP_TO = 0.25  # of dt / tau: up to here a short series is exact to rounding
 
 
-def decay(x: Any, longest: float) -> Any:
-    """1 - e^{-x} for 0 <= x <= longest.
+def decay(t: Any, tau: Any, longest: float) -> Any:
+    """1 - e^{-t/tau} for 0 <= t/tau <= longest.
 
-    The Taylor series, x (1 - x/2 (1 - x/3 (1 - …))), is cut where its terms fall below rounding;
-    it costs a third of `expm1`.
+    The Taylor series is cut where its terms fall below rounding; it costs a third of `expm1`.
     """
     if longest > SERIES_UP_TO:
-        return -ops.expm1(-x)
+        return -ops.expm1(-t / tau)
     terms, term = 1, longest / 2
-    while term > _rounding(x):
+    while term > _rounding(t):
         terms += 1
         term *= longest / (terms + 1)
-    y = 1.0
-    for n in range(terms, 1, -1):
-        y = 1 - x * (y / n)
-    return x * y
+    coefficients = [-((-1 / tau) ** n) / math.factorial(n) for n in range(1, terms + 1)]
+    return t * reduce(lambda y, c: t * y + c, reversed(coefficients))
 
 
 def log_ratio(excess: Any, drive: Any, longest: float) -> Any:
