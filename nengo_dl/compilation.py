@@ -63,7 +63,9 @@ class Compilation:
         try:
             program = build_program(graph, CATALOGUE, settings)
             training = for_training(graph, CATALOGUE, self.settings)
-            return program, build_program(training, CATALOGUE, settings, program.layout)
+            return program, build_program(
+                training, CATALOGUE, settings, program.layout, training=True
+            )
         except CycleError as error:
             raise BuildError(
                 f"The network has a cycle without delay: {error}. This usually means that too many "

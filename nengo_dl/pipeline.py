@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from .compiler.arrange import Addresses, Runs, arrange, arrange_sources, order_members
+from .compiler.arrange import Addresses, Runs, arrange, arrange_sources
+from .compiler.graph import in_order
 from .compiler.ir import (
     Block,
     Graph,
@@ -21,6 +22,7 @@ from .compiler.ir import (
     Stage,
     View,
 )
+from .compiler.members import order_members, split_by_sharing
 from .compiler.schedule import schedule
 from .compiler.simplify import find_routes, simplify
 from .compiler.split import Part, split
@@ -28,7 +30,11 @@ from .compiler.verify import verify
 
 
 def build_program(
-    graph: Graph, catalogue: Any, settings: Any, layout: Layout | None = None
+    graph: Graph,
+    catalogue: Any,
+    settings: Any,
+    layout: Layout | None = None,
+    training: bool = False,
 ) -> Program:
     """Compile the graph of one step.
 
@@ -41,17 +47,22 @@ def build_program(
         Of the user: whether to simplify and to group.
     layout : Layout, optional
         Where the sources lie, if another program has decided that.
+    training : bool
+        Whether the program is for training: products are then always taken out of the loop where
+        they can be, since their gradients cost most.
     """
     graph = simplify(graph) if settings.simplifies else find_routes(graph)
-    parts = split(graph, catalogue.is_sequential)
+    parts = split(graph, catalogue.is_sequential, keeps_decoders=not training)
     grouped = [
-        schedule(part.ops, catalogue.signature, settings.groups, catalogue.runs_on_host)
+        split_by_sharing(
+            schedule(part.ops, catalogue.signature, settings.groups, catalogue.runs_on_host)
+        )
         for part in parts
     ]
-    flat = [order_members(ops) for ops in chain.from_iterable(grouped)]
+    routes = in_order([op for op in graph.ops if op.kind == "route"])
+    flat = order_members(list(chain.from_iterable(grouped)), routes)
     if layout is None:
         layout = arrange_sources(flat, graph, catalogue.is_flat)
-    routes = [op for op in graph.ops if op.kind == "route"]
     groups, space = arrange(flat, routes, layout, catalogue.is_flat)
     stages = _stages(graph, parts, [len(g) for g in grouped], groups, space)
     return verify(Program(layout, tuple(stages)))

@@ -181,7 +181,7 @@ def test_program_prints():
         "  parameter    w0+1(12)",
         "  input        x(2)",
         "for all steps at once:",
-        "  dot          ×2     w0+1, x + x  ->  %0(6)",
+        "  dot          ×2     w0+1, x  ->  %0(6)",
         "  output       probe = %0[3:6]",
         "for each step:",
         "  sum          ×1     %0[0:3], memory  ->  %1(3)",

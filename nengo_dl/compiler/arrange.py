@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .graph import in_order
 from .ir import Block, Graph, Group, Layout, Op, Piece, Read, Role, Signal, View
+from .members import shared
 from .simplify.routes import terms_per_element
 
 ZERO = -1  # the address of a zero
 MOST_PIECES = 12  # beyond, one gather is cheaper than slices put end to end
+MOST_LONG_PIECES = 48  # the same where pieces are long; each is an operation to compile
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ class Addresses:
         """How to assemble the elements at the given addresses."""
         size = int(runs.counts.sum())
         pieces = self._pieces(runs)
-        if len(pieces) <= MOST_PIECES or size / len(pieces) >= 64:
+        long = len(pieces) <= MOST_LONG_PIECES and size >= 64 * len(pieces)
+        if len(pieces) <= MOST_PIECES or long:
             return Read(tuple(pieces), None, size)
         return self._gather(runs.expand())
 
@@ -170,14 +172,6 @@ class Addresses:
         return Read(tuple(pieces), index, len(addresses))
 
 
-def order_members(ops: Sequence[Op]) -> list[Op]:
-    """Put members of a group next to each other whose parameters will lie in the same array."""
-    first = list(Role).index
-    return sorted(
-        ops, key=lambda op: [(first(v.signal.role), v.signal.trainable) for v in op.reads]
-    )
-
-
 def arrange_sources(
     groups: Sequence[Sequence[Op]], graph: Graph, is_flat: Callable[[Op], bool]
 ) -> Layout:
@@ -210,7 +204,10 @@ def _slots(ops: Sequence[Op]) -> list[Sequence[View]]:
     """Views that a group reads together; the terms of sums have no order."""
     if ops[0].kind == "sum":
         return [[v for op in ops for v in op.reads]]
-    return list(zip(*(op.reads for op in ops), strict=True))
+    slots: list[Sequence[View]] = list(zip(*(op.reads for op in ops), strict=True))
+    if ops[0].kind == "dot":
+        slots[1] = slots[1][:: shared(ops)]
+    return slots
 
 
 def _written(ops: Sequence[Op]) -> set[Signal]:
@@ -246,7 +243,7 @@ def arrange(
     groups
         Groups of ops, in the order in which they will run.
     routes
-        All routes of the graph.
+        All routes of the graph, each after those that it reads.
     layout : Layout
         Places of the source signals.
     flat
@@ -254,18 +251,17 @@ def arrange(
     """
     space = Addresses(layout)
     written = [_write_blocks(space, i, ops) for i, ops in enumerate(groups)]
-    for op in in_order(routes):
+    for op in routes:
         space.route(op)
     arranged = []
     for ops, blocks in zip(groups, written, strict=True):
         if ops[0].kind == "sum":
-            reads = [space.read(runs) for runs in _sum_terms(space, ops)]
-            shapes = [(r.size,) for r in reads]
+            reads, shapes = _sum_reads(space, ops)
         else:
-            slots = list(zip(*(op.reads for op in ops), strict=True))
+            slots = _slots(ops)
             reads = [space.read(Runs.join([space.runs(v) for v in views])) for views in slots]
             shapes = [
-                (read.size,) if flat(ops[0]) else (len(ops), *views[0].shape)
+                (read.size,) if flat(ops[0]) else (len(views), *views[0].shape)
                 for read, views in zip(reads, slots, strict=True)
             ]
         arranged.append(Group(ops[0].kind, tuple(ops), tuple(reads), tuple(shapes), blocks))
@@ -278,6 +274,15 @@ def _write_blocks(space: Addresses, number: int, ops: Sequence[Op]) -> tuple[Blo
         space.add(f"%{number}" if i == 0 else f"%{number}.{i}", members)
         for i, members in enumerate(slots)
     )
+
+
+def _sum_reads(space: Addresses, ops: Sequence[Op]) -> tuple[list[Read], list[tuple[int, ...]]]:
+    """The terms, each read by itself; or all with one gather, (terms, elements)."""
+    rows = _sum_terms(space, ops)
+    reads = [space.read(runs) for runs in rows]
+    if all(r.gather is None for r in reads) and sum(len(r.pieces) for r in reads) <= MOST_PIECES:
+        return reads, [(r.size,) for r in reads]
+    return [space.read(Runs.join(rows))], [(len(rows), reads[0].size)]
 
 
 def _sum_terms(space: Addresses, ops: Sequence[Op]) -> list[Runs]:

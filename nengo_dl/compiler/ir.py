@@ -9,8 +9,10 @@ state becomes.  A `Program` is the same computation arranged for fast execution:
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,10 +46,10 @@ class Signal:
     initial: np.ndarray | None = None
     trainable: bool = False
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     def __repr__(self) -> str:
         return f"{self.name}{list(self.shape)}"
@@ -70,10 +72,10 @@ class View:
             shape = self.signal.shape if whole else (len(self.positions()),)
             object.__setattr__(self, "shape", shape)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     def positions(self) -> np.ndarray:
         """Flat positions in the signal of each element of the view."""
@@ -150,7 +152,7 @@ class Block:
     members: tuple[Signal, ...]
     start: int  # of its first element, in the address space of the program
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of elements."""
         return sum(s.size for s in self.members)

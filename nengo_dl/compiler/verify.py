@@ -15,22 +15,22 @@ def verify(program: Program) -> Program:
     for stage in program.stages:
         for group in stage.groups:
             for read in group.reads:
-                _check(read, known, str(group))
+                _check(read, known, "group", group)
             known.update(group.writes)
         for block, read in stage.carried:
-            _check(read, known, f"next {block!r}")
+            _check(read, known, "next", block)
             if read.size != block.size:
                 raise ProgramError(f"{block!r} has {block.size} elements, its next {read.size}")
         for output, read in stage.outputs:
-            _check(read, known, f"output {output.key}")
+            _check(read, known, "output", output.key)
     return program
 
 
-def _check(read: Read, known: set[Block], reader: str) -> None:
+def _check(read: Read, known: set[Block], what: str, reader: object) -> None:
     for piece in read.pieces:
         if piece.block is None:
             continue
         if piece.block not in known:
-            raise ProgramError(f"{reader}: reads {piece!r} before it is written")
+            raise ProgramError(f"{what} {reader}: reads {piece!r} before it is written")
         if not 0 <= piece.start <= piece.stop <= piece.block.size:
-            raise ProgramError(f"{reader}: {piece!r} lies outside its block")
+            raise ProgramError(f"{what} {reader}: {piece!r} lies outside its block")

@@ -24,7 +24,7 @@ FEW = 8  # products that NumPy does faster one by one than together
 
 @kernel("sum")
 class Sum(Kernel):
-    """Sums of views; those of equally many terms share a group."""
+    """Sums of views; those of about equally many terms share a group."""
 
     def flat(self, op: Op) -> bool:
         return True
@@ -32,14 +32,16 @@ class Sum(Kernel):
     def signature(self, op: Op) -> Hashable:
         # learned weights are large, and their own array: nothing is to be put next to them
         learned = any(v.signal.role is Role.ADAPTED for v in op.reads)
-        return (depth_of(op), op.writes[0].dtype, op.writes[0].shape if learned else None)
+        depth = depth_of(op)
+        about = depth if depth < 4 else 2 ** depth.bit_length()
+        return (about, op.writes[0].dtype, op.writes[0].shape if learned else None)
 
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
-        return [reduce(add, reads)]
+        return [ops.sum(reads[0], axis=1) if len(reads[0].shape) == 3 else reduce(add, reads)]
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         (out,) = writes
-        first, *rest = reads
+        first, *rest = reads[0] if reads[0].ndim == 2 else reads
 
         def compute() -> None:
             out[:] = first
@@ -78,6 +80,7 @@ def _with_rank(array: Any, rank: int) -> Any:
 
 
 FEW_COLUMNS = 8  # as many products of vectors with numbers cost less than one of matrices
+ROW = 64  # terms that are summed together
 SMALL_MATRIX = 2**12  # elements, below which a product of matrices costs more than its numbers
 
 
@@ -87,8 +90,12 @@ class Dot(Kernel):
 
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         a, x = reads
+        if x.shape[1] < a.shape[1]:  # several matrices for each vector are one taller matrix
+            a = ops.reshape(a, (a.shape[0], x.shape[1], -1, a.shape[3]))
         if a.shape[0] != 1:  # a matrix for each batch item
             return [ops.squeeze(ops.matmul(a, ops.expand_dims(x, -1)), -1)]
+        if a.shape[1] == a.shape[2] == x.shape[0] == 1 and not ctx.training:
+            return [_sum_of_all(a[0, 0] * x[:, 0])]
         if a.shape[1] == 1:
             y = _rows_times(ops.squeeze(x, 1), ops.squeeze(a, (0, 1)))
             return [ops.expand_dims(y, 1)]
@@ -105,8 +112,9 @@ class Dot(Kernel):
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         a, x = reads
+        a = a.reshape(len(x), -1, a.shape[2])
         out = writes[0].reshape(a.shape[:2])
-        if len(group.ops) > FEW:
+        if len(x) > FEW:
             return lambda: np.matmul(a, x[..., None], out=out[..., None])
         products = list(zip(a, x, out, strict=True))
 
@@ -129,6 +137,15 @@ def _summed_by_product(terms: Any) -> Any:
     ones = ops.ones((n, 1), terms.dtype)
     shape[0] = -1 if shape[0] is None else shape[0]
     return ops.reshape(ops.matmul(ops.reshape(terms, (-1, n)), ones), shape)
+
+
+def _sum_of_all(terms: Any) -> Any:
+    """Sum of terms (1, n): the sums of rows, then their sum; XLA adds a single row one by one."""
+    n = terms.shape[1]
+    whole = n - n % ROW
+    rows = ops.reshape(terms[:, :whole], (1, whole // ROW, ROW))
+    total = ops.sum(terms[:, whole:], axis=1)
+    return total + ops.sum(_summed_by_product(rows), axis=1) if whole else total
 
 
 @ops.custom_gradient

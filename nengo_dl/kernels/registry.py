@@ -317,7 +317,9 @@ class Catalogue:
             return op.kind
         own = _KERNELS[op.kind]
         shapes = None if own.flat(op) else tuple(v.shape for v in op.reads)
-        kinds = () if op.kind == "sum" else tuple(map(_kind_of_argument, op.reads))
+        if op.kind == "sum":  # its terms are counted by element
+            return op.kind, own.signature(op)
+        kinds = tuple(map(_kind_of_argument, op.reads))
         return (op.kind, own.signature(op), len(op.reads) if shapes is None else shapes, kinds)
 
     def for_training(self, op: Op, settings: Any) -> tuple[Op, dict[Signal, View]]:

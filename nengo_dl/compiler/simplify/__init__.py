@@ -8,6 +8,7 @@ from ..ir import Graph
 from .aliases import remove_aliases
 from .dead_code import remove_dead_code
 from .identities import remove_identity_products
+from .repeats import remove_repeats
 from .routes import find_routes
 from .twins import merge_twin_states
 from .zeros import remove_zeros
@@ -19,6 +20,7 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     remove_identity_products,
     remove_aliases,
     merge_twin_states,
+    remove_repeats,
     remove_dead_code,
 )
 

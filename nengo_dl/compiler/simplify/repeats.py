@@ -1,0 +1,85 @@
+"""Operations that compute what another one computes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ..graph import in_order
+from ..ir import Graph, Op, Role, Signal, View
+from ..members import view_key
+from .dead_code import EFFECTS
+
+# neurons of equal parameters are meant to be many; sums differ in where their terms go
+UNLIKE = EFFECTS | {"neurons", "sum", "route"}
+
+
+def remove_repeats(graph: Graph) -> Graph:
+    """Keep one of all ops that read the same, with states of their own that begin alike.
+
+    Many connections from one object have filters of their own, but the same input.
+    """
+    owned = _owned_states(graph)
+    first: dict[Hashable, Op] = {}
+    instead: dict[Signal, Signal] = {}
+
+    def resolved(view: View) -> View:
+        signal = instead.get(view.signal)
+        return view if signal is None else View(signal, view.index, view.shape)
+
+    ops = []
+    for op in in_order(graph.ops):
+        op = replace(op, reads=tuple(map(resolved, op.reads)))
+        key = _key(op, owned)
+        kept = op if key is None else first.setdefault(key, op)
+        if kept is op:
+            ops.append(op)
+            continue
+        instead.update(zip(op.writes, kept.writes, strict=True))
+        mine, theirs = _states(op, owned), _states(kept, owned)
+        instead.update(zip(mine, theirs, strict=True))
+    if not instead:
+        return graph
+    return replace(
+        graph,
+        ops=tuple(replace(op, reads=tuple(map(resolved, op.reads))) for op in ops),
+        next={s: resolved(v) for s, v in graph.next.items() if s not in instead},
+        outputs=tuple(replace(o, view=resolved(o.view)) for o in graph.outputs),
+    )
+
+
+def _owned_states(graph: Graph) -> dict[Signal, Signal]:
+    """States that become exactly what an op writes, with what that is."""
+    return {
+        state: view.signal
+        for state, view in graph.next.items()
+        if state.role is Role.STATE and view.index is None
+    }
+
+
+def _states(op: Op, owned: Mapping[Signal, Signal]) -> list[Signal]:
+    """States that the op both reads and makes anew, in the order in which it reads them."""
+    return [v.signal for v in op.reads if owned.get(v.signal) in op.writes]
+
+
+def _key(op: Op, owned: Mapping[Signal, Signal]) -> Hashable | None:
+    """Equal for ops with equal results; None if the op is not to be merged."""
+    if op.kind in UNLIKE:
+        return None
+    try:
+        attrs = tuple(sorted((k, v) for k, v in op.attrs.items()))
+        hash(attrs)
+    except (TypeError, ValueError):
+        return None  # arrays
+    reads = []
+    for view in op.reads:
+        made = owned.get(view.signal)
+        if made in op.writes:
+            begin = np.asarray(view.signal.initial)
+            own = ("own", op.writes.index(made), view.shape, begin.dtype.str, begin.tobytes())
+            reads.append((*own, view_key(view)[1]))
+        else:
+            reads.append(view_key(view))
+    return op.kind, attrs, tuple(reads), tuple(s.shape for s in op.writes)
