@@ -167,6 +167,11 @@ class NeuronKernel:
         return (cls.rate(c, J),)
 
     @classmethod
+    def numpy_step(cls, neurons: Any, J: np.ndarray) -> Callable:
+        """The same in NumPy, for currents like J: a function of the arguments of Nengo's `step`."""
+        return neurons.step
+
+    @classmethod
     def rate(cls, c: Any, J: Any) -> Any:
         """Firing rate [Hz] for the current J (L, N): what spiking neurons give in training."""
         raise NotImplementedError
@@ -213,7 +218,7 @@ class Neurons(Kernel):
         return (cls.smooth_rate(values, reads[0], smoothing),)
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action | None:
-        """Nengo's own step functions; one call for all neurons that have the same constants."""
+        """One call for all neurons that have the same constants."""
         first = group.ops[0].attrs["neurons"]
         kind = _NEURONS[type(first)]
         if kind.draws:
@@ -226,8 +231,9 @@ class Neurons(Kernel):
             for op, end in zip(group.ops, ends, strict=True):
                 populations.append((op.attrs["neurons"], slice(end - op.writes[0].size, end)))
         calls = [
-            (n.step, reads[0][p], writes[0][p], _states(kind, writes[1:], p))
+            (kind.numpy_step(n, J), J, writes[0][p], _states(kind, writes[1:], p))
             for n, p in populations
+            for J in [reads[0][p]]
         ]
         copies = list(zip(writes[1:], reads[1:], strict=True))
 
