@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
 import nengo
@@ -15,7 +18,7 @@ from nengo.exceptions import BuildError
 
 from . import graph_optimizer
 from .compiler.graph import CycleError
-from .compiler.ir import Block
+from .compiler.ir import Block, Graph, Program
 from .config import Settings, keep_history, resolve_trainable
 from .kernels import CATALOGUE
 from .lowering import Lowered, build_model, lower
@@ -44,28 +47,32 @@ class Compilation:
         self.model, self.settings, self.batch = model, settings, batch
         trainable = resolve_trainable(network)
         operators = _user_simplified(model.operators, settings)
-        self.lowered: Lowered = lower(
-            model,
-            operators,
-            CATALOGUE,
-            trainable,
-            lambda obj: trainable.setting(obj) is True,
-            lambda probe: keep_history(network, probe),
-        )
-        self.program, self.training_program = self._programs()
+        with _no_garbage_collection():
+            self.lowered: Lowered = lower(
+                model,
+                operators,
+                CATALOGUE,
+                trainable,
+                lambda obj: trainable.setting(obj) is True,
+                lambda probe: keep_history(network, probe),
+            )
+        with _no_garbage_collection():
+            self.program = self._compiled(self.lowered.graph)
         nodes = [f.node for f in self.lowered.feeds if f.node is not None and f.signal is not None]
         self.names = io_names(nodes, model.probes)
         self.order = process_order(model)
         self.places = self.program.layout.place()
 
-    def _programs(self):
-        graph, settings = self.lowered.graph, _Switches(self.settings)
+    @cached_property
+    def training_program(self) -> Program:
+        """What runs in training; made when it is first asked for."""
+        graph = for_training(self.lowered.graph, CATALOGUE, self.settings)
+        with _no_garbage_collection():
+            return self._compiled(graph, layout=self.program.layout, training=True)
+
+    def _compiled(self, graph: Graph, **options: Any) -> Program:
         try:
-            program = build_program(graph, CATALOGUE, settings)
-            training = for_training(graph, CATALOGUE, self.settings)
-            return program, build_program(
-                training, CATALOGUE, settings, program.layout, training=True
-            )
+            return build_program(graph, CATALOGUE, _Switches(self.settings), **options)
         except CycleError as error:
             raise BuildError(
                 f"The network has a cycle without delay: {error}. This usually means that too many "
@@ -147,6 +154,18 @@ class Compilation:
             for f in self.lowered.feeds
             if f.node is None and f.signal is not None and f.signal in self.places
         ]
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Look for no garbage: the compiler makes many small objects, and none of them is."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Drawn:

@@ -67,7 +67,7 @@ class Session:
         compiled = self.compiled
         return Plan(
             compiled.program,
-            compiled.training_program,
+            lambda: compiled.training_program,
             compiled.input_blocks,
             {compiled.block(feed): self._hidden(feed) for feed in compiled.hidden_feeds},
             {compiled.names[o.key]: o for o in compiled.lowered.graph.outputs},

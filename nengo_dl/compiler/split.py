@@ -47,10 +47,11 @@ def split(
         encoders = _encoders(ops, looped, downstream, after)
         downstream, looped = downstream | encoders, looped | encoders
         looped = _decoders(ops, looped, downstream, before)
+    after_loop = downstream - looped
     parts = [
         Part(False, tuple(op for i, op in enumerate(ops) if i not in downstream)),
         Part(True, tuple(op for i, op in enumerate(ops) if i in looped)),
-        Part(False, tuple(op for i, op in enumerate(ops) if i in downstream - looped)),
+        Part(False, tuple(op for i, op in enumerate(ops) if i in after_loop)),
     ]
     return [p for p in parts if _computes(p) or p.looped and graph.next]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -28,8 +29,9 @@ class Plan:
 
     Attributes
     ----------
-    program, training_program : Program
-        The same simulation without and with training; they share their layout.
+    program : Program
+    make_training_program : callable
+        Makes the program of the same simulation in training; they share their layout.
     inputs : dict of str to Block
         Blocks of the nodes that can be fed, by name.
     hidden : dict of Block to callable
@@ -41,7 +43,7 @@ class Plan:
     """
 
     program: Program
-    training_program: Program
+    make_training_program: Callable[[], Program]
     inputs: Mapping[str, Block]
     hidden: Mapping[Block, Any]
     outputs: Mapping[str, Output]
@@ -51,6 +53,11 @@ class Plan:
     batch: int
     unroll: int
     learning_phase: bool | None
+
+    @cached_property
+    def training_program(self) -> Program:
+        """Made when it is first asked for: who only simulates does not wait for it."""
+        return self.make_training_program()
 
 
 class TensorGraph(keras.layers.Layer):
