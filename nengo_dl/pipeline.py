@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 from .compiler.arrange import Addresses, Runs, arrange, arrange_sources
+from .compiler.chain import Part
 from .compiler.graph import in_order
 from .compiler.ir import (
     Block,
@@ -25,7 +26,7 @@ from .compiler.ir import (
 from .compiler.members import order_members, split_by_sharing
 from .compiler.schedule import schedule
 from .compiler.simplify import find_routes, simplify
-from .compiler.split import Part, split
+from .compiler.split import split
 from .compiler.verify import verify
 
 
@@ -48,11 +49,11 @@ def build_program(
     layout : Layout, optional
         Where the sources lie, if another program has decided that.
     training : bool
-        Whether the program is for training: products are then always taken out of the loop where
-        they can be, since their gradients cost most.
+        Whether the program is for training.
     """
     graph = simplify(graph) if settings.simplifies else find_routes(graph)
-    parts = split(graph, catalogue.is_sequential, keeps_decoders=not training)
+    placed = [block.members for block in layout.blocks] if layout else []
+    parts = split(graph, catalogue.is_sequential, training, placed)
     grouped = [
         split_by_sharing(
             schedule(part.ops, catalogue.signature, settings.groups, catalogue.runs_on_host)
@@ -62,7 +63,8 @@ def build_program(
     routes = in_order([op for op in graph.ops if op.kind == "route"])
     flat = order_members(list(chain.from_iterable(grouped)), routes)
     if layout is None:
-        layout = arrange_sources(flat, graph, catalogue.is_flat)
+        carriers = {s: number for number, part in enumerate(parts) for s in part.states}
+        layout = arrange_sources(flat, graph, catalogue.is_flat, carriers)
     groups, space = arrange(flat, routes, layout, catalogue.is_flat)
     stages = _stages(graph, parts, [len(g) for g in grouped], groups, space)
     return verify(Program(layout, tuple(stages)))
@@ -93,7 +95,6 @@ def _stages(
     """Assign what is carried and what is recorded to the stages that can."""
     parts = list(parts) or [Part(False, ())]
     sizes = list(sizes) or [0]
-    loop = next((i for i, p in enumerate(parts) if p.looped), None)
     made: dict[Block, int] = {}
     split_groups, start = [], 0
     for i, size in enumerate(sizes):
@@ -101,8 +102,8 @@ def _stages(
         start += size
         split_groups.append(mine)
         made.update((b, i) for g in mine for b in g.writes)
-    carried = _carried(graph, space)
-    made.update((block, loop) for block, _ in carried)
+    carried = _carried(graph, space, parts)
+    made.update((block, i) for i, pairs in enumerate(carried) for block, _ in pairs)
     outputs: list[list[tuple[Output, Read]]] = [[] for _ in parts]
     for output in graph.outputs:
         read = space.read(space.runs(output.view))
@@ -116,7 +117,7 @@ def _stages(
             Stage(
                 part.looped,
                 tuple(split_groups[i]),
-                tuple(carried) if part.looped else (),
+                tuple(carried[i]),
                 tuple(outputs[i]),
                 tuple(wanted) if part.looped else (),
             )
@@ -124,14 +125,23 @@ def _stages(
     return stages
 
 
-def _carried(graph: Graph, space: Addresses) -> list[tuple[Block, Read]]:
-    """State blocks that change, and how they are assembled for the next step."""
-    result = []
+def _carried(
+    graph: Graph, space: Addresses, parts: Sequence[Part]
+) -> list[list[tuple[Block, Read]]]:
+    """For each part, state blocks that change, and how they are assembled for the next step."""
+    carriers = {state: i for i, part in enumerate(parts) for state in part.states}
+    result: list[list[tuple[Block, Read]]] = [[] for _ in parts]
     for block in space.blocks:
         if block.role not in (Role.STATE, Role.ADAPTED):
             continue
         views = [graph.next.get(s, View(s)) for s in block.members]
         read = space.read(Runs.join([space.runs(v) for v in views]))
         if not (len(read.pieces) == 1 and read.pieces[0].block is block and read.gather is None):
-            result.append((block, read))
+            result[_carrier(block, carriers)].append((block, read))
     return result
+
+
+def _carrier(block: Block, carriers: Mapping[Signal, int]) -> int:
+    """The part that carries a block; its members agree, or stand still."""
+    (number,) = {carriers[s] for s in block.members if s in carriers}
+    return number

@@ -8,8 +8,9 @@ then a list of address runs: the fewer runs, the cheaper.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -173,11 +174,15 @@ class Addresses:
 
 
 def arrange_sources(
-    groups: Sequence[Sequence[Op]], graph: Graph, is_flat: Callable[[Op], bool]
+    groups: Sequence[Sequence[Op]],
+    graph: Graph,
+    is_flat: Callable[[Op], bool],
+    carriers: Mapping[Signal, int] = MappingProxyType({}),
 ) -> Layout:
     """Place all source signals: together if one group reads them as one argument.
 
-    State lies as the group reads it that updates it, so that it is updated as a whole.
+    State lies as the group reads it that updates it, so that it is updated as a whole; what
+    different loops carry, as `carriers` says, lies apart.
     """
     space = Addresses()
     sources = graph.sources()
@@ -185,15 +190,17 @@ def arrange_sources(
     slots = [(_slots(ops), is_flat(ops[0]), _written(ops)) for ops in groups]
     for views_by_slot, flat, written in slots:
         for views in views_by_slot:
-            _place_slot(space, [v for v in views if updated.get(v.signal) in written], flat)
+            own = [v for v in views if updated.get(v.signal) in written]
+            _place_slot(space, own, flat, carriers)
     for views_by_slot, flat, _ in slots:
         for views in views_by_slot:
-            _place_slot(space, views, flat)
+            _place_slot(space, views, flat, carriers)
     rest: dict[tuple, list[Signal]] = defaultdict(list)
     for signal in sources:
         if not space.knows(signal):
             alone = signal if signal.role in (Role.INPUT, Role.TIME) else None
-            key = (signal.role, signal.dtype, signal.trainable, signal.shape, alone)
+            loop = carriers.get(signal)
+            key = (signal.role, signal.dtype, signal.trainable, signal.shape, alone, loop)
             rest[key].append(signal)
     for members in rest.values():
         space.add(_block_name(members), members)
@@ -214,7 +221,9 @@ def _written(ops: Sequence[Op]) -> set[Signal]:
     return {signal for op in ops for signal in op.writes}
 
 
-def _place_slot(space: Addresses, views: Sequence[View], flat: bool) -> None:
+def _place_slot(
+    space: Addresses, views: Sequence[View], flat: bool, carriers: Mapping[Signal, int]
+) -> None:
     """Place the sources that are the whole of an argument's members, in their order."""
     alike: dict[tuple, dict[Signal, None]] = defaultdict(dict)
     for view in views:
@@ -223,7 +232,8 @@ def _place_slot(space: Addresses, views: Sequence[View], flat: bool) -> None:
         if own_block or view.size != signal.size or space.knows(signal):
             continue
         shape = None if flat else signal.shape
-        alike[(signal.role, signal.dtype, signal.trainable, shape)][signal] = None
+        kind = (signal.role, signal.dtype, signal.trainable, shape, carriers.get(signal))
+        alike[kind][signal] = None
     for members in alike.values():
         space.add(_block_name(list(members)), list(members))
 

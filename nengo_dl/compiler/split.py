@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
+from .chain import Part, divide
 from .graph import in_order, predecessors, reachable, successors, writers
-from .ir import Graph, Op
+from .ir import Graph, Op, Role, Signal
 
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Ops of one stage."""
-
-    looped: bool
-    ops: tuple[Op, ...]
-
-
+LARGE = 2**10  # elements of a matrix; a smaller one costs less in the loop than between two
 RATIO = 8  # of elements: a product that makes this many times more or fewer is not taken out
 
 
 def split(
-    graph: Graph, is_sequential: Callable[[Op], bool], keeps_decoders: bool = True
+    graph: Graph,
+    is_sequential: Callable[[Op], bool],
+    training: bool = False,
+    together: Iterable[Sequence[Signal]] = (),
 ) -> list[Part]:
     """Separate what only precedes and what only follows the state from the loop.
 
-    Everything between two stateful operations is looped with them: one loop costs less than
-    several where networks are small.
+    What lies between two stateful operations is looped with them, except for large products: one
+    loop costs less than several where networks are small.  Products stay in the loop that make
+    much less of what the loop makes, or much more of what it is given: there they cost less than
+    keeping all steps of the larger side.
 
     Parameters
     ----------
     graph : Graph
     is_sequential
         Whether an op must run step by step even if it has no state.
-    keeps_decoders : bool
-        Whether products stay in the loop that make much less of what the loop makes, or much more
-        of what it is given: in it, they cost less than keeping all steps of the larger side.
+    training : bool
+        Whether the program is for training: products are then always taken out where they can be,
+        since their gradients cost most.
+    together : iterable of sequences of Signal
+        States that are to be carried by the same loop.
     """
     ops = graph.ops
     before = predecessors(ops)
@@ -43,17 +42,30 @@ def split(
     core = _stateful(graph) | {i for i, op in enumerate(ops) if is_sequential(op)}
     downstream = reachable(core, after)
     looped = downstream & reachable(core, before)
-    if keeps_decoders:
+    if not training:
         encoders = _encoders(ops, looped, downstream, after)
         downstream, looped = downstream | encoders, looped | encoders
         looped = _decoders(ops, looped, downstream, before)
     after_loop = downstream - looped
+    inner = [op for i, op in enumerate(ops) if i in looped]
+    sequential = {op for op in inner if is_sequential(op)}
+    cuts = {op for op in inner if _is_cut(op, training)}
     parts = [
         Part(False, tuple(op for i, op in enumerate(ops) if i not in downstream)),
-        Part(True, tuple(op for i, op in enumerate(ops) if i in looped)),
+        *divide(inner, graph, sequential, cuts, together),
         Part(False, tuple(op for i, op in enumerate(ops) if i in after_loop)),
     ]
-    return [p for p in parts if _computes(p) or p.looped and graph.next]
+    return [p for p in parts if _computes(p) or p.states]
+
+
+def _is_cut(op: Op, training: bool) -> bool:
+    """Whether an op is a product with many parameters."""
+    if op.kind != "dot" and not (training and op.kind == "convolution"):
+        return False
+    matrix = op.reads[0]
+    fixed = matrix.signal.role in (Role.PARAMETER, Role.CONSTANT)
+    enough = op.kind == "convolution" or matrix.size >= LARGE
+    return fixed and enough and (training or not (_reduces(op) or _expands(op)))
 
 
 def _decoders(ops: Sequence[Op], looped: set[int], downstream: set[int], before: list) -> set[int]:

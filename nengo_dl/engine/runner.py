@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..compiler.ir import Block, Output, Stage
+from ..compiler.ir import Block, Output, Read, Role, Stage
 from . import backend
 from .execute import Span
 from .numpy_loop import numpy_loop
@@ -21,6 +21,7 @@ LONGEST_ON_HOST = (
 )
 MEMORY = 32 * 2**20  # bytes that a chunk's inputs and results may take
 CHEAP = 2**22  # elements that may be computed in vain for the sake of one compilation
+PRODUCTS = 16  # elements of a matrix that cost as much as another one, in a product for all steps
 
 # steps in the chunk, and the shape of each input
 Key = tuple[int, tuple[tuple[Block, tuple[int, ...]], ...]]
@@ -153,10 +154,11 @@ class Runner:
         return min(length, self.longest)
 
     def _work(self) -> int:
-        """Elements that stages outside the loop touch for each step."""
+        """Elements that stages outside the loop touch for each step, or as much work."""
         stages = [s for s in self.graph.plan.program.stages if not s.looped]
-        reads = [r.size for s in stages for g in s.groups for r in g.reads]
-        return sum(reads) * self.graph.plan.batch
+        reads = [r for s in stages for g in s.groups for r in g.reads]
+        fixed = sum(r.size for r in reads if _is_fixed(r)) // PRODUCTS
+        return (fixed + sum(r.size for r in reads if not _is_fixed(r))) * self.graph.plan.batch
 
     def _longest(self) -> int:
         """Steps in a chunk, within the memory bound; a multiple of `unroll`."""
@@ -167,6 +169,10 @@ class Runner:
         longest = LONGEST if self.graph.compilable else LONGEST_ON_HOST
         steps = int(np.clip(MEMORY // max(bytes_per_step, 1), 1, longest))
         return max(steps // plan.unroll, 1) * plan.unroll
+
+
+def _is_fixed(read: Read) -> bool:
+    return all(b.role in (Role.PARAMETER, Role.CONSTANT) for b in read.blocks)
 
 
 def _traffic(stage: Stage) -> int:
