@@ -129,7 +129,7 @@ def log_ratio(excess: Any, drive: Any, longest: float) -> Any:
 
 
 def _rounding(x: Any) -> float:
-    return float(np.finfo(x.dtype if isinstance(x.dtype, str) else x.dtype.name).eps) / 4
+    return float(np.finfo(x.dtype if isinstance(x.dtype, str) else x.dtype.name).eps) / 2
 
 
 @neuron(nengo.SpikingRectifiedLinear)
