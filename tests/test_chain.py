@@ -79,9 +79,9 @@ def layers(synapse, recurrent=False, neuron_type=None):
         net.config[nengo.Ensemble].gain = nengo.dists.Choice([1])
         net.config[nengo.Ensemble].bias = nengo.dists.Uniform(0, 2)
         net.inp = nengo.Node(lambda t: np.sin(np.arange(8) * 9 * t))
-        a, b, c = (nengo.Ensemble(40, 1).neurons for _ in range(3))
-        nengo.Connection(net.inp, a, synapse=None, transform=rng.randn(40, 8))
-        weights = rng.randn(40, 40) / 1000
+        a, b, c = (nengo.Ensemble(70, 1).neurons for _ in range(3))
+        nengo.Connection(net.inp, a, synapse=None, transform=rng.randn(70, 8))
+        weights = rng.randn(70, 70) / 1000
         net.inner = nengo.Connection(a, b, synapse=synapse, transform=weights)
         nengo.Connection(b, c, synapse=synapse, transform=weights.T)
         if recurrent:
@@ -97,7 +97,7 @@ def test_layers_have_a_loop_each(synapse, recurrent):
     net = layers(synapse, recurrent)
     with nengo.Simulator(net, progress_bar=False) as reference:
         reference.run_steps(60)
-    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+    with cuts_from(4096), nengo_dl.Simulator(net, progress_bar=False) as sim:
         assert loops(sim.session.compiled.program) == 3
         sim.run_steps(25)
         sim.run_steps(35)
@@ -108,19 +108,19 @@ def test_layers_have_a_loop_each(synapse, recurrent):
 def test_a_ring_of_layers_is_one_loop():
     net = layers(0.005)
     with net:
-        nengo.Connection(net.inner.post, net.inner.pre, transform=np.eye(40) / 1000)
-    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        nengo.Connection(net.inner.post, net.inner.pre, transform=np.eye(70) / 1000)
+    with cuts_from(4096), nengo_dl.Simulator(net, progress_bar=False) as sim:
         assert loops(sim.session.compiled.program) == 2
 
 
 def test_layers_in_minibatches():
     net = layers(0.005)
     data = np.random.RandomState(2).uniform(-1, 1, (3, 30, 8))
-    with nengo_dl.Simulator(net, minibatch_size=3, progress_bar=False) as sim:
+    with cuts_from(4096), nengo_dl.Simulator(net, minibatch_size=3, progress_bar=False) as sim:
         sim.run_steps(30, data={net.inp: data})
         together = sim.data[net.p]
     for i in range(3):
-        with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        with cuts_from(2**30), nengo_dl.Simulator(net, progress_bar=False) as sim:
             sim.run_steps(30, data={net.inp: data[i : i + 1]})
             np.testing.assert_allclose(sim.data[net.p], together[i], rtol=0, atol=1e-9)
 
@@ -129,7 +129,7 @@ def test_layers_in_minibatches():
 def test_training_is_the_same_with_one_loop_and_with_several():
     """Adaptive rates have a state also in training, and so a loop for each layer."""
     rng = np.random.RandomState(3)
-    x, y = rng.uniform(-1, 1, (8, 10, 8)), rng.uniform(0, 50, (8, 10, 40))
+    x, y = rng.uniform(-1, 1, (8, 10, 8)), rng.uniform(0, 50, (8, 10, 70))
     trained, counts = [], []
     for size in (0, 2**30):
         net = layers(0.005, neuron_type=nengo.AdaptiveLIFRate(tau_n=0.1))
@@ -140,6 +140,6 @@ def test_training_is_the_same_with_one_loop_and_with_several():
             trained.append(sim.data[net.inner].weights)
     assert counts == [3, 1]
     start = np.random.RandomState(0)
-    start.randn(40, 8)
-    assert np.abs(trained[0] - start.randn(40, 40) / 1000).max() > 1e-6
+    start.randn(70, 8)
+    assert np.abs(trained[0] - start.randn(70, 70) / 1000).max() > 1e-6
     np.testing.assert_allclose(trained[0], trained[1], rtol=1e-9, atol=1e-12)

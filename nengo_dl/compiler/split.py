@@ -8,7 +8,7 @@ from .chain import Part, divide
 from .graph import in_order, predecessors, reachable, successors, writers
 from .ir import Graph, Op, Role, Signal
 
-LARGE = 2**10  # elements of a matrix; a smaller one costs less in the loop than between two
+LARGE = 2**14  # elements of a matrix; a smaller one costs less in the loop than between two
 RATIO = 8  # of elements: a product that makes this many times more or fewer is not taken out
 
 
@@ -48,8 +48,10 @@ def split(
         looped = _decoders(ops, looped, downstream, before)
     after_loop = downstream - looped
     inner = [op for i, op in enumerate(ops) if i in looped]
-    sequential = {op for op in inner if is_sequential(op)}
     cuts = {op for op in inner if _is_cut(op, training)}
+    sequential = {op for op in inner if is_sequential(op)}
+    if not training:  # what expands or reduces is on the loops' side of a cut
+        sequential.update(op for op in inner if op.kind == "dot" and op not in cuts)
     parts = [
         Part(False, tuple(op for i, op in enumerate(ops) if i not in downstream)),
         *divide(inner, graph, sequential, cuts, together),
