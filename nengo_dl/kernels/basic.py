@@ -106,7 +106,7 @@ class Dot(Kernel):
         if not ctx.training and m * n <= SMALL_MATRIX:
             if n <= FEW_COLUMNS:
                 return [ctx.once(_sum_of_columns(a, x))]
-            if m <= 2 or x.shape[0] == 1:
+            if x.shape[0] == 1:
                 return [_summed_by_product(a * ops.expand_dims(x, 2))]
         return [ops.einsum("gmn,bgn->bgm", ops.squeeze(a, 0), x)]
 
