@@ -10,7 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 import nengo_dl
-from nengo_dl.benchmarks import BENCHMARKS, LARGE, cli, environment, measure, networks
+from nengo_dl.benchmarks import BENCHMARKS, LARGE, Size, cli, environment, measure, networks
+from nengo_dl.benchmarks.growth import per_doubling
+from nengo_dl.benchmarks.limits import CHUNK, by_hand
+
+measure_module = sys.modules["nengo_dl.benchmarks.measure"]
 
 TOY = {
     "communication_channel": {"n_neurons": 10, "varying": True},
@@ -28,6 +32,11 @@ TOY = {
     "lmu": {"theta": 20, "order": 6, "units": 5},
 }
 STEPS = 5
+BY_HAND = {
+    "communication_channel": {"n_neurons": 20, "n_ensembles": 4},
+    "cconv": {"dimensions": 3, "neurons_per_d": 20},
+    "lif_population": {"n_neurons": 1030},
+}
 
 
 def invoke(*args):
@@ -92,6 +101,48 @@ def test_lmu_has_as_many_parameters_as_the_original():
     assert sum(sizes) == 102_017
 
 
+@pytest.mark.parametrize("name", BY_HAND)
+def test_network_by_hand(name):
+    """It takes no short cut: Nengo's numbers, but for the rounding of some hundred terms."""
+    net = BENCHMARKS[name](**BY_HAND[name])
+    with nengo.Simulator(net, progress_bar=False) as reference:
+        loop = by_hand(name, net, reference.model)
+        reference.run_steps(80)
+    expected = reference.data[net.p]
+    result = np.concatenate([loop.run_steps(steps) for steps in (20, 60)])
+    assert len(np.unique(expected)) > 20
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+    if loop.unroll > 1:
+        with pytest.raises(ValueError, match="no multiple"):
+            loop.run_steps(1)
+
+
+def test_long_run_by_hand():
+    """In several chunks; spikes that rounding moves to the next step change the output a little."""
+    net = networks.lif_population(10)
+    with nengo.Simulator(net, progress_bar=False) as reference:
+        loop = by_hand("lif_population", net, reference.model)
+        reference.run_steps(CHUNK + 200)
+    difference = loop.run_steps(CHUNK + 200) - reference.data[net.p]
+    assert np.abs(np.cumsum(difference)).max() < 1.5 * reference.data[net.p].max()
+    assert np.mean(difference != 0) < 0.1
+
+
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("pes", {"dimensions": 1, "neurons_per_d": 10}),
+        ("communication_channel", {"n_neurons": 10, "varying": True}),
+        ("communication_channel", {"n_neurons": 10, "dimensions": 2}),
+        ("lif_population", {"n_neurons": 10, "neuron_type": nengo.LIFRate()}),
+    ],
+)
+def test_not_written_by_hand(name, arguments):
+    net = BENCHMARKS[name](**arguments)
+    with nengo.Simulator(net, progress_bar=False) as reference:
+        assert by_hand(name, net, reference.model) is None
+
+
 def test_measurement():
     cache = nengo.rc["decoder_cache"]["enabled"]
     m = measure(
@@ -99,6 +150,7 @@ def test_measurement():
         steps=4,
         repeats=3,
         first_steps=2,
+        min_seconds=0,
         minibatch=2,
         **TOY["integrator"],
     )
@@ -107,9 +159,31 @@ def test_measurement():
     for timing in (m.nengo, m.nengo_dl):
         assert 0 < timing.step_us.min <= timing.step_us.median <= timing.step_us.max
         assert timing.build_s > 0 and timing.first_s > 0
+    assert m.our_steps == m.steps == 4
+    assert m.by_hand_us is m.times_by_hand is None
     assert m.ratio == m.nengo.step_us.median / m.nengo_dl.step_us.median
     assert m.peak_mb >= m.peak_before_mb > 1
     assert nengo.rc["decoder_cache"]["enabled"] == cache
+
+
+def test_timed_runs_are_long_enough_and_warm(monkeypatch):
+    """Whatever was compiled for the first run, later ones are timed after one of their length."""
+    runs = []
+
+    class Recording(nengo_dl.Simulator):
+        def run_steps(self, n_steps, **kwargs):
+            runs.append(n_steps)
+            super().run_steps(n_steps, **kwargs)
+
+    monkeypatch.setattr(measure_module, "our_simulator", lambda: Recording)
+    measure_module.start_backend()
+    runs.clear()
+    m = measure(networks.lif_population, steps=99, repeats=2, min_seconds=0.01, n_neurons=10)
+    assert m.our_steps > m.steps == 99
+    assert runs[:2] == [100, 99] and runs[-2:] == [m.our_steps] * 2
+    assert m.our_steps in runs[:-2]
+    assert m.times_by_hand == m.nengo_dl.step_us.median / m.by_hand_us.median
+    assert m.as_dict()["times_by_hand"] == m.times_by_hand > 0
 
 
 @pytest.mark.parametrize("wrong", ["steps", "repeats", "minibatch", "first_steps"])
@@ -127,7 +201,7 @@ def test_environment():
 
 def test_command(tmp_path):
     file = tmp_path / "result.json"
-    counts = ["--steps", 5, "--first-steps", 2, "--repeats", 2]
+    counts = ["--steps", 5, "--first-steps", 2, "--repeats", 2, "--min-seconds", 0]
     toy = ["--set", "dimensions=2", "--set", "neurons_per_d=10", "--set", "neuron_type=LIFRate"]
     result = invoke("pes", "integrator", *counts, *toy, "--dtype", "float64", "--json", file)
     assert result.exit_code == 0, result.output
@@ -145,6 +219,25 @@ def test_command(tmp_path):
     assert "nengo" in written["environment"]["versions"]
 
 
+def test_growth(tmp_path):
+    file = tmp_path / "growth.json"
+    toy = ["--set", "neurons_per_d=3", "--set", "connections_per_ensemble=1", "--first-steps", 2]
+    result = invoke("random_network", "--growth", "n_ensembles=2,4,8", *toy, "--json", file)
+    assert result.exit_code == 0, result.output
+    assert result.output.count("(× ") == 7  # three times of two sizes, and what it means
+    sizes = json.loads(file.read_text())["growth"]["random_network"]
+    assert [size["value"] for size in sizes] == [2, 4, 8]
+    assert sizes[0]["operators"] < sizes[1]["operators"] < sizes[2]["operators"]
+    assert all(min(size["nengo_s"], size["passes_s"]) > 0 for size in sizes)
+
+
+def test_growth_per_doubling():
+    sizes = [Size(10, 1, 1, 1.0, 2.0, 0.0), Size(40, 1, 1, 4.0, 18.0, 1.0)]
+    assert per_doubling(*sizes, "nengo_s") == 2
+    assert per_doubling(*sizes, "passes_s") == 3
+    assert np.isnan(per_doubling(*sizes, "xla_s"))
+
+
 @pytest.mark.parametrize(
     "args, message",
     [
@@ -153,6 +246,9 @@ def test_command(tmp_path):
         (["pes", "--set", "dimensions"], "not KEY=VALUE"),
         (["pes", "--set", "neuron_type=Nonsense"], "neither a Python literal nor a neuron type"),
         (["pes", "--repeats", "0"], "repeats"),
+        (["pes", "--growth", "n=2,4"], "pes has no argument n"),
+        (["pes", "--growth", "dimensions=2,0.5"], "not KEY=N,N"),
+        (["pes", "--growth", "dimensions"], "not KEY=VALUE"),
     ],
 )
 def test_wrong_arguments(args, message):

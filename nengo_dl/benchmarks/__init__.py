@@ -1,6 +1,7 @@
 """Networks to measure with, and what measures them; ``python -m nengo_dl.benchmarks`` runs it."""
 
 from .deep import conv_spiking, dense_spiking, lmu
+from .growth import Size, measure_growth
 from .measure import Measurement, environment, measure
 from .networks import (
     BENCHMARKS,
@@ -20,6 +21,7 @@ __all__ = [
     "BENCHMARKS",
     "LARGE",
     "Measurement",
+    "Size",
     "basal_ganglia",
     "cconv",
     "closed_loop",
@@ -31,6 +33,7 @@ __all__ = [
     "lif_population",
     "lmu",
     "measure",
+    "measure_growth",
     "pes",
     "pes_channel",
     "random_network",

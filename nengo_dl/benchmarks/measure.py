@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import math
 import os
 import platform
 import resource
@@ -22,6 +23,8 @@ import nengo
 from ..config import configure_settings
 
 PACKAGES = ("nengo-dl", "nengo", "numpy", "scipy", "tensorflow", "tensorflow-cpu", "keras")
+
+DERIVED = ("ratio", "times_by_hand", "first_result_s")
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,16 @@ class Measurement:
         Precision of the simulation here.
     first_steps, steps, repeats : int
         Steps of the first run and of each later one, and how many of these were timed.
+    our_steps : int
+        Steps of each later run here, where `steps` would be over too soon.
     neurons : int
     operators : int
         That Nengo builds.
     groups : int
         Of operators, that run here.
     nengo, nengo_dl : Timing
+    by_hand_us : Spread or None
+        For each step of the network written by hand, where it is; see `limits`.
     peak_mb : float
         The most memory that the process has held so far, in 10^6 bytes.
     peak_before_mb : float
@@ -92,12 +99,14 @@ class Measurement:
     dtype: str
     first_steps: int
     steps: int
+    our_steps: int
     repeats: int
     neurons: int
     operators: int
     groups: int
     nengo: Timing
     nengo_dl: Timing
+    by_hand_us: Spread | None
     peak_mb: float
     peak_before_mb: float
 
@@ -105,6 +114,11 @@ class Measurement:
     def ratio(self) -> float:
         """How many times longer a step takes in Nengo: of the medians, whatever the minibatch."""
         return self.nengo.step_us.median / self.nengo_dl.step_us.median
+
+    @property
+    def times_by_hand(self) -> float | None:
+        """How many times longer a step takes here than written by hand: of the medians."""
+        return self.by_hand_us and self.nengo_dl.step_us.median / self.by_hand_us.median
 
     @property
     def first_result_s(self) -> float:
@@ -115,7 +129,7 @@ class Measurement:
     def as_dict(self) -> dict[str, Any]:
         """Everything, as JSON can hold it."""
         arguments = {name: _plain(value) for name, value in self.arguments.items()}
-        derived = {"ratio": self.ratio, "first_result_s": self.first_result_s}
+        derived = {name: getattr(self, name) for name in DERIVED}
         return asdict(self) | {"arguments": arguments} | derived
 
 
@@ -127,11 +141,13 @@ def measure(
     minibatch: int = 1,
     dtype: str = "float32",
     first_steps: int = 100,
+    min_seconds: float = 0.05,
     **arguments: Any,
 ) -> Measurement:
     """Measure one network.
 
-    Both simulators are built, run once for the first result and once to warm up, and then by turns.
+    Both simulators are built, run once for the first result and once to warm up, and then by turns;
+    so is the network written by hand, for as many steps as here.
 
     Parameters
     ----------
@@ -149,6 +165,9 @@ def measure(
         Precision here. Nengo's is as its own configuration says.
     first_steps : int
         Of the first run.
+    min_seconds : float
+        If a run of `steps` takes less time here, it gets more steps, and Nengo's does not: what a
+        call takes, some 0.4 ms, would hide what a step takes. Neither is subtracted.
     **arguments
         Of the network.
 
@@ -160,18 +179,25 @@ def measure(
         raise ValueError("steps, repeats, minibatch and first_steps must be at least 1")
     start_backend()
     before = _peak_mb()
-    with _no_decoder_cache(), contextlib.ExitStack() as scope:
-        reference, core_build = _build(nengo.Simulator, _make(factory, arguments, dtype))
+    with contextlib.ExitStack() as scope:
+        scope.enter_context(nengo_setting("decoder_cache", "enabled", "False"))
+        core_net = make(factory, arguments, dtype)
+        reference, core_build = _build(nengo.Simulator, core_net)
         scope.callback(reference.close)
-        net = _make(factory, arguments, dtype)
-        ours, build = _build(_our_simulator(), net, minibatch_size=minibatch)
+        net = make(factory, arguments, dtype)
+        ours, build = _build(our_simulator(), net, minibatch_size=minibatch)
         scope.callback(ours.close)
-        simulators = (reference, ours)
-        first = [_run(sim, first_steps) for sim in simulators]
-        for sim in simulators:
-            _run(sim, steps)
-        times = [[_run(sim, steps) for sim in simulators] for _ in range(repeats)]
-        step_us = [Spread.of([1e6 * t / steps for t in each]) for each in zip(*times, strict=True)]
+        first = [run(sim, first_steps) for sim in (reference, ours)]
+        run(reference, steps)
+        our_steps = _enough(ours, steps, min_seconds)
+        peak = _peak_mb()  # without the network written by hand
+        runs = [
+            (functools.partial(run, reference), steps),
+            (functools.partial(run, ours), our_steps),
+        ]
+        if dtype == "float32" and minibatch == 1:
+            runs += _by_hand(name or str(net.label), core_net, reference.model, our_steps)
+        step_us = _by_turns(runs, repeats)
         return Measurement(
             name=name or str(net.label),
             arguments=arguments,
@@ -179,13 +205,15 @@ def measure(
             dtype=dtype,
             first_steps=first_steps,
             steps=steps,
+            our_steps=our_steps,
             repeats=repeats,
             neurons=sum(ens.n_neurons for ens in net.all_ensembles),
             operators=len(ours.model.operators),
             groups=len(ours.program.groups),
             nengo=Timing(core_build, first[0], step_us[0]),
             nengo_dl=Timing(build, first[1], step_us[1]),
-            peak_mb=_peak_mb(),
+            by_hand_us=step_us[2] if len(step_us) > 2 else None,
+            peak_mb=peak,
             peak_before_mb=before,
         )
 
@@ -196,7 +224,7 @@ def start_backend() -> float:
     start = time.perf_counter()
     with nengo.Network(seed=0) as net:
         nengo.Probe(nengo.Node([0.0]), synapse=0.01)
-    with _our_simulator()(net, progress_bar=False) as sim:
+    with our_simulator()(net, progress_bar=False) as sim:
         sim.run_steps(1)
     return time.perf_counter() - start
 
@@ -216,14 +244,16 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _make(factory: Callable, arguments: dict[str, Any], dtype: str) -> nengo.Network:
+def make(factory: Callable, arguments: dict[str, Any], dtype: str) -> nengo.Network:
+    """Make a network, of that precision here."""
     net = factory(**arguments)
     with net:
         configure_settings(dtype=dtype)
     return net
 
 
-def _our_simulator() -> Callable:
+def our_simulator() -> Callable:
+    """Import and return our simulator's class."""
     from ..simulator import Simulator  # it imports TensorFlow
 
     return Simulator
@@ -235,7 +265,7 @@ def _build(simulator: Callable, net: nengo.Network, **kwargs: Any) -> tuple[Any,
     return sim, time.perf_counter() - start
 
 
-def _run(sim: Any, steps: int) -> float:
+def run(sim: Any, steps: int) -> float:
     """Seconds that a run takes; what it records is forgotten, and garbage is collected before."""
     gc.collect()
     start = time.perf_counter()
@@ -245,14 +275,49 @@ def _run(sim: Any, steps: int) -> float:
     return seconds
 
 
+def _enough(sim: Any, steps: int, seconds: float) -> int:
+    """As many steps as take some time, but no fewer than `steps`; they have been run once."""
+    run(sim, steps)  # compiles, if these are more steps than before
+    while (took := run(sim, steps)) < seconds:
+        steps = math.ceil(steps * min(max(1.2 * seconds / took, 2), 100))
+        run(sim, steps)
+    return steps
+
+
+def _by_hand(name: str, net: nengo.Network, model: Any, steps: int) -> list[tuple[Callable, int]]:
+    """The run of a network written by hand, already warm; nothing if it is not written."""
+    from .limits import by_hand  # it imports TensorFlow
+
+    loop = by_hand(name, net, model)
+    if loop is None:
+        return []
+
+    def timed(steps: int) -> float:
+        gc.collect()
+        start = time.perf_counter()
+        loop.run_steps(steps)
+        return time.perf_counter() - start
+
+    steps += -steps % loop.unroll
+    timed(steps)
+    return [(timed, steps)]
+
+
+def _by_turns(runs: list[tuple[Callable, int]], repeats: int) -> list[Spread]:
+    """Microseconds a step of each run, given the steps of each."""
+    times = [[1e6 * call(steps) / steps for call, steps in runs] for _ in range(repeats)]
+    return [Spread.of(list(each)) for each in zip(*times, strict=True)]
+
+
 @contextlib.contextmanager
-def _no_decoder_cache() -> Iterator[None]:
-    before = nengo.rc["decoder_cache"]["enabled"]
-    nengo.rc["decoder_cache"]["enabled"] = "False"
+def nengo_setting(section: str, key: str, value: str) -> Iterator[None]:
+    """Set what is read from Nengo's configuration files, for a while."""
+    before = nengo.rc[section][key]
+    nengo.rc[section][key] = value
     try:
         yield
     finally:
-        nengo.rc["decoder_cache"]["enabled"] = before
+        nengo.rc[section][key] = before
 
 
 def _peak_mb() -> float:

@@ -1,0 +1,103 @@
+"""How the time before the first step grows with a network."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import nengo
+from nengo.builder import Model
+
+from .measure import make, nengo_setting, our_simulator, run, start_backend
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a network of one size took.
+
+    Attributes
+    ----------
+    value : int
+        Of the argument that grows.
+    operators : int
+    groups : int
+        Of operators, that run here.
+    nengo_s : float
+        In Nengo's own builder.
+    passes_s : float
+        In ours, until there is a simulator.
+    xla_s : float
+        To compile: what the first run takes longer than a second one.
+    """
+
+    value: int
+    operators: int
+    groups: int
+    nengo_s: float
+    passes_s: float
+    xla_s: float
+
+
+def measure_growth(
+    factory: Callable[..., nengo.Network],
+    argument: str,
+    values: Sequence[int],
+    minibatch: int = 1,
+    dtype: str = "float32",
+    first_steps: int = 100,
+    **arguments: Any,
+) -> list[Size]:
+    """Build and compile networks of several sizes; `nengo.Simulator` does not run them.
+
+    Parameters
+    ----------
+    factory : callable
+        Makes the network.
+    argument : str
+        Of the factory.
+    values : sequence of int
+    minibatch : int
+    dtype : str
+    first_steps : int
+        Of the run that compiles.
+    **arguments
+        Of the factory.
+    """
+    start_backend()
+    sizes = []
+    for value in values:
+        net = make(factory, arguments | {argument: value}, dtype)
+        sizes.append(_measure(net, value, minibatch, dtype, first_steps))
+    return sizes
+
+
+def per_doubling(before: Size, after: Size, what: str) -> float:
+    """By what a time grew for each doubling of the argument; NaN if one of them is nothing."""
+    first, last = getattr(before, what), getattr(after, what)
+    if min(first, last) <= 0 or before.value == after.value:
+        return math.nan
+    return (last / first) ** (1 / math.log2(after.value / before.value))
+
+
+def _measure(net: nengo.Network, value: int, minibatch: int, dtype: str, steps: int) -> Size:
+    start = time.perf_counter()
+    model = Model(dt=0.001)  # it has no cache of decoders
+    with nengo_setting("precision", "bits", dtype.removeprefix("float")):
+        model.build(net)
+    built = time.perf_counter()
+    sim = our_simulator()(None, model=model, minibatch_size=minibatch, progress_bar=False)
+    made = time.perf_counter()
+    with contextlib.closing(sim):
+        first = run(sim, steps)
+        return Size(
+            value=value,
+            operators=len(model.operators),
+            groups=len(sim.program.groups),
+            nengo_s=built - start,
+            passes_s=made - built,
+            xla_s=max(first - run(sim, steps), 0.0),
+        )
