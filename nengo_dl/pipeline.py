@@ -53,7 +53,8 @@ def build_program(
     """
     graph = simplify(graph) if settings.simplifies else find_routes(graph)
     placed = [block.members for block in layout.blocks] if layout else []
-    parts = split(graph, catalogue.is_sequential, training, placed)
+    is_sequential, is_host = catalogue.is_sequential, catalogue.runs_on_host
+    parts = split(graph, is_sequential, training, placed, is_host)
     grouped = [
         split_by_sharing(
             schedule(part.ops, catalogue.signature, settings.groups, catalogue.runs_on_host)

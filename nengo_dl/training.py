@@ -8,7 +8,6 @@ import keras
 from nengo.exceptions import SimulationError
 
 from . import calls, feeds
-from .engine import backend
 from .session import Session
 
 
@@ -21,7 +20,6 @@ def compile(
     listed = calls.per_probe(session, metrics, "metrics", broadcast=True)
     listed = {k: v if isinstance(v, list | tuple) else [v] for k, v in listed.items()}
     losses = {name: given for name, given in losses.items() if given is not None}
-    options.setdefault("jit_compile", session.graph.worth_compiling and backend.XLA)
     with session.computing():
         session.keras_model.compile_for_probes(losses, weights, listed, **options)
     session.loss_probes = [p for p in session.probes if session.compiled.names[p] in losses]

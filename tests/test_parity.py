@@ -46,7 +46,6 @@ ON_HOST = [
     "nodes_in_a_loop",
     "nodes_with_input",
     "nodes_without_output",
-    "poisson_spiking",
     "processes_with_input",
     "user_neuron_types",
     "user_operator",

@@ -29,8 +29,9 @@ def line(*kinds, feedback=()):
     return Graph(tuple(ops), following, (Output("out", View(before)),))
 
 
-def stages(graph, is_sequential=never):
-    return [(p.looped, "".join(op.kind for op in p.ops)) for p in split(graph, is_sequential)]
+def stages(graph, is_sequential=never, is_host=never):
+    parts = split(graph, is_sequential, is_host=is_host)
+    return [(p.looped, "".join(op.kind for op in p.ops)) for p in parts]
 
 
 # ------------------------------------------------------------------------------------- any graph
@@ -123,6 +124,18 @@ def test_without_state_nothing_is_looped():
 def test_sequential_ops_are_looped():
     graph = line("a", "b", "c")
     assert stages(graph, lambda op: op.kind == "b") == [(False, "a"), (True, "b"), (False, "c")]
+
+
+def test_calls_of_the_host_are_taken_out_of_the_loop_where_they_can_be():
+    def is_c(op):
+        return op.kind == "c"
+
+    loops = [(True, "bc"), (False, "c"), (True, "d")]
+    between = line("b", "b", "c", "d", feedback=[0, 3])
+    assert stages(between, is_host=is_c) == [(True, "bb"), (False, "c"), (True, "d")]
+    assert stages(between, is_c, is_c) == [(True, "bbcd")]
+    inside = line("b", "c", "c", "d", feedback=[0, 1, 3])
+    assert stages(inside, is_host=is_c) == loops
 
 
 def test_a_delay_alone_is_a_loop():

@@ -213,6 +213,35 @@ def test_sample_weights_of_validation_and_training(linear):
 
 # --- fit -----------------------------------------------------------------------------------------
 
+#: Networks with numbers that are drawn in Keras's calls, and whether XLA compiles them: in training
+#: and in testing.
+DRAWN = {
+    "StochasticSpiking": (nengo.StochasticSpiking(nengo.LIFRate()), None, (True, False)),
+    "noise": (nengo.LIF(), nengo.processes.WhiteNoise(seed=1), (False, False)),
+    "neither": (nengo.LIF(), None, (True, True)),
+}
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_drawn_numbers(kind):
+    neuron_type, noise, compiled = DRAWN[kind]
+    with nengo.Network(seed=0) as net:
+        ens = nengo.Ensemble(10, 1, neuron_type=neuron_type, noise=noise)
+        a, b = nengo.Node([0.5]), nengo.Node(size_in=1)
+        nengo.Connection(a, ens, synapse=None)
+        nengo.Connection(ens, b, synapse=0.01)
+        nengo.Probe(b)
+    with simulator(net, minibatch_size=2) as sim:
+        sim.compile(keras.optimizers.SGD(0.0), loss="mse")
+        losses = sim.fit(ONES, ZEROS, epochs=2, verbose=0).history["loss"]
+        found = [sim.keras_model.jit_compile]
+        losses += [sim.evaluate(ONES, ZEROS, verbose=0)["loss"] for _ in range(2)]
+        found.append(sim.keras_model.jit_compile)
+    assert tuple(found) == compiled
+    assert np.isfinite(losses).all() and min(losses) > 0
+    assert (losses[0] == losses[1]) == (noise is None)
+    assert (losses[2] == losses[3]) == (kind == "neither")
+
 
 def test_history(linear):
     with simulator(linear, minibatch_size=2) as sim:

@@ -290,6 +290,13 @@ class Program:
         """Ops of all groups, in order."""
         return [op for g in self.groups for op in g.ops]
 
+    @cached_property
+    def read(self) -> frozenset[Block]:
+        """Blocks that results depend on."""
+        reads = [r for g in self.groups for r in g.reads]
+        reads += [r for stage in self.stages for _, r in (*stage.carried, *stage.outputs)]
+        return frozenset(b for r in reads for b in r.blocks)
+
     def __str__(self) -> str:
         sources = [f"  {b.role.value:<12} {b!r}" for b in self.layout.blocks]
         return "\n".join(["blocks:", *sources, *map(str, self.stages)])

@@ -17,6 +17,7 @@ def split(
     is_sequential: Callable[[Op], bool],
     training: bool = False,
     together: Iterable[Sequence[Signal]] = (),
+    is_host: Callable[[Op], bool] = lambda op: False,
 ) -> list[Part]:
     """Separate what only precedes and what only follows the state from the loop.
 
@@ -35,6 +36,9 @@ def split(
         since their gradients cost most.
     together : iterable of sequences of Signal
         States that are to be carried by the same loop.
+    is_host
+        Whether an op is a call out of the compiled program: one for all steps is then taken out of
+        the loop where it can be.
     """
     ops = graph.ops
     before = predecessors(ops)
@@ -48,8 +52,8 @@ def split(
         looped = _decoders(ops, looped, downstream, before)
     after_loop = downstream - looped
     inner = [op for i, op in enumerate(ops) if i in looped]
-    cuts = {op for op in inner if _is_cut(op, training)}
     sequential = {op for op in inner if is_sequential(op)}
+    cuts = {op for op in inner if _is_cut(op, training) or is_host(op)} - sequential
     if not training:  # what expands or reduces is on the loops' side of a cut
         sequential.update(op for op in inner if op.kind == "dot" and op not in cuts)
     parts = [

@@ -7,7 +7,7 @@ minibatch size B: 1 where all steps, or all items, share the values.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
@@ -61,7 +61,8 @@ def execute(
     unroll : int
         Steps in the body of a loop.
     uncompiled : collection of Group
-        If some are given, XLA compiles the parts of a step between them; the whole is not compiled.
+        If some are given, XLA compiles the stages without them, and in loops the parts of a step
+        between them; the whole is not compiled.
 
     Returns
     -------
@@ -74,18 +75,57 @@ def execute(
     outputs: dict[Output, Any] = {}
     following = dict(carry)
     for stage in program.stages:
-        if stage.looped:
-            found, after = _run_loop(stage, blocks, span, ctx, unroll, uncompiled)
-            following.update(after)
+        if uncompiled and not any(g in uncompiled for g in stage.groups):
+            found, after = _compiled(stage, blocks, span, ctx, unroll)
         else:
-            found = _run_at_once(stage, blocks, span, ctx)
+            found, after = _run(stage, blocks, span, ctx, unroll, uncompiled)
+        following.update(after)
         outputs.update(found)
     return outputs, following
+
+
+def _run(
+    stage: Stage,
+    blocks: dict,
+    span: Span,
+    ctx: Context,
+    unroll: int,
+    uncompiled: Collection[Group] = (),
+) -> tuple[dict[Output, Any], dict[Block, Any]]:
+    """Run a stage; `blocks` receives what later stages may read."""
+    if stage.looped:
+        return _run_loop(stage, blocks, span, ctx, unroll, uncompiled)
+    return _run_at_once(stage, blocks, span, ctx), {}
+
+
+def _compiled(
+    stage: Stage, blocks: dict, span: Span, ctx: Context, unroll: int
+) -> tuple[dict[Output, Any], dict[Block, Any]]:
+    """Run a stage as one XLA function."""
+    given = [b for b in dict.fromkeys([*_needed(stage), *_carried(stage)]) if b in blocks]
+    made = stage.exports if stage.looped else [b for g in stage.groups for b in g.writes]
+    keys = [o for o, _ in stage.outputs], _carried(stage)
+
+    def compute(arrays: list, first: Any, valid: Any) -> tuple[list, list, list]:
+        local = dict(zip(given, arrays, strict=True))
+        found, after = _run(stage, local, Span(first, span.length, valid), ctx, unroll)
+        return [found[o] for o in keys[0]], [after[b] for b in keys[1]], [local[b] for b in made]
+
+    function = tf.function(compute, jit_compile=True, autograph=False)
+    *values, new = function([blocks[b] for b in given], span.first, span.valid)
+    blocks.update(zip(made, new, strict=True))
+    found, after = (dict(zip(k, v, strict=True)) for k, v in zip(keys, values, strict=True))
+    return found, after
+
+
+def _carried(stage: Stage) -> list[Block]:
+    return [block for block, _ in stage.carried]
 
 
 def _run_at_once(stage: Stage, blocks: dict, span: Span, ctx: Context) -> dict[Output, Any]:
     """All steps at once: time and batch are one axis."""
     rows = span.length * ctx.batch
+    ctx = replace(ctx, rows=rows, valid=span.valid * ctx.batch)
     needed = dict.fromkeys(_needed(stage))
     flat = {}
     for block in needed:
@@ -130,7 +170,7 @@ def _run_loop(
     uncompiled: Collection[Group],
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Step after step; what does not change over time stays outside."""
-    carried = [block for block, _ in stage.carried]
+    carried = _carried(stage)
     series, shared = {}, {}
     for block in _needed(stage):
         if block not in carried and block.role is not Role.TIME:

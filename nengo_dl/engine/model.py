@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from . import backend
 from .tensor_graph import TensorGraph
 
 
@@ -36,6 +37,7 @@ class SimulationModel(keras.Model):
 
     objective: Objective | None = None
     inference_only = False
+    chooses_jit = False
 
     @property
     def trainable_weights(self) -> list:
@@ -54,7 +56,10 @@ class SimulationModel(keras.Model):
         metrics: Mapping[str, list],
         **kwargs: Any,
     ) -> None:
-        """Compile with a loss and a list of metrics for each probe, by name."""
+        """Compile with a loss and a list of metrics for each probe, by name.
+
+        Without `jit_compile` among the arguments, XLA compiles what it can and makes faster.
+        """
         objective = Objective()
         for name, loss in losses.items():
             objective.losses[name] = keras.losses.get(loss)
@@ -69,7 +74,24 @@ class SimulationModel(keras.Model):
                 used.add(id(instance))
                 objective.metrics.append((f"{name}_{label}", name, instance))
         self.objective = objective
+        self.chooses_jit = kwargs.setdefault("jit_compile", "auto") == "auto"
         self.compile(**kwargs)
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Make what `fit` calls."""
+        self._choose_jit(training=True)
+        return super().make_train_function(force)
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """Make what `evaluate` calls."""
+        self._choose_jit(training=False)
+        return super().make_test_function(force)
+
+    def _choose_jit(self, training: bool) -> None:
+        """Training may be compiled where simulating cannot, and the other way round."""
+        if self.chooses_jit:
+            graph = self.get_layer(index=-1)
+            self.jit_compile = backend.XLA and graph.worth_compiling(training)
 
     @property
     def metrics(self) -> list:

@@ -171,7 +171,7 @@ def numpy_loop(graph: TensorGraph) -> NumpyLoop | None:
     groups = plan.program.groups
     large = plan.batch * sum(r.size for group in groups for r in group.reads) > SMALL
     many = plan.batch > 1 and plan.batch * len(groups) > FEW_CALLS
-    if graph.compilable or plan.learning_phase or large or many:
+    if not graph.calls_in_loops or plan.learning_phase or large or many:
         return None
     try:
         return NumpyLoop(graph)

@@ -166,7 +166,7 @@ class Runner:
         bytes_per_step = sum(_traffic(s) for s in plan.program.stages)
         bytes_per_step += sum(b.size for b in (*plan.inputs.values(), *plan.hidden))
         bytes_per_step *= plan.batch * np.dtype(plan.dtype).itemsize
-        longest = LONGEST if self.graph.compilable else LONGEST_ON_HOST
+        longest = LONGEST_ON_HOST if self.graph.calls_in_loops else LONGEST
         steps = int(np.clip(MEMORY // max(bytes_per_step, 1), 1, longest))
         return max(steps // plan.unroll, 1) * plan.unroll
 

@@ -15,9 +15,10 @@ import tensorflow as tf
 
 from ..compiler.ir import Block, Output, Program, Role
 from ..kernels.host import Steppers
-from ..kernels.registry import Context
+from ..kernels.registry import CATALOGUE, Context
 from .backend import HostCalls
 from .execute import Span, execute
+from .mirror import Mirror
 from .user_code import layers_in, uncompiled_groups
 
 Lengths = tuple[int | None, int | None]  # steps of a call in training, and in testing
@@ -85,9 +86,9 @@ class TensorGraph(keras.layers.Layer):
         self._lengths: Lengths = (None, None)
         self.state: dict[Block, Any] = {}
         self._make_variables()
-        self._mirror = _Mirror(self.state)
+        self._mirror = Mirror(self.state)
         self.built = True
-        self.uncompiled = uncompiled_groups(plan.program, self.context(False))
+        self.uncompiled = uncompiled_groups(self._program(False), self.context(False))
 
     # ------------------------------------------------------------------ parameters and state
 
@@ -116,10 +117,7 @@ class TensorGraph(keras.layers.Layer):
 
     def unread_parameters(self) -> list[keras.Variable]:
         """Trainable parameters on which nothing depends, and so no loss either."""
-        stages = self.plan.training_program.stages
-        reads = [r for s in stages for g in s.groups for r in g.reads]
-        reads += [r for s in stages for _, r in (*s.carried, *s.outputs)]
-        read = {b for r in reads for b in r.blocks}
+        read = self.plan.training_program.read
         return [v for b, v in self._by_block.items() if v.trainable and b not in read]
 
     @property
@@ -216,21 +214,27 @@ class TensorGraph(keras.layers.Layer):
         return not self.uncompiled
 
     @property
+    def calls_in_loops(self) -> bool:
+        """Whether a step, not only a chunk of steps, has something that XLA cannot compile."""
+        looped = [g for s in self._program(False).stages if s.looped for g in s.groups]
+        return any(g in self.uncompiled for g in looped)
+
+    @property
     def obstacles(self) -> list[str]:
         """Names of what XLA cannot compile."""
         return list(dict.fromkeys(op.tag or op.kind for g in self.uncompiled for op in g.ops))
 
     def leave_out_user_code(self) -> bool:
         """Let XLA compile no TensorNode; whether there was one that it was to compile."""
-        groups = [g for g in self.plan.program.groups if g.kind == "tensor_node"]
+        groups = [g for g in self._program(False).groups if g.kind == "tensor_node"]
         known = len(self.uncompiled)
         self.uncompiled = list(dict.fromkeys([*self.uncompiled, *groups]))
         return len(self.uncompiled) > known
 
     def context(self, training: bool) -> Context:
         """What kernels may know."""
-        plan = self.plan
-        return Context(plan.dt, plan.dtype, plan.batch, training, self.host, self.steppers)
+        plan, trains = self.plan, self._trains(training)
+        return Context(plan.dt, plan.dtype, plan.batch, trains, self.host, self.steppers)
 
     def simulate(
         self,
@@ -244,22 +248,37 @@ class TensorGraph(keras.layers.Layer):
 
         With `segmented`, XLA compiles what lies between the groups that it cannot compile.
         """
-        plan = self.plan
-        training = bool(training) if plan.learning_phase is None else plan.learning_phase
+        plan, program = self.plan, self._program(training)
         ctx = replace(self.context(training), one=tf.cast(span.first >= 0, plan.dtype))
         sources = {b: tf.reshape(v, (1, 1, b.size)) for b, v in self._fixed_variables()}
         sources.update(self._constants)
         sources.update(inputs)
-        program = plan.training_program if training else plan.program
-        uncompiled = self.uncompiled if segmented and not training else ()
+        uncompiled = self.uncompiled if segmented and program is self._program(False) else ()
         outputs, after = execute(program, sources, carry, span, ctx, plan.unroll, uncompiled)
         return {output.key: value for output, value in outputs.items()}, after
 
-    @property
-    def worth_compiling(self) -> bool:
-        """Whether XLA makes Keras's calls faster: where there is a loop to compile."""
-        stages = (*self.plan.program.stages, *self.plan.training_program.stages)
-        return self.compilable and any(stage.looped for stage in stages)
+    def worth_compiling(self, training: bool) -> bool:
+        """Whether XLA can compile Keras's calls, and makes them faster: they have a loop.
+
+        It cannot where values are drawn within the call.
+        """
+        program = self._program(training)
+        user_code = any(g.kind == "tensor_node" for g in self.uncompiled)
+        compiled = all(CATALOGUE.is_compiled(g.ops[0]) for g in program.groups)
+        looped = any(stage.looped for stage in program.stages)
+        return looped and compiled and not user_code and not self._drawn(program)
+
+    def _trains(self, training: bool) -> bool:
+        phase = self.plan.learning_phase
+        return bool(training) if phase is None else phase
+
+    def _program(self, training: bool) -> Program:
+        """What a call runs, in training or not."""
+        return self.plan.training_program if self._trains(training) else self.plan.program
+
+    def _drawn(self, program: Program) -> dict[Block, Any]:
+        """Inputs of a program that no user feeds."""
+        return {b: make for b, make in self.plan.hidden.items() if b in program.read}
 
     def fixed_values(self) -> list[tuple[Block, np.ndarray]]:
         """Parameters that no learning rule changes, as they are."""
@@ -285,7 +304,7 @@ class TensorGraph(keras.layers.Layer):
         plan = self.plan
         length, arrays = self._series(inputs, bool(training))
         first = tf.convert_to_tensor(self._mirror.steps)
-        for block, make in plan.hidden.items():
+        for block, make in self._drawn(self._program(bool(training))).items():
             arrays[block] = self._draw(block, make, first, length)
         carry = {**self._mirror.values(), **self._adapted()}
         outputs, after = self.simulate(arrays, carry, Span(first, length, length), bool(training))
@@ -343,28 +362,6 @@ def _all_steps(value: Any, length: Any) -> Any:
     if value.shape[1] != 1 or (isinstance(length, int) and length == 1):
         return value
     return tf.broadcast_to(value, (value.shape[0], length, value.shape[2]))
-
-
-class _Mirror:
-    """State in variables, for Keras's compiled functions; Keras does not see them as weights."""
-
-    def __init__(self, state: Mapping[Block, Any]) -> None:
-        self.variables = {b: tf.Variable(v, trainable=False) for b, v in state.items()}
-        self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.carries_over = False
-
-    def load(self, state: Mapping[Block, Any], steps: int) -> None:
-        for block, variable in self.variables.items():
-            variable.assign(state[block])
-        self.steps.assign(steps)
-
-    def values(self) -> dict[Block, Any]:
-        return {b: tf.identity(v) for b, v in self.variables.items()}
-
-    def advance(self, after: Mapping[Block, Any], length: Any) -> None:
-        for block, variable in self.variables.items():
-            variable.assign(after[block])
-        self.steps.assign_add(tf.cast(length, tf.int64))
 
 
 class _Fixed(keras.initializers.Initializer):

@@ -17,7 +17,7 @@ from nengo.utils.functions import function_name
 
 from ..compiler.ir import Group, Op
 from ..utils import blame, own_generator
-from .registry import Action, Arrays, Context, Kernel, kernel
+from .registry import CATALOGUE, Action, Arrays, Context, Kernel, kernel
 
 
 @kernel("python")
@@ -112,35 +112,6 @@ def checked(value: Any, function: Callable, size: int) -> np.ndarray:
         ) from error
 
 
-@kernel("host")
-class HostOperator(Kernel):
-    """An operator of Nengo's, run by its own step function."""
-
-    sequential = True
-    compiled = False
-
-    def signature(self, op: Op) -> Hashable:
-        return id(op)
-
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
-        (op,) = group.ops
-        arrays = [reads[0][0, 0], *(batched(r, ctx)[:, 0] for r in reads[1:])]
-        shapes = [(ctx.batch, *signal.shape) for signal in op.writes]
-        outputs = ctx.host(ctx.steppers(op), arrays, shapes)
-        return [ops.expand_dims(o, 1) for o in outputs]
-
-    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
-        (op,) = group.ops
-        inputs = [read.reshape(read.shape[1:]) for read in reads[1:]]  # of the group's one member
-        stepper = ctx.steppers(op)
-
-        def compute() -> None:
-            for target, value in zip(writes, stepper(*inputs), strict=True):
-                target[:] = value.ravel()
-
-        return compute
-
-
 class Stepper:
     """Runs one operator of Nengo's, with memory of its own for each batch item.
 
@@ -186,6 +157,36 @@ class Stepper:
         return [signals[sig] for sig in self.outputs]
 
 
+@kernel("host")
+class HostOperator(Kernel):
+    """An operator of Nengo's, run by its own step function."""
+
+    sequential = True
+    compiled = False
+    stepper = Stepper
+
+    def signature(self, op: Op) -> Hashable:
+        return id(op)
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        (op,) = group.ops
+        arrays = [reads[0][0, 0], *(batched(r, ctx)[:, 0] for r in reads[1:])]
+        shapes = [(ctx.batch, *signal.shape) for signal in op.writes]
+        outputs = ctx.host(ctx.steppers(op), arrays, shapes)
+        return [ops.expand_dims(o, 1) for o in outputs]
+
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
+        (op,) = group.ops
+        inputs = [read.reshape(read.shape[1:]) for read in reads[1:]]  # of the group's one member
+        stepper = ctx.steppers(op)
+
+        def compute() -> None:
+            for target, value in zip(writes, stepper(*inputs), strict=True):
+                target[:] = value.ravel()
+
+        return compute
+
+
 class Steppers:
     """The steppers of all operators on the host.
 
@@ -210,7 +211,8 @@ class Steppers:
 
         def call(*arrays: np.ndarray) -> list[np.ndarray]:
             if op not in self._made:
-                self._made[op] = Stepper(op, self.dt, self.rngs(op.attrs["operator"]))
+                make = CATALOGUE.kernel(op.kind).stepper
+                self._made[op] = make(op, self.dt, self.rngs(op.attrs["operator"]))
             stepper = self._made[op]
             return stepper(*arrays) if item is None else stepper.advance(item, arrays)
 

@@ -44,6 +44,9 @@ class Context:
         `steppers(op)` is the host object that runs an operator of Nengo's.
     one : scalar tensor or None
         A one of which the compiler of the program does not know that it is one; see `once`.
+    rows, valid : int or scalar tensor, or None
+        Outside loops: rows that results have, steps times items, and how many of them, from the
+        first, are of steps that are simulated. None in loops.
     """
 
     dt: float
@@ -53,6 +56,8 @@ class Context:
     host: Callable
     steppers: Callable
     one: Any = None
+    rows: Any = None
+    valid: Any = None
 
     def once(self, x: Any) -> Any:
         """Compute x, and keep it for all that read it.
@@ -73,10 +78,13 @@ class Kernel:
         Whether it must run step by step, in order, whatever it depends on.
     compiled : bool
         Whether XLA can compile it.
+    stepper : type or None
+        What keeps the state of an op on the host, for all batch items; see `host.Steppers`.
     """
 
     sequential = False
     compiled = True
+    stepper: type | None = None
 
     def flat(self, op: Op) -> bool:
         """Whether it works on single elements: members of a group may then differ in size."""
@@ -154,12 +162,15 @@ class NeuronKernel:
     draws : str or None
         Its random generator, by Nengo's name; `step` receives a uniform number in [0, 1) for each
         neuron after its states.
+    kind : str
+        The kind of operation that computes it in simulation.
     """
 
     constants: tuple[str, ...] = ("amplitude",)
     states: tuple[str, ...] = ()
     spiking: bool = True
     draws: str | None = None
+    kind: str = "neurons"
 
     @classmethod
     def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
@@ -294,8 +305,11 @@ class Catalogue:
     def compiles_neurons(self, nengo_type: type) -> bool:
         return nengo_type in _NEURONS
 
+    def neuron_kind(self, nengo_type: type) -> str:
+        return _NEURONS[nengo_type].kind
+
     def neuron_draws(self, nengo_type: type) -> str | None:
-        """The random generator of a neuron type whose numbers can be drawn ahead."""
+        """The random generator of a neuron type that a kernel can use."""
         return _NEURONS[nengo_type].draws
 
     def neuron_states(self, nengo_type: type) -> tuple[str, ...]:
@@ -315,7 +329,7 @@ class Catalogue:
 
     def runs_on_host(self, op: Op) -> bool:
         """Whether an op is a call of Python, out of the compiled program."""
-        return not _KERNELS[op.kind].compiled
+        return op.kind != "route" and not _KERNELS[op.kind].compiled
 
     def signature(self, op: Op) -> Hashable:
         """What has to be equal for ops to share a group."""

@@ -220,6 +220,12 @@ def neurons(op, ctx: Context) -> None:
     if not compiled or set(op.state_extra) - {catalogue.neuron_draws(kind)}:
         run_on_host(op, ctx)
         return
+    if catalogue.neuron_kind(kind) != "neurons":
+        rng = op.state_extra[catalogue.neuron_draws(kind)]
+        attrs = {"neurons": op.neurons, "operator": op, "rng": rng}
+        made = catalogue.neuron_kind(kind), [ctx.read(op.J)], [op.output.shape], description_of(op)
+        ctx.set(op.output, *ctx.emit(*made, **attrs))
+        return
     states = [op.state[name] for name in catalogue.neuron_states(kind)]
     noise = [ctx.uniform(rng, op.J.shape) for rng in op.state_extra.values()]
     output, *following = ctx.emit(

@@ -1,0 +1,115 @@
+"""Poisson spikes:  P(n spikes in a step) = e^{-x} x^n / n!  with x = |rate| dt.
+
+NumPy's generator consumes more numbers for some rates than for others, so that nothing can be drawn
+ahead of the rates: Nengo's own step draws, for all steps at once where all rates are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import nengo
+import numpy as np
+from keras import ops
+
+from ..compiler.ir import Group, Op, Signal, View
+from ..utils import blame, own_generator
+from .registry import CATALOGUE, Action, Arrays, Context, Kernel, NeuronKernel, kernel, neuron
+
+
+@neuron(nengo.PoissonSpiking)
+class PoissonSpikingKernel(NeuronKernel):
+    """J is the rate that the base type gives [Hz]."""
+
+    draws = "rng"
+    kind = "drawn_spikes"
+
+    @classmethod
+    def rate(cls, c: Any, J: Any) -> Any:
+        return c.amplitude * J
+
+
+class Generators:
+    """The random generators of a population, one for each batch item, as they were when built.
+
+    Parameters
+    ----------
+    op : Op
+        An op of kind "drawn_spikes".
+    dt : float
+        Step length [s].
+    rngs : list
+        One for each batch item; how many there are is all that counts.
+    """
+
+    def __init__(self, op: Op, dt: float, rngs: Sequence[Any]) -> None:
+        self.neurons, self.dt, self.name = op.attrs["neurons"], dt, op.tag
+        self.items = [own_generator(op.attrs["rng"], item) for item in range(len(rngs))]
+
+    def __call__(self, rates: np.ndarray) -> list[np.ndarray]:
+        """Spikes for rates (steps * items, N) [Hz]."""
+        output, n_items = np.empty_like(rates), len(self.items)
+        for item in range(n_items):
+            (output[item::n_items],) = self.advance(item, [rates[item::n_items]])
+        return [output]
+
+    def advance(self, item: int, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Spikes of one item."""
+        (rates,) = arrays
+        output = np.empty(rates.size, rates.dtype)
+        try:
+            self.neurons.step(self.dt, rates.ravel(), output, rng=self.items[item])
+        except Exception as error:
+            blame(error, self.name)
+            raise
+        return [output.reshape(rates.shape)]
+
+
+@kernel("drawn_spikes")
+class DrawnSpikes(Kernel):
+    """Neurons of which Nengo's step draws the spikes, on the host; in training they give rates."""
+
+    compiled = False
+    stepper = Generators
+
+    def flat(self, op: Op) -> bool:
+        return True
+
+    def signature(self, op: Op) -> Hashable:
+        return type(op.attrs["neurons"])
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        (rates,) = reads
+        rows = ctx.batch if ctx.rows is None else ctx.rows
+        rates = ops.broadcast_to(rates, (rows, rates.shape[1]))
+        draws = [(ctx.steppers(op), part) for op, part in _parts(group)]
+
+        def draw(rates: np.ndarray, valid: np.ndarray) -> list[np.ndarray]:
+            spikes = np.zeros_like(rates)
+            for generators, part in draws:
+                (spikes[:valid, part],) = generators(rates[:valid, part])
+            return [spikes]
+
+        return ctx.host(draw, [rates, rows if ctx.valid is None else ctx.valid], [rates.shape])
+
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
+        (rates,), (spikes,) = reads, writes
+        draws = [(ctx.steppers(op), rates[part], spikes[part]) for op, part in _parts(group)]
+
+        def compute() -> None:
+            for generators, x, y in draws:
+                (y[:],) = generators(x)
+
+        return compute
+
+    def for_training(self, op: Op, settings: Any) -> tuple[Op, dict[Signal, View]]:
+        neurons = replace(op, kind="neurons", attrs={"neurons": op.attrs["neurons"]})
+        return CATALOGUE.for_training(neurons, settings)
+
+
+def _parts(group: Group) -> list[tuple[Op, slice]]:
+    """Each population of a group, and where it lies."""
+    ends = np.cumsum([op.writes[0].size for op in group.ops])
+    return [(op, slice(e - op.writes[0].size, e)) for op, e in zip(group.ops, ends, strict=True)]
