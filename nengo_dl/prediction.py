@@ -82,7 +82,7 @@ def _minibatch(session: Session, sources: Sources, steps: int, stateful: bool) -
     end = first + steps
     while first < end:
         n = session.runner.chunk(end - first)
-        outputs, carry = session.run_chunk(carry, sources, first, n)
+        outputs, carry = session.run_chunk(carry, sources, first, n, split=True)
         for output, array in outputs.items():
             if output.last_only:
                 parts[output.key].clear()

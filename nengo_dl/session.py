@@ -15,8 +15,10 @@ from .config import Settings
 from .engine import backend
 from .engine.interrupts import uninterrupted
 from .engine.model import SimulationModel, make_model
+from .engine.plan import Plan
+from .engine.replicas import Replicas
 from .engine.runner import Runner
-from .engine.tensor_graph import Plan, TensorGraph
+from .engine.tensor_graph import TensorGraph
 from .lowering.roles import Feed
 from .recording import Recorder
 from .sources import Constant, Series
@@ -35,6 +37,8 @@ class Session:
         Of processes, and of TensorFlow's random operations.
     unroll : int
         Steps in the body of the loop over time.
+    replicas : Replicas
+        Who simulates which items of a minibatch.
     device : str or None
         TensorFlow device.
 
@@ -52,9 +56,15 @@ class Session:
     """
 
     def __init__(
-        self, compiled: Compilation, seed: int, unroll: int, device: str | None = None
+        self,
+        compiled: Compilation,
+        seed: int,
+        unroll: int,
+        replicas: Replicas,
+        device: str | None = None,
     ) -> None:
-        self.compiled, self.seed, self.unroll, self.device = compiled, seed, unroll, device
+        self.compiled, self.seed, self.unroll = compiled, seed, unroll
+        self.replicas, self.device = replicas, device
         self.n_steps = 0
         self.loss_probes: list[nengo.Probe] = list(compiled.model.probes)
         self._keras_model: SimulationModel | None = None
@@ -71,10 +81,10 @@ class Session:
             compiled.input_blocks,
             {compiled.block(feed): self._hidden(feed) for feed in compiled.hidden_feeds},
             {compiled.names[o.key]: o for o in compiled.lowered.graph.outputs},
+            self.replicas,
             lambda op: self._generators(op),
             compiled.model.dt,
             self.settings.dtype,
-            self.batch,
             self.unroll,
             self.settings.learning_phase,
         )
@@ -108,9 +118,10 @@ class Session:
 
     @contextlib.contextmanager
     def computing(self) -> Iterator[None]:
-        """Precision and device of the simulation, restored afterwards."""
+        """Precision, device and strategy of the simulation, restored afterwards."""
         with backend.precision(self.settings.dtype), backend.on_device(self.device):
-            yield
+            with self.replicas.scope():
+                yield
 
     # ------------------------------------------------------------------ life cycle
 
@@ -179,7 +190,12 @@ class Session:
                 interrupt_here()
 
     def run_chunk(
-        self, carry: Mapping[Block, Any], sources: Sources, first: int, n: int
+        self,
+        carry: Mapping[Block, Any],
+        sources: Sources,
+        first: int,
+        n: int,
+        split: bool = False,
     ) -> tuple[dict[Output, np.ndarray], dict[Block, Any]]:
         """Simulate steps first + 1 to first + n; see `Runner.run`."""
         inputs, constant = {}, set()
@@ -191,7 +207,7 @@ class Session:
             inputs[block] = rows
             if isinstance(source, Constant):
                 constant.add(block)
-        return self.runner.run(carry, inputs, constant, first, n)
+        return self.runner.run(carry, inputs, constant, first, n, split)
 
     def keep(self, carry: Mapping[Block, Any], n_steps: int, stateful: bool) -> None:
         """Take over what a run left behind: what was learned always, state if `stateful`."""

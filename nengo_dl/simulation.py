@@ -17,6 +17,7 @@ from .compilation import Compilation, build
 from .config import Settings
 from .data import SimulationData
 from .engine import backend
+from .engine.replicas import Replicas
 from .parameters import Parameters
 from .progress import Progress
 from .recording import Recorder, is_sampled
@@ -59,6 +60,7 @@ class Simulation:
         self.minibatch_size = 1 if minibatch_size is None else minibatch_size
         self.minibatch_size = _positive(self.minibatch_size, "minibatch_size")
         self.progress_bar = progress_bar
+        replicas = Replicas(self.minibatch_size, device)
         _log_device(device)
         settings = Settings.of(network if network is not None else model.toplevel)
         progress = Progress(progress_bar)
@@ -69,7 +71,7 @@ class Simulation:
                 self._compiled = Compilation(self.model, settings, self.minibatch_size)
             with progress.stage("Construction"):
                 seed = _default_seed(network) if seed is None else seed
-                self.session = Session(self._compiled, seed, self.unroll, device)
+                self.session = Session(self._compiled, seed, self.unroll, replicas, device)
         self._recorder = Recorder(self.model.probes, self.model.dt)
         self._parameters = Parameters(
             self.model, self._compiled, self.session.read, minibatch_size is not None

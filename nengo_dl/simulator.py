@@ -58,7 +58,20 @@ class Simulator(Simulation):
     BuildError
         If the network cannot be built.
     SimulationError
-        If Keras runs on another back end than TensorFlow.
+        If Keras runs on another back end than TensorFlow, or the simulator is made in the scope of
+        a strategy that is not supported.
+    ValidationError
+        If an argument has a value that it cannot have.
+
+    Notes
+    -----
+    A simulator that is made in the scope of a `tf.distribute.MirroredStrategy` or
+    `MultiWorkerMirroredStrategy` splits each minibatch over the replicas in `fit`, `evaluate` and
+    `predict`; `minibatch_size` is that of all of them together. Trained parameters are the same
+    for all; state, noise, and what learning rules learn, belong to items, and are those of one
+    device. What is learned within a call of `fit` or `evaluate` shows in `data` after it. `run`,
+    `run_steps` and `step` simulate all items where they are called. A loss that is not a mean over
+    items, and `BatchNormalization`, see the items of one replica only.
     """
 
     def predict(

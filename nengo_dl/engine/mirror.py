@@ -2,46 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from ..compiler.ir import Block
+from .replicas import Replicas
 
 
 class Mirror:
-    """State in variables, for Keras's compiled functions; Keras does not see them as weights.
+    """What each item has of its own, in variables, for Keras's compiled functions.
+
+    Keras does not see them as weights.
 
     Parameters
     ----------
-    state : dict of Block to tensor (B, size)
+    carry : dict of Block to tensor (B, size)
+    replicas : Replicas
+        Each has the rows of its own items.
 
     Attributes
     ----------
-    steps : tf.Variable
-        Steps simulated so far.
     carries_over : bool
         Whether a call begins where the one before ended.
     """
 
-    def __init__(self, state: Mapping[Block, Any]) -> None:
-        self.variables = {b: tf.Variable(v, trainable=False) for b, v in state.items()}
-        self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
+    def __init__(self, carry: Mapping[Block, Any], replicas: Replicas) -> None:
+        self.replicas = replicas
+        self.variables = {b: replicas.variable(v) for b, v in carry.items()}
+        self.steps = replicas.variable(np.zeros(replicas.batch, np.int64))  # the same for all
         self.carries_over = False
 
-    def load(self, state: Mapping[Block, Any], steps: int) -> None:
-        """Begin from a state."""
-        for block, variable in self.variables.items():
-            variable.assign(state[block])
-        self.steps.assign(steps)
+    def load(self, carry: Mapping[Block, Any], steps: int) -> None:
+        """Take over a state, and the steps that came before."""
+        for block, value in carry.items():
+            self.replicas.assign(self.variables[block], value)
+        self.replicas.assign(self.steps, np.full(self.replicas.batch, steps, np.int64))
 
     def values(self) -> dict[Block, Any]:
-        """The state as tensors."""
-        return {b: tf.identity(v) for b, v in self.variables.items()}
+        """Rows of all items, or of those of the replica that calls this."""
+        return {b: self.replicas.read(v) for b, v in self.variables.items()}
 
-    def advance(self, after: Mapping[Block, Any], length: Any) -> None:
-        """Take over the state that `length` steps left behind."""
+    def first(self) -> Any:
+        """Steps that came before: a scalar."""
+        return self.replicas.read(self.steps)[0]
+
+    def reached(self) -> int:
+        """Steps that calls have reached."""
+        part = self.steps
+        if self.replicas.several:
+            part = self.replicas.strategy.experimental_local_results(part)[0]
+        return int(part[0])
+
+    def advance(
+        self, after: Mapping[Block, Any], length: Any, learned: Collection[Block] = ()
+    ) -> None:
+        """Take over what a call left behind: all of it, or only what was learned."""
         for block, variable in self.variables.items():
-            variable.assign(after[block])
-        self.steps.assign_add(tf.cast(length, tf.int64))
+            if self.carries_over or block in learned:
+                self.replicas.assign(variable, after[block])
+        if self.carries_over:
+            steps = self.replicas.read(self.steps)
+            self.replicas.assign(self.steps, steps + tf.cast(length, tf.int64))

@@ -37,7 +37,7 @@ class SimulationModel(keras.Model):
 
     objective: Objective | None = None
     inference_only = False
-    chooses_jit = False
+    jit_wanted: bool | str = "auto"
 
     @property
     def trainable_weights(self) -> list:
@@ -60,7 +60,10 @@ class SimulationModel(keras.Model):
 
         Without `jit_compile` among the arguments, XLA compiles what it can and makes faster.
         """
-        objective = Objective()
+        objective, replicas = Objective(), self._simulation.replicas
+        optimizer = kwargs.get("optimizer")
+        if isinstance(optimizer, keras.optimizers.Optimizer):
+            replicas.check_made_here(optimizer.variables, "the optimizer")
         for name, loss in losses.items():
             objective.losses[name] = keras.losses.get(loss)
             objective.weights[name] = loss_weights.get(name, 1.0)
@@ -71,27 +74,89 @@ class SimulationModel(keras.Model):
                 instance, label = _as_metric(metric)
                 if id(instance) in used:  # one object would mix what it measures
                     instance = type(instance).from_config(instance.get_config())
+                replicas.check_made_here(instance.variables, f"the metric {label!r}")
                 used.add(id(instance))
                 objective.metrics.append((f"{name}_{label}", name, instance))
         self.objective = objective
-        self.chooses_jit = kwargs.setdefault("jit_compile", "auto") == "auto"
+        self.jit_wanted = kwargs.pop("jit_compile", "auto")
+        kwargs["jit_compile"] = False  # until it is known what is to be compiled
         self.compile(**kwargs)
 
     def make_train_function(self, force: bool = False) -> Any:
         """Make what `fit` calls."""
-        self._choose_jit(training=True)
+        self.jit_compile = self._uses_xla(True) and self._simulation.compiles_whole(True)
+        if self._simulation.replicas.several:  # they could not agree on it in their functions
+            self.optimizer.build(self.trainable_variables)
         return super().make_train_function(force)
 
     def make_test_function(self, force: bool = False) -> Any:
         """Make what `evaluate` calls."""
-        self._choose_jit(training=False)
+        self.jit_compile = self._uses_xla(False) and self._simulation.compiles_whole(False)
         return super().make_test_function(force)
 
-    def _choose_jit(self, training: bool) -> None:
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Take no minibatch out of the data just to see its shapes: everything is built."""
+
+    @property
+    def _simulation(self) -> TensorGraph:
+        return self.get_layer(index=-1)
+
+    def _uses_xla(self, training: bool) -> bool:
         """Training may be compiled where simulating cannot, and the other way round."""
-        if self.chooses_jit:
-            graph = self.get_layer(index=-1)
-            self.jit_compile = backend.XLA and graph.worth_compiling(training)
+        if self.jit_wanted == "auto":
+            return backend.XLA and self._simulation.worth_compiling(training)
+        return bool(self.jit_wanted)
+
+    def _uses_xla_within(self, training: bool) -> bool:
+        """Whether XLA compiles a part of the call, and not the whole of it."""
+        whole = self._simulation.compiles_whole(training)
+        return self._uses_xla(training) and not whole and not self.run_eagerly
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Keras's own, or one of which XLA compiles all but the draws and the optimizer."""
+        if not self._uses_xla_within(training=True):
+            return self._logged(super().train_step(data))
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+
+        def compute(x: Any, y: Any, weight: Any) -> Any:
+            with tf.GradientTape() as tape:
+                y_pred = self(x, training=True)
+                loss = self.compute_loss(x, y, y_pred, weight, training=True)
+                scaled = self.optimizer.scale_loss(loss)
+            return y_pred, loss, tape.gradient(scaled, self.trainable_weights)
+
+        y_pred, gradients = self._compiled(compute, x, y, weight, training=True)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+        return self._logged(self.compute_metrics(x, y, y_pred, weight))
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Keras's own, or one of which XLA compiles all but the draws."""
+        if not self._uses_xla_within(training=False):
+            return self._logged(super().test_step(data))
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+
+        def compute(x: Any, y: Any, weight: Any) -> Any:
+            y_pred = self(x, training=False)
+            return y_pred, self.compute_loss(x, y, y_pred, weight, training=False), None
+
+        y_pred, _ = self._compiled(compute, x, y, weight, training=False)
+        return self._logged(self.compute_metrics(x, y, y_pred, weight))
+
+    def _logged(self, logs: dict[str, Any]) -> dict[str, Any]:
+        """Logs of a step; Keras takes the mean over replicas of several processes along an axis."""
+        if not self._simulation.replicas.elsewhere:
+            return logs
+        return {key: ops.expand_dims(value, 0) for key, value in logs.items()}
+
+    def _compiled(self, compute: Any, x: Any, y: Any, weight: Any, training: bool) -> Any:
+        """Outputs and gradients, by XLA; the loss is added to the mean that the log shows."""
+        function = tf.function(compute, jit_compile=True, autograph=False)
+        with self._simulation.drawing_ahead(x, training):
+            y_pred, loss, gradients = function(x, y, weight)
+        (mean,) = (m for m in super().metrics if m.name == "loss")
+        items = self._simulation.replicas.items()
+        mean.update_state(loss * self._simulation.replicas.count, sample_weight=len(items))
+        return y_pred, gradients
 
     @property
     def metrics(self) -> list:
@@ -135,17 +200,19 @@ class SimulationModel(keras.Model):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         targets = _by_name(y, objective.losses, y_pred)
         total = ops.zeros((), dtype=keras.config.floatx())
+        count = self._simulation.replicas.count
         for name, loss in objective.losses.items():
             if name not in targets:
                 continue
             weight = sample_weight
             if isinstance(sample_weight, Mapping):
                 weight = sample_weight.get(name)
-            value = _loss_value(loss, targets[name], y_pred[name], weight)
+            value = _loss_value(loss, targets[name], y_pred[name], weight, count)
             objective.trackers[name].update_state(value, sample_weight=y_pred[name].shape[0])
             total = total + ops.cast(value, total.dtype) * objective.weights[name]
         for extra in self.losses:
             total = total + ops.sum(ops.cast(extra, total.dtype))
+        total = total / count  # the gradients of all replicas are added up
         if training and self.trainable_weights:
             smallest = min(self.trainable_weights, key=lambda w: w.shape.num_elements())
             idle = [smallest, *self.get_layer(index=-1).unread_parameters()]
@@ -186,13 +253,16 @@ def _by_name(y: Any, names: Mapping[str, Any], y_pred: Any) -> Mapping[str, Any]
     return {name: v for name, v in zip(names, items, strict=False) if v is not None}
 
 
-def _loss_value(loss: Any, y_true: Any, y_pred: Any, weight: Any) -> Any:
-    """The mean of a loss over items and whatever axes it leaves, weighted by item."""
+def _loss_value(loss: Any, y_true: Any, y_pred: Any, weight: Any, count: int) -> Any:
+    """The mean of a loss over items and whatever axes it leaves, weighted by item.
+
+    Keras's own losses give it divided by the `count` of replicas.
+    """
     if weight is not None:  # (B, 1) or (B, T)
         weight = ops.cast(ops.convert_to_tensor(weight), y_pred.dtype)
         weight = ops.reshape(weight, (ops.shape(y_true)[0], -1))
     if isinstance(loss, keras.losses.Loss):
-        return loss(y_true, y_pred, sample_weight=weight)
+        return loss(y_true, y_pred, sample_weight=weight) * count
     values = ops.convert_to_tensor(loss(y_true, y_pred), y_pred.dtype)
     if weight is None or values.shape == ():
         return ops.mean(values)

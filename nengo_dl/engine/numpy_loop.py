@@ -50,7 +50,7 @@ class NumpyLoop:
                 self._allocate(block)
         whole = graph.context(training=False)
         items = [
-            replace(whole, batch=1, steppers=partial(graph.steppers, item=i))
+            replace(whole, batch=1, steppers=partial(graph.steppers.of_item, item=i))
             for i in range(plan.batch)
         ]
         self.actions = [action for group in groups for action in self._actions(group, items)]

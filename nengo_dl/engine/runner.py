@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,8 @@ MEMORY = 32 * 2**20  # bytes that a chunk's inputs and results may take
 CHEAP = 2**22  # elements that may be computed in vain for the sake of one compilation
 PRODUCTS = 16  # elements of a matrix that cost as much as another one, in a product for all steps
 
-# steps in the chunk, and the shape of each input
-Key = tuple[int, tuple[tuple[Block, tuple[int, ...]], ...]]
+# steps in the chunk, the shape of each input, and whether the minibatch is split
+Key = tuple[int, tuple[tuple[Block, tuple[int, ...]], ...], bool]
 
 
 class Runner:
@@ -61,6 +62,7 @@ class Runner:
         constant: set[Block],
         first: int,
         steps: int,
+        split: bool = False,
     ) -> tuple[dict[Output, np.ndarray], dict[Block, Any]]:
         """Simulate one chunk.
 
@@ -72,6 +74,8 @@ class Runner:
         first : int
             Steps simulated before.
         steps : int
+        split : bool
+            Whether replicas, if there are several, simulate a part of the items each.
 
         Returns
         -------
@@ -85,12 +89,15 @@ class Runner:
             x if b in constant else _padded(x, length, self.graph.plan.dtype)
             for b, x in inputs.items()
         ]
-        key = (length, tuple((b, x.shape) for b, x in zip(inputs, arrays, strict=True)))
+        split = split and self.graph.replicas.several
+        key = (length, tuple((b, x.shape) for b, x in zip(inputs, arrays, strict=True)), split)
         args = [carry[b] for b in self._carried]
         args += map(tf.convert_to_tensor, arrays)
         args += [tf.constant(first, tf.int64), tf.constant(steps, tf.int32)]
         with self.graph.host.raising():
             values = self._call(key, args)
+        if split:
+            values = self._gathered(values)
         results = {}
         for output, value in zip(self._outputs, values, strict=False):
             array = value.numpy()
@@ -123,10 +130,11 @@ class Runner:
 
     def _make(self, key: Key, args: list) -> Any:
         """A function of flat arguments of fixed shapes: the cheapest there is to call."""
-        length, inputs = key
+        length, inputs, split = key
         carried = len(self._carried)
+        jit = True if self.xla else None
 
-        def simulate(*args):
+        def simulate(*args, items=None):
             self.compile_count += 1  # this is Python: it runs once per trace
             carry = dict(zip(self._carried, args, strict=False))
             arrays = {block: x for (block, _), x in zip(inputs, args[carried:-2], strict=True)}
@@ -134,18 +142,42 @@ class Runner:
             whole = length == self.graph.plan.unroll
             span = Span(first, length, length if whole else steps)
             segmented = backend.XLA and not self.xla
-            outputs, after = self.graph.simulate(arrays, carry, span, segmented=segmented)
+            outputs, after = self.graph.simulate(
+                arrays, carry, span, segmented=segmented, items=items
+            )
             return [outputs[o.key] for o in self._outputs] + [after[b] for b in self._carried]
 
-        function = tf.function(simulate, jit_compile=True if self.xla else None, autograph=False)
+        def simulate_parts(*args):
+            def part(items):
+                mine = [_of_items(a, 0, items) for a in args[:carried]]
+                mine += [_of_items(a, 1, items) for a in args[carried:-2]]
+                function = tf.function(partial(simulate, items=items), jit_compile=jit)
+                return function(*mine, *args[-2:])
+
+            return self.graph.replicas.each(part)
+
+        if split:
+            function = tf.function(simulate_parts, autograph=False)
+        else:
+            function = tf.function(simulate, jit_compile=jit, autograph=False)
         return function.get_concrete_function(*[tf.TensorSpec(a.shape, a.dtype) for a in args])
+
+    def _gathered(self, parts: list[list]) -> list:
+        """Results of all replicas, put together."""
+        gather = self.graph.replicas.gather
+        values = []
+        for number, own in enumerate(zip(*parts, strict=True)):
+            axis = 1 if number < len(self._outputs) else 0
+            shared = axis == 1 and not self._outputs[number].batched
+            values.append(own[0] if shared else gather(own, axis))
+        return values
 
     def _length(self, steps: int) -> int:
         """Room for `steps`: always the same, unless rows beyond them would cost too much."""
         unroll = self.graph.plan.unroll
         if self._work() * self.longest <= CHEAP:
             return self.longest
-        fitting = [n for n, _ in self._functions if steps <= n <= 4 * steps]
+        fitting = [n for n, *_ in self._functions if steps <= n <= 4 * steps]
         if fitting:
             return min(fitting)
         length = unroll
@@ -169,6 +201,13 @@ class Runner:
         longest = LONGEST_ON_HOST if self.graph.calls_in_loops else LONGEST
         steps = int(np.clip(MEMORY // max(bytes_per_step, 1), 1, longest))
         return max(steps // plan.unroll, 1) * plan.unroll
+
+
+def _of_items(array: Any, axis: int, items: range) -> Any:
+    """The rows of some items, unless one row is for all."""
+    if array.shape[axis] == 1:
+        return array
+    return array[items.start : items.stop] if axis == 0 else array[:, items.start : items.stop]
 
 
 def _is_fixed(read: Read) -> bool:

@@ -4,61 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from ..compiler.ir import Block, Output, Program, Role
+from ..compiler.ir import Block, Program, Role
 from ..kernels.host import Steppers
 from ..kernels.registry import CATALOGUE, Context
 from .backend import HostCalls
+from .draws import Draws
 from .execute import Span, execute
 from .mirror import Mirror
+from .plan import Plan
 from .user_code import layers_in, uncompiled_groups
 
 Lengths = tuple[int | None, int | None]  # steps of a call in training, and in testing
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """What a `TensorGraph` runs, and how.
-
-    Attributes
-    ----------
-    program : Program
-    make_training_program : callable
-        Makes the program of the same simulation in training; they share their layout.
-    inputs : dict of str to Block
-        Blocks of the nodes that can be fed, by name.
-    hidden : dict of Block to callable
-        Inputs that no user feeds: `make(first, n) -> array (n, 1 or B, size)`.
-    outputs : dict of str to Output
-        Probes by name.
-    rngs
-        `rngs(op)` gives the random generators of an operator on the host, one a batch item.
-    """
-
-    program: Program
-    make_training_program: Callable[[], Program]
-    inputs: Mapping[str, Block]
-    hidden: Mapping[Block, Any]
-    outputs: Mapping[str, Output]
-    rngs: Any
-    dt: float
-    dtype: str
-    batch: int
-    unroll: int
-    learning_phase: bool | None
-
-    @cached_property
-    def training_program(self) -> Program:
-        """Made when it is first asked for: who only simulates does not wait for it."""
-        return self.make_training_program()
 
 
 class TensorGraph(keras.layers.Layer):
@@ -82,11 +47,13 @@ class TensorGraph(keras.layers.Layer):
         self._blocks = plan.program.layout.blocks
         self._by_block: dict[Block, keras.Variable] = {}
         self._constants: dict[Block, Any] = {}
+        self.replicas = plan.replicas
         self._stateful = False
         self._lengths: Lengths = (None, None)
         self.state: dict[Block, Any] = {}
         self._make_variables()
-        self._mirror = Mirror(self.state)
+        self._mirror = Mirror(self._mirrored(), self.replicas)
+        self._draws = Draws(self.replicas, plan.dtype)
         self.built = True
         self.uncompiled = uncompiled_groups(self._program(False), self.context(False))
 
@@ -160,6 +127,10 @@ class TensorGraph(keras.layers.Layer):
             for b in self.adapted_blocks
         }
 
+    def _mirrored(self) -> dict[Block, Any]:
+        """What Keras's functions have in the mirror; each replica learns by itself."""
+        return self.carry() if self.replicas.several else self.state
+
     def begin_mode(self, model: keras.Model, stateful: bool, lengths: Lengths) -> None:
         """Let Keras trace anew if what is fixed in its functions has changed.
 
@@ -187,17 +158,26 @@ class TensorGraph(keras.layers.Layer):
         stateful : bool
             Whether to keep the state of each call for the next, and after the last.
         """
-        self._mirror.load(self.state, steps)
+        self._mirror.load(self._mirrored(), steps)
+        self._draws.begin()
         try:
             yield
-        finally:
-            if stateful:
-                self.state = self._mirror.values()
+        except BaseException:
+            if not self.replicas.elsewhere:  # other processes need not have failed
+                self._take_back(stateful)
+            raise
+        self._take_back(stateful)
+
+    def _take_back(self, stateful: bool) -> None:
+        if self.replicas.several:
+            self.keep(self._mirror.values(), state=stateful)
+        elif stateful:
+            self.state = self._mirror.values()
 
     @property
     def steps_after(self) -> int:
         """Steps that calls from Keras have reached."""
-        return int(self._mirror.steps.numpy())
+        return self._mirror.reached()
 
     def _initial(self, block: Block) -> np.ndarray:
         value = block.initial().astype(self._np_dtype(block)).reshape(1, block.size)
@@ -231,10 +211,12 @@ class TensorGraph(keras.layers.Layer):
         self.uncompiled = list(dict.fromkeys([*self.uncompiled, *groups]))
         return len(self.uncompiled) > known
 
-    def context(self, training: bool) -> Context:
-        """What kernels may know."""
+    def context(self, training: bool, items: range | None = None) -> Context:
+        """What kernels may know, that compute some of the batch items, or all."""
         plan, trains = self.plan, self._trains(training)
-        return Context(plan.dt, plan.dtype, plan.batch, trains, self.host, self.steppers)
+        items = range(plan.batch) if items is None else items
+        steppers = partial(self.steppers, items=items)
+        return Context(plan.dt, plan.dtype, len(items), trains, self.host, steppers)
 
     def simulate(
         self,
@@ -243,13 +225,15 @@ class TensorGraph(keras.layers.Layer):
         span: Span,
         training: bool = False,
         segmented: bool = False,
+        items: range | None = None,
     ) -> tuple[dict[Any, Any], dict[Block, Any]]:
         """Run a chunk of time; see `execute`. Outputs come by the key of the `Output`.
 
-        With `segmented`, XLA compiles what lies between the groups that it cannot compile.
+        With `segmented`, XLA compiles what lies between the groups that it cannot compile. With
+        `items`, arrays have those alone.
         """
         plan, program = self.plan, self._program(training)
-        ctx = replace(self.context(training), one=tf.cast(span.first >= 0, plan.dtype))
+        ctx = replace(self.context(training, items), one=tf.cast(span.first >= 0, plan.dtype))
         sources = {b: tf.reshape(v, (1, 1, b.size)) for b, v in self._fixed_variables()}
         sources.update(self._constants)
         sources.update(inputs)
@@ -258,15 +242,16 @@ class TensorGraph(keras.layers.Layer):
         return {output.key: value for output, value in outputs.items()}, after
 
     def worth_compiling(self, training: bool) -> bool:
-        """Whether XLA can compile Keras's calls, and makes them faster: they have a loop.
-
-        It cannot where values are drawn within the call.
-        """
+        """Whether XLA can compile the simulation in Keras's calls, and makes it faster."""
         program = self._program(training)
         user_code = any(g.kind == "tensor_node" for g in self.uncompiled)
         compiled = all(CATALOGUE.is_compiled(g.ops[0]) for g in program.groups)
         looped = any(stage.looped for stage in program.stages)
-        return looped and compiled and not user_code and not self._drawn(program)
+        return looped and compiled and not user_code
+
+    def compiles_whole(self, training: bool) -> bool:
+        """Whether that holds for all of a call: what it draws, and what replicas exchange, too."""
+        return not (self.replicas.several or self._drawn(training))
 
     def _trains(self, training: bool) -> bool:
         phase = self.plan.learning_phase
@@ -276,9 +261,10 @@ class TensorGraph(keras.layers.Layer):
         """What a call runs, in training or not."""
         return self.plan.training_program if self._trains(training) else self.plan.program
 
-    def _drawn(self, program: Program) -> dict[Block, Any]:
+    def _drawn(self, training: bool) -> dict[Block, Any]:
         """Inputs of a program that no user feeds."""
-        return {b: make for b, make in self.plan.hidden.items() if b in program.read}
+        read = self._program(training).read
+        return {b: make for b, make in self.plan.hidden.items() if b in read}
 
     def fixed_values(self) -> list[tuple[Block, np.ndarray]]:
         """Parameters that no learning rule changes, as they are."""
@@ -291,41 +277,43 @@ class TensorGraph(keras.layers.Layer):
 
     def build_inputs(self) -> dict[str, Any]:
         """Symbolic inputs for a Keras model around this layer."""
-        plan = self.plan
+        plan, size = self.plan, self.replicas.size
         inputs = {
-            name: keras.Input((None, block.size), plan.batch, dtype=plan.dtype, name=name)
+            name: keras.Input((None, block.size), size, dtype=plan.dtype, name=name)
             for name, block in plan.inputs.items()
         }
-        inputs["n_steps"] = keras.Input((1,), plan.batch, dtype="int32", name="n_steps")
+        inputs["n_steps"] = keras.Input((1,), size, dtype="int32", name="n_steps")
         return inputs
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
         """Simulate; see the class."""
-        plan = self.plan
+        plan, items = self.plan, self.replicas.items()
         length, arrays = self._series(inputs, bool(training))
-        first = tf.convert_to_tensor(self._mirror.steps)
-        for block, make in self._drawn(self._program(bool(training))).items():
-            arrays[block] = self._draw(block, make, first, length)
-        carry = {**self._mirror.values(), **self._adapted()}
-        outputs, after = self.simulate(arrays, carry, Span(first, length, length), bool(training))
-        self.keep(after, state=False)
-        if self._mirror.carries_over:
-            self._mirror.advance(after, length)
+        first = self._mirror.first()
+        arrays.update(self._draws(self._drawn(bool(training)), items, first, length))
+        carry = self._mirror.values()
+        if not self.replicas.several:
+            carry.update(self._adapted())
+        span = Span(first, length, length)
+        outputs, after = self.simulate(arrays, carry, span, bool(training), items=items)
+        if not self.replicas.several:
+            self.keep(after, state=False)
+        self._mirror.advance(after, length, self.adapted_blocks)
         results = {}
         for name, output in plan.outputs.items():
             value = tf.transpose(outputs[output.key], (1, 0, 2))
             value = value if output.last_only else _all_steps(value, length)
             results[name] = tf.reshape(value, (value.shape[0], -1, *output.view.shape))
-        results["steps_run"] = tf.fill((plan.batch, 1), tf.cast(length, tf.int32))
+        results["steps_run"] = tf.fill((len(items), 1), tf.cast(length, tf.int32))
         return results
 
     def _series(self, inputs: Mapping[str, Any], training: bool) -> tuple[Any, dict[Block, Any]]:
         """T, and the inputs as (T or 1, B, size)."""
-        plan = self.plan
+        plan, batch = self.plan, len(self.replicas.items())
         arrays = {}
         lengths = []
         for name, block in plan.inputs.items():
-            x = tf.ensure_shape(tf.cast(inputs[name], plan.dtype), (plan.batch, None, block.size))
+            x = tf.ensure_shape(tf.cast(inputs[name], plan.dtype), (batch, None, block.size))
             lengths.append(x.shape[1] if x.shape[1] is not None else tf.shape(x)[1])
             arrays[block] = tf.transpose(x, (1, 0, 2))
         known = [n for n in lengths if not isinstance(n, int) or n > 1]
@@ -334,27 +322,24 @@ class TensorGraph(keras.layers.Layer):
         stated = self._lengths[0 if training else 1]
         return inputs["n_steps"][0, 0] if stated is None else stated, arrays
 
-    def _draw(self, block: Block, make: Any, first: Any, length: Any) -> Any:
-        def draw(start: np.ndarray, n: np.ndarray) -> np.ndarray:
-            rows = make(int(start), int(n))
-            return np.broadcast_to(rows, (int(n), self.plan.batch, block.size)).astype(
-                self.plan.dtype
-            )
-
-        (rows,) = tf.numpy_function(draw, [first, length], [tf.as_dtype(self.plan.dtype)])
-        rows.set_shape((length if isinstance(length, int) else None, self.plan.batch, block.size))
-        return rows
+    def drawing_ahead(self, inputs: Mapping[str, Any], training: bool) -> Any:
+        """Within this context `call` draws nothing: what it needs is drawn here, at once."""
+        length, _ = self._series(inputs, training)
+        items = self.replicas.items()
+        return self._draws.ahead(self._drawn(training), items, self._mirror.first(), length)
 
     def compute_output_spec(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
         """Shapes of what `call` returns."""
         plan = self.plan
         specs = {}
         for name, output in plan.outputs.items():
-            batch = plan.batch if output.batched else 1
+            batch = self.replicas.size if output.batched else 1
             steps = 1 if output.last_only else None
             shape = (batch, steps, *output.view.shape)
             specs[name] = keras.KerasTensor(shape, dtype=plan.dtype, name=name)
-        specs["steps_run"] = keras.KerasTensor((plan.batch, 1), dtype="int32", name="steps_run")
+        specs["steps_run"] = keras.KerasTensor(
+            (self.replicas.size, 1), dtype="int32", name="steps_run"
+        )
         return specs
 
 

@@ -6,6 +6,7 @@ Each is called once a step and batch item, in order, with NumPy arrays.  No grad
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -136,9 +137,10 @@ class Stepper:
             operator.init_signals(signals)
             self.items.append((signals, operator.make_step(signals, dt, rng)))
 
-    def __call__(self, step: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
-        items = range(len(self.items))
-        results = [self.advance(i, [array[i] for array in arrays]) for i in items]
+    def run(self, items: Sequence[int], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Run a step of some items, whose rows the arrays have after the step's number."""
+        _, *arrays = arrays
+        results = [self.advance(i, [a[row] for a in arrays]) for row, i in enumerate(items)]
         return [np.stack(values) for values in zip(*results, strict=True)]
 
     def advance(self, item: int, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -201,22 +203,26 @@ class Steppers:
     def __init__(self, dt: float, rngs: Callable) -> None:
         self.dt, self.rngs = dt, rngs
         self._made: dict[Op, Stepper] = {}
+        self._lock = threading.Lock()  # replicas call from threads of their own
 
     def clear(self) -> None:
         """Make all anew when they are next called."""
         self._made.clear()
 
-    def __call__(self, op: Op, item: int | None = None) -> Callable:
-        """What runs an op for all batch items, or for one."""
+    def __call__(self, op: Op, items: Sequence[int]) -> Callable:
+        """What runs an op for some batch items."""
+        return lambda *arrays: self._stepper(op).run(items, arrays)
 
-        def call(*arrays: np.ndarray) -> list[np.ndarray]:
+    def of_item(self, op: Op, item: int) -> Callable:
+        """What runs an op for one batch item, on arrays without a batch axis."""
+        return lambda *arrays: self._stepper(op).advance(item, arrays)
+
+    def _stepper(self, op: Op) -> Stepper:
+        with self._lock:
             if op not in self._made:
                 make = CATALOGUE.kernel(op.kind).stepper
                 self._made[op] = make(op, self.dt, self.rngs(op.attrs["operator"]))
-            stepper = self._made[op]
-            return stepper(*arrays) if item is None else stepper.advance(item, arrays)
-
-        return call
+            return self._made[op]
 
 
 def _with_own_generators(operator: Any, item: int) -> Any:

@@ -48,11 +48,12 @@ class Generators:
         self.neurons, self.dt, self.name = op.attrs["neurons"], dt, op.tag
         self.items = [own_generator(op.attrs["rng"], item) for item in range(len(rngs))]
 
-    def __call__(self, rates: np.ndarray) -> list[np.ndarray]:
-        """Spikes for rates (steps * items, N) [Hz]."""
-        output, n_items = np.empty_like(rates), len(self.items)
-        for item in range(n_items):
-            (output[item::n_items],) = self.advance(item, [rates[item::n_items]])
+    def run(self, items: Sequence[int], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Spikes of some items, for rates (steps * items, N) [Hz]."""
+        (rates,) = arrays
+        output, n = np.empty_like(rates), len(items)
+        for row, item in enumerate(items):
+            (output[row::n],) = self.advance(item, [rates[row::n]])
         return [output]
 
     def advance(self, item: int, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -1,0 +1,55 @@
+"""What a simulation consists of, for the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ..compiler.ir import Block, Output, Program
+from .replicas import Replicas
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a `TensorGraph` runs, and how.
+
+    Attributes
+    ----------
+    program : Program
+    make_training_program : callable
+        Makes the program of the same simulation in training; they share their layout.
+    inputs : dict of str to Block
+        Blocks of the nodes that can be fed, by name.
+    hidden : dict of Block to callable
+        Inputs that no user feeds: `make(first, n) -> array (n, 1 or B, size)`.
+    outputs : dict of str to Output
+        Probes by name.
+    replicas : Replicas
+        Who simulates which items.
+    rngs
+        `rngs(op)` gives the random generators of an operator on the host, one a batch item.
+    """
+
+    program: Program
+    make_training_program: Callable[[], Program]
+    inputs: Mapping[str, Block]
+    hidden: Mapping[Block, Any]
+    outputs: Mapping[str, Output]
+    replicas: Replicas
+    rngs: Any
+    dt: float
+    dtype: str
+    unroll: int
+    learning_phase: bool | None
+
+    @property
+    def batch(self) -> int:
+        """Items in a minibatch, B."""
+        return self.replicas.batch
+
+    @cached_property
+    def training_program(self) -> Program:
+        """Made when it is first asked for: who only simulates does not wait for it."""
+        return self.make_training_program()
