@@ -3,7 +3,7 @@
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
-from nengo_dl import config, dists, graph_optimizer, neurons, utils
+from nengo_dl import config, dists, graph_optimizer, neurons, surrogate, utils
 from nengo_dl.config import configure_settings
 from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
 
@@ -36,6 +36,7 @@ __all__ = [
     "dists",
     "graph_optimizer",
     "neurons",
+    "surrogate",
     "utils",
     *_LAZY,
 ]

@@ -19,11 +19,12 @@ from nengo.exceptions import BuildError
 from . import graph_optimizer
 from .compiler.graph import CycleError
 from .compiler.ir import Block, Graph, Program
-from .config import Settings, keep_history, resolve_trainable
+from .config import Settings, keep_history
 from .kernels import CATALOGUE
 from .lowering import Lowered, build_model, lower
 from .lowering.order import draw_seeds, process_order
 from .lowering.roles import Feed, Uniform
+from .opinions import TrainingSpikes, resolve_trainable
 from .pipeline import build_program, for_training
 from .sources import Constant, ProcessSource, TimeFunction, UniformNumbers
 from .utils import io_names
@@ -55,6 +56,7 @@ class Compilation:
                 trainable,
                 lambda obj: trainable.setting(obj) is True,
                 lambda probe: keep_history(network, probe),
+                TrainingSpikes(network, settings.lif_smoothing),
             )
         with _no_garbage_collection():
             self.program = self._compiled(self.lowered.graph)
@@ -66,7 +68,7 @@ class Compilation:
     @cached_property
     def training_program(self) -> Program:
         """What runs in training; made when it is first asked for."""
-        graph = for_training(self.lowered.graph, CATALOGUE, self.settings)
+        graph = for_training(self.lowered.graph, CATALOGUE)
         with _no_garbage_collection():
             return self._compiled(graph, layout=self.program.layout, training=True)
 

@@ -1,7 +1,8 @@
 """Settings: what a user can choose about this back end, declared, validated and resolved here.
 
 Nengo's config system holds the choices; `configure_settings` writes them, and `Settings.of` and
-`resolve_trainable` are the only readers. The rest of the package sees plain values.
+`object_value` are the only readers (for `opinions`, what applies to single objects). The rest of
+the package sees plain values.
 """
 
 from __future__ import annotations
@@ -9,61 +10,32 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, field, fields
 from inspect import cleandoc
-from typing import Any, NamedTuple
+from typing import Any
 
 import nengo
-import numpy as np
 from nengo.builder import Model
 from nengo.ensemble import Neurons
 from nengo.exceptions import BuildError, ConfigError, NetworkContextError, ValidationError
 from nengo.params import BoolParam, Parameter, Unconfigurable
 
-DTYPES = ("float16", "float32", "float64")
+from . import surrogate
+from .rules import (
+    BOOL,
+    CALLABLE,
+    CALLABLES,
+    DTYPE,
+    OPTIONAL_BOOL,
+    SMOOTHING,
+    Rule,
+    is_bool,
+    optional,
+)
+
 TRAINABLE_TYPES = (nengo.Ensemble, nengo.Connection, Neurons)
-_UNSET = object()
+UNSET = object()
 
 
-class _Rule(NamedTuple):
-    """What values an option accepts: as a test, and in words."""
-
-    accepts: Callable[[Any], bool]
-    expects: str
-
-
-def _is_bool(value: Any) -> bool:
-    return isinstance(value, (bool, np.bool_))
-
-
-def _is_positive(value: Any) -> bool:
-    return isinstance(value, (int, float, np.number)) and not _is_bool(value) and 0 < value < np.inf
-
-
-def _is_callables(value: Any) -> bool:
-    return isinstance(value, Sequence) and all(callable(f) for f in value)
-
-
-def _is_dtype(value: Any) -> bool:
-    if not isinstance(value, str):
-        raise TypeError(
-            f"dtype is {value!r}, of type {type(value).__name__}; "
-            f"expected one of the strings {', '.join(map(repr, DTYPES))}"
-        )
-    return value in DTYPES
-
-
-def _optional(accepts: Callable[[Any], bool], expects: str) -> _Rule:
-    return _Rule(lambda value: value is None or accepts(value), f"{expects} or None")
-
-
-_BOOL = _Rule(_is_bool, "True or False")
-_OPTIONAL_BOOL = _optional(_is_bool, "True, False")
-_CALLABLE = _optional(callable, "a callable")
-_CALLABLES = _optional(_is_callables, "a sequence of callables")
-_SMOOTHING = _optional(_is_positive, "a number greater than 0,")
-_DTYPE = _Rule(_is_dtype, f"one of {', '.join(map(repr, DTYPES))}")
-
-
-def _option(default: Any, rule: _Rule, doc: str, per: type = nengo.Network) -> Any:
+def _option(default: Any, rule: Rule, doc: str, per: type = nengo.Network) -> Any:
     """Declare an option; ``per`` is the Nengo class whose config holds it."""
     return field(default=default, metadata={"rule": rule, "doc": doc, "per": per})
 
@@ -72,7 +44,8 @@ def _option(default: Any, rule: _Rule, doc: str, per: type = nengo.Network) -> A
 class Settings:
     """The settings of one network, validated and complete.
 
-    Whether a parameter is trainable is decided object by object: see `resolve_trainable`.
+    Whether a parameter is trainable is decided object by object, and so is what spikes do in
+    training: see `nengo_dl.opinions`.
 
     Raises
     ------
@@ -89,48 +62,57 @@ class Settings:
     """
 
     planner: Callable | None = _option(
-        None, _CALLABLE, "Groups operators that are computed together. None: the default planner."
+        None, CALLABLE, "Groups operators that are computed together. None: the default planner."
     )
     sorter: Callable | None = _option(
-        None, _CALLABLE, "Arranges signals in memory. None: the default sorter."
+        None, CALLABLE, "Arranges signals in memory. None: the default sorter."
     )
     simplifications: Sequence[Callable] | None = _option(
         None,
-        _CALLABLES,
+        CALLABLES,
         "Rewrites that remove or fuse operators. None: the default ones; ``[]``: none at all.",
     )
     inference_only: bool = _option(
-        False, _BOOL, "Build without support for training; nothing is trainable."
+        False, BOOL, "Build without support for training; nothing is trainable."
     )
     lif_smoothing: float | None = _option(
         None,
-        _SMOOTHING,
-        "Train `nengo.LIF` neurons with the rates of `.SoftLIFRate`, whose ``sigma`` this is. "
-        "None: with the rates of `nengo.LIFRate`.",
+        SMOOTHING,
+        "Train `nengo.LIF` and `nengo.LIFRate` neurons, and their adaptive forms, with the rates "
+        "of `.SoftLIFRate`, whose ``sigma`` this is. None: with the rates of `nengo.LIFRate`.",
+    )
+    training_spikes: surrogate.TrainingSpikes | str | None = _option(
+        None,
+        optional(surrogate.is_choice, f"{surrogate.EXPECTED},"),
+        "What spiking neurons do in training: give their rates, or spikes with a surrogate "
+        "gradient; see `nengo_dl.surrogate`. Applies to the nearest enclosing network, and to "
+        "those within it that say nothing else; ``net.config[ens].training_spikes = ...`` "
+        "chooses for one ensemble. None: no opinion; rates (see ``lif_smoothing``).",
+        per=nengo.Ensemble,
     )
     dtype: str = _option(
         "float32",
-        _DTYPE,
+        DTYPE,
         "Precision of the simulation: ``'float16'``, ``'float32'`` or ``'float64'``.",
     )
     keep_history: bool = _option(
         True,
-        _BOOL,
+        BOOL,
         "Whether probes keep every step, or the last step of each call only. To choose for one "
         "probe: ``net.config[probe].keep_history = ...``, on the top-level network.",
         per=nengo.Probe,
     )
     stateful: bool = _option(
-        True, _BOOL, "Whether a call may continue from the state in which the last one ended."
+        True, BOOL, "Whether a call may continue from the state in which the last one ended."
     )
     use_loop: bool = _option(
         True,
-        _BOOL,
+        BOOL,
         "Loop over steps. False: build exactly ``unroll_simulation`` steps, without a loop.",
     )
     learning_phase: bool | None = _option(
         None,
-        _OPTIONAL_BOOL,
+        OPTIONAL_BOOL,
         "Force the behaviour of training (True) or of inference (False) in every call. "
         "None: as the call says.",
     )
@@ -163,7 +145,7 @@ class Settings:
         if network is None:
             return cls()
         values = {name: _class_value(network.config, _owner(name), name) for name in OPTIONS}
-        return cls(**{name: value for name, value in values.items() if value is not _UNSET})
+        return cls(**{name: value for name, value in values.items() if value is not UNSET})
 
 
 OPTIONS: dict[str, Field] = {f.name: f for f in fields(Settings)}
@@ -174,7 +156,7 @@ def _owner(name: str) -> type:
 
 
 def _validate(name: str, value: Any, obj: Any = nengo.Network) -> None:
-    rule = _OPTIONAL_BOOL if name == "trainable" else OPTIONS[name].metadata["rule"]
+    rule = OPTIONAL_BOOL if name == "trainable" else OPTIONS[name].metadata["rule"]
     if not rule.accepts(value):
         raise ValidationError(f"got {value!r}, expected {rule.expects}", attr=name, obj=obj)
 
@@ -200,7 +182,7 @@ def _set_class_value(config: nengo.Config, cls: type, name: str, value: Any) -> 
     params = config.params[cls]
     if name not in params.extra_params:
         params.set_param(name, _make_param(name))
-    setattr(params, name, bool(value) if _is_bool(value) else value)
+    setattr(params, name, bool(value) if is_bool(value) else value)
 
 
 def _document_options(func: Callable) -> Callable:
@@ -218,8 +200,8 @@ def configure_settings(**settings: Any) -> None:
     """Choose how the Simulator treats the network that is being defined.
 
     To be called inside a ``with network:`` block. A call changes the options that it names, and
-    no other. ``trainable`` applies to the nearest enclosing network, every other option to the
-    top-level network.
+    no other. ``trainable`` and ``training_spikes`` apply to the nearest enclosing network, every
+    other option to the top-level network.
 
     Parameters
     ----------
@@ -262,22 +244,23 @@ def configure_settings(**settings: Any) -> None:
             for cls in TRAINABLE_TYPES:
                 _set_class_value(nearest.config, cls, name, value)
         else:
-            _set_class_value(toplevel.config, _owner(name), name, value)
+            network = nearest if _owner(name) is nengo.Ensemble else toplevel
+            _set_class_value(network.config, _owner(name), name, value)
 
 
 def _class_value(config: nengo.Config, cls: type, name: str) -> Any:
     params = _class_params(config, cls)
     if params is None or name not in params.extra_params:
-        return _UNSET
+        return UNSET
     value = params.get_param(name).get_default(params)
-    return _UNSET if value is Unconfigurable else value
+    return UNSET if value is Unconfigurable else value
 
 
 def _class_params(config: nengo.Config, cls: type) -> Any:
     return next((config.params[base] for base in cls.__mro__ if base in config.params), None)
 
 
-def _object_value(config: nengo.Config, obj: Any, name: str) -> Any:
+def object_value(config: nengo.Config, obj: Any, name: str) -> Any:
     """Look up what was set on the object, else on its class.
 
     ``config[obj]`` would write an entry into the user's config; this does not.
@@ -316,11 +299,11 @@ def get_setting(
     if network is None:
         return default
     if obj is not None:
-        value = _object_value(network.config, obj, name)
+        value = object_value(network.config, obj, name)
     else:
         owner = _owner(name) if name in OPTIONS else nengo.Network
         value = _class_value(network.config, owner, name)
-    return default if value is _UNSET else value
+    return default if value is UNSET else value
 
 
 def keep_history(network: nengo.Network | None, probe: nengo.Probe) -> bool:
@@ -339,60 +322,3 @@ def keep_history(network: nengo.Network | None, probe: nengo.Probe) -> bool:
         What was configured for the probe, else for all probes, else True.
     """
     return get_setting(network, "keep_history", OPTIONS["keep_history"].default, obj=probe)
-
-
-class Trainability:
-    """Tells which parameters training may change; see `resolve_trainable`."""
-
-    def __init__(self, toplevel: nengo.Network | None, inference_only: bool):
-        self._inference_only = inference_only
-        self._configs: dict[Any, tuple[nengo.Config, ...]] = {}
-        stack = [] if toplevel is None else [(toplevel, ())]
-        while stack:
-            network, above = stack.pop()
-            configs = (*above, network.config)
-            for obj in (*network.ensembles, *network.connections):
-                self._configs[obj] = configs
-            stack.extend((subnetwork, configs) for subnetwork in network.networks)
-
-    def setting(self, obj: nengo.Ensemble | nengo.Connection | Neurons) -> bool | None:
-        """Return what the user chose for an object: True, False, or None for no opinion."""
-        container = _container(obj)
-        for config in reversed(self._configs.get(container, ())):
-            value = _object_value(config, obj, "trainable")
-            if value is not _UNSET and value is not None:
-                return value
-        return None if container is obj else self.setting(container)
-
-    def __call__(self, obj: nengo.Ensemble | nengo.Connection | Neurons) -> bool:
-        """Tell whether the parameters of an object are trainable, learning rules aside."""
-        if self._inference_only or _container(obj) not in self._configs:
-            return False
-        return self.setting(obj) is not False
-
-
-def _container(obj: Any) -> Any:
-    return obj.ensemble if isinstance(obj, Neurons) else obj
-
-
-def resolve_trainable(toplevel: nengo.Network | None) -> Trainability:
-    """Find out which parameters of a network training may change.
-
-    The configs of the networks around an object are read from the top-level network down to the
-    one that contains the object. Whatever a config says overrules those above it; within one
-    config, what was set on the object overrules what was set on its class. None is no opinion,
-    and without any opinion an object is trainable; biases (``ens.neurons``) then follow the
-    ensemble. Nothing is trainable with ``inference_only``, nor what is not in the network.
-
-    Parameters
-    ----------
-    toplevel : nengo.Network or None
-        The top-level network. Without one, nothing is trainable.
-
-    Returns
-    -------
-    Trainability
-        Callable with an Ensemble (for its encoders), its ``neurons`` (biases), or a Connection
-        (weights); its method ``setting(obj)`` returns the user's own choice, if any.
-    """
-    return Trainability(toplevel, Settings.of(toplevel).inference_only)

@@ -13,6 +13,7 @@ from nengo.exceptions import SimulationError, ValidationError
 from . import calls
 from .engine.execute import Span
 from .session import Session
+from .surrogate import Rates
 
 Jacobians = dict[nengo.Probe, dict[str, list[np.ndarray]]]
 
@@ -25,6 +26,7 @@ def check(
     for probe in probes:
         if probe not in session.probes:
             raise ValidationError(f"{probe!r} is not a Probe of this network", attr="outputs")
+    _refuse_surrogates(session)
     given = None if isinstance(inputs, list | tuple) and not inputs else inputs
     loops = 2 if session.settings.use_loop else 1
     call = calls.Call(session, given, loops * session.unroll if given is None else None, True)
@@ -39,6 +41,19 @@ def check(
             }
             _compare(session, probe, found[probe], atol, rtol)
     return found
+
+
+def _refuse_surrogates(session: Session) -> None:
+    """A gradient that is not that of the values cannot be found from differences of values."""
+    ops = session.compiled.training_program.ops
+    found = [op for op in ops if not isinstance(op.attrs.get("training", Rates()), Rates)]
+    if found:
+        names = ", ".join(dict.fromkeys(op.tag for op in found))
+        raise SimulationError(
+            f"{names} of neurons whose spikes train with {found[0].attrs['training']!r}: the "
+            f"gradient is by design not the derivative of spikes, and cannot be checked against "
+            f"finite differences. Configure training_spikes='rates' to check everything else."
+        )
 
 
 def _zeros(session: Session, node: nengo.Node, call: calls.Call) -> np.ndarray:

@@ -71,9 +71,9 @@ def build_program(
     return verify(Program(layout, tuple(stages)))
 
 
-def for_training(graph: Graph, catalogue: Any, settings: Any) -> Graph:
-    """The graph in training: spiking neurons give rates, and what they keep stands still."""
-    changed = [catalogue.for_training(op, settings) for op in graph.ops]
+def for_training(graph: Graph, catalogue: Any) -> Graph:
+    """The graph in training: where neurons give rates, what spikes need to keep stands still."""
+    changed = [catalogue.for_training(op) for op in graph.ops]
     held: dict[Signal, View] = {}
     for _, kept in changed:
         held.update(kept)

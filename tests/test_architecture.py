@@ -13,7 +13,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 #: What each part may import of this package, and which libraries it may not import.
 ALLOWED = {
     "compiler": {"compiler"},
-    "kernels": {"kernels", "compiler", "neurons", "tensor_node", "utils"},
+    "kernels": {"kernels", "compiler", "neurons", "surrogate", "tensor_node", "utils"},
     "engine": {"engine", "kernels", "compiler", "utils"},
     "lowering": {"lowering", "compiler", "neurons", "tensor_node", "config", "utils"},
     "benchmarks": {"benchmarks", "simulator", "neurons", "config"},

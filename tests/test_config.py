@@ -17,8 +17,8 @@ from nengo_dl.config import (
     configure_settings,
     get_setting,
     keep_history,
-    resolve_trainable,
 )
+from nengo_dl.opinions import resolve_trainable
 
 VALID = {
     "planner": partial(len),
@@ -26,6 +26,7 @@ VALID = {
     "simplifications": (len, abs),
     "inference_only": True,
     "lif_smoothing": 0.5,
+    "training_spikes": "fast_sigmoid",
     "dtype": "float64",
     "keep_history": False,
     "stateful": False,

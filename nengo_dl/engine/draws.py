@@ -70,9 +70,9 @@ class Draws:
             shape = (int(n), len(items), block.size)
             return np.broadcast_to(rows, shape).astype(self.dtype)
 
-        (rows,) = tf.numpy_function(draw, [first, length], [tf.as_dtype(self.dtype)])
-        rows.set_shape((length if isinstance(length, int) else None, len(items), block.size))
-        return rows
+        rows = tf.numpy_function(draw, [first, length], tf.as_dtype(self.dtype))
+        steps = length if isinstance(length, int) else None
+        return tf.ensure_shape(rows, (steps, len(items), block.size))
 
     def _rows(self, block: Block, make: Any, items: range, first: int, n: int) -> np.ndarray:
         if len(items) == self.replicas.batch:

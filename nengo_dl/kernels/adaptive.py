@@ -18,7 +18,8 @@ from keras import ops
 
 from .rates import LIFRateKernel
 from .registry import NeuronKernel, neuron
-from .spiking import LIFKernel
+from .spiking import IntegratorKernel, LIFKernel
+from .surrogate import counted
 
 
 @neuron(nengo.AdaptiveLIFRate)
@@ -26,31 +27,53 @@ class AdaptiveLIFRateKernel(LIFRateKernel):
     """Rates that fall as they go on; trained as they are, through time."""
 
     constants = ("amplitude", "tau_rc", "tau_ref", "tau_n", "inc_n")
-    states = ("adaptation",)
-    spiking = False
+    states = rate_states = ("adaptation",)
 
     @classmethod
     def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
+        return cls.rate_step(c, dt, None, J, *states)
+
+    @classmethod
+    def rate_step(cls, c: Any, dt: float, sigma: float | None, J: Any, *states: Any) -> tuple:
         (n,) = states
-        output = cls.rate(c, J - n)
-        return output, n + (dt / c.tau_n) * (c.inc_n * output - n)
+        (output,) = super().rate_step(c, dt, sigma, J - n)
+        return output, adapted(c, dt, n, output)
+
+
+def adapted(c: Any, dt: float, n: Any, output: Any) -> Any:
+    """The adaptation after a step."""
+    return n + (dt / c.tau_n) * (c.inc_n * output - n)
 
 
 @neuron(nengo.AdaptiveLIF)
 class AdaptiveLIFKernel(LIFKernel):
-    """Leaky integrate-and-fire with adaptation."""
+    """Leaky integrate-and-fire with adaptation; its rates adapt too, in training."""
 
     constants = (*LIFKernel.constants, "tau_n", "inc_n")
     states = (*LIFKernel.states, "adaptation")
+    rate_states = ("adaptation",)
 
     @classmethod
     def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
         *fast, n = states
         output, *fast = super().step(c, dt, J - n, *fast)
-        return output, *fast, n + (dt / c.tau_n) * (c.inc_n * output - n)
+        return output, *fast, adapted(c, dt, n, output)
+
+    @classmethod
+    def rate_step(cls, c: Any, dt: float, sigma: float | None, J: Any, *states: Any) -> tuple:
+        (n,) = states
+        (output,) = super().rate_step(c, dt, sigma, J - n)
+        return output, adapted(c, dt, n, output)
+
+    @classmethod
+    def surrogate_step(cls, c: Any, dt: float, surrogate: Any, J: Any, *states: Any) -> tuple:
+        *fast, n = states
+        output, *fast = super().surrogate_step(c, dt, surrogate, J - n, *fast)
+        return output, *fast, adapted(c, dt, n, output)
 
 
 LOWEST_CURRENT = -30.0  # Nengo's bound, below which Euler steps are unstable
+PEAK = 30.0  # [mV], at which a spike ends
 
 
 @neuron(nengo.Izhikevich)
@@ -59,33 +82,47 @@ class IzhikevichKernel(NeuronKernel):
 
     constants = ("tau_recovery", "coupling", "reset_voltage", "reset_recovery")
     states = ("voltage", "recovery")
-    spiking = False
+    spiking = True
+    rated = False
 
     @classmethod
     def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
-        voltage, recovery = states
-        J = ops.maximum(ops.stop_gradient(J), LOWEST_CURRENT)
-        slope = (0.04 * voltage * voltage + 5 * voltage + 140 - recovery + J) * 1000
-        voltage = voltage + slope * dt
-        spiked = voltage >= 30
-        voltage = ops.where(spiked, c.reset_voltage * ops.ones_like(voltage), voltage)
-        recovery = recovery + (c.tau_recovery * (c.coupling * voltage - recovery)) * 1000 * dt
-        recovery = ops.where(spiked, recovery + c.reset_recovery, recovery)
+        charged = cls.charged(dt, ops.stop_gradient(J), *states)
+        spiked = charged >= PEAK
+        voltage, recovery = cls.reset(c, dt, spiked, charged, states[1])
         return ops.cast(spiked, J.dtype) / dt, voltage, recovery
+
+    @classmethod
+    def charged(cls, dt: float, J: Any, voltage: Any, recovery: Any) -> Any:
+        """The voltage before a spike resets it."""
+        J = ops.maximum(J, LOWEST_CURRENT)
+        slope = (0.04 * voltage * voltage + 5 * voltage + 140 - recovery + J) * 1000
+        return voltage + slope * dt
+
+    @classmethod
+    def reset(cls, c: Any, dt: float, spiked: Any, charged: Any, recovery: Any) -> tuple:
+        """What spikes leave of voltage and recovery."""
+        voltage = ops.where(spiked, c.reset_voltage * ops.ones_like(charged), charged)
+        recovery = recovery + (c.tau_recovery * (c.coupling * voltage - recovery)) * 1000 * dt
+        return voltage, ops.where(spiked, recovery + c.reset_recovery, recovery)
+
+    @classmethod
+    def surrogate_step(cls, c: Any, dt: float, surrogate: Any, J: Any, *states: Any) -> tuple:
+        """The surrogate's voltage is counted in steps from reset to peak, as that of other types.
+
+        What a spike does to voltage and recovery has no gradient.
+        """
+        charged = cls.charged(dt, J, *states)
+        spiked = charged >= PEAK
+        voltage, recovery = cls.reset(c, dt, spiked, charged, states[1])
+        spikes = ops.cast(spiked, charged.dtype)
+        fired = counted(surrogate, spikes, (charged - PEAK) / (PEAK - c.reset_voltage), 0.0)
+        return fired / dt, voltage, recovery
 
 
 @neuron(nengo.RegularSpiking)
-class RegularSpikingKernel(NeuronKernel):
+class RegularSpikingKernel(IntegratorKernel):
     """J is the rate that the base type gives [Hz]."""
-
-    states = ("voltage",)
-
-    @classmethod
-    def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
-        (voltage,) = states
-        voltage = voltage + dt * J
-        spikes = ops.floor(voltage)
-        return (c.amplitude / dt) * spikes, voltage - spikes
 
     @classmethod
     def rate(cls, c: Any, J: Any) -> Any:
@@ -97,14 +134,29 @@ class StochasticSpikingKernel(NeuronKernel):
     """J is the rate that the base type gives [Hz]; the dice are thrown by Nengo's generator."""
 
     draws = "rng"
+    spiking = True
 
     @classmethod
     def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
         (uniform,) = states
-        expected = dt * ops.abs(J)
-        whole = ops.floor(expected)
-        spikes = whole + ops.cast(uniform < expected - whole, J.dtype)
+        spikes = cls.thrown(dt * ops.abs(J), uniform)
         return ((c.amplitude / dt) * spikes * ops.sign(J),)
+
+    @classmethod
+    def thrown(cls, expected: Any, uniform: Any) -> Any:
+        """The number of spikes, for a number in [0, 1)."""
+        whole = ops.floor(expected)
+        return whole + ops.cast(uniform < expected - whole, expected.dtype)
+
+    @classmethod
+    def surrogate_step(cls, c: Any, dt: float, surrogate: Any, J: Any, *states: Any) -> tuple:
+        """As of an integrator whose voltage was 1 - uniform: it has as many whole units."""
+        (uniform,) = states
+        expected = dt * ops.abs(J)
+        spikes = cls.thrown(expected, uniform)
+        voltage = expected + (1 - uniform)
+        fired = counted(surrogate, spikes, voltage, ops.maximum(ops.round(voltage), 1))
+        return ((c.amplitude / dt) * fired * ops.sign(J),)
 
     @classmethod
     def rate(cls, c: Any, J: Any) -> Any:

@@ -15,8 +15,20 @@ import numpy as np
 from keras import ops
 
 from ..compiler.ir import Group, Op, Signal, View
+from ..surrogate import Rates
 from ..utils import blame, own_generator
-from .registry import CATALOGUE, Action, Arrays, Context, Kernel, NeuronKernel, kernel, neuron
+from .neurons import Constants
+from .registry import (
+    CATALOGUE,
+    Action,
+    Arrays,
+    Context,
+    Kernel,
+    NeuronKernel,
+    kernel,
+    neuron,
+)
+from .surrogate import with_gradient_of
 
 
 @neuron(nengo.PoissonSpiking)
@@ -24,6 +36,7 @@ class PoissonSpikingKernel(NeuronKernel):
     """J is the rate that the base type gives [Hz]."""
 
     draws = "rng"
+    spiking = True
     kind = "drawn_spikes"
 
     @classmethod
@@ -70,7 +83,11 @@ class Generators:
 
 @kernel("drawn_spikes")
 class DrawnSpikes(Kernel):
-    """Neurons of which Nengo's step draws the spikes, on the host; in training they give rates."""
+    """Neurons of which Nengo's step draws the spikes, on the host.
+
+    In training they give rates; or spikes, with the gradient of the rates: there is no voltage, of
+    which a surrogate could be a function.
+    """
 
     compiled = False
     stepper = Generators
@@ -79,7 +96,7 @@ class DrawnSpikes(Kernel):
         return True
 
     def signature(self, op: Op) -> Hashable:
-        return type(op.attrs["neurons"])
+        return type(op.attrs["neurons"]), "training" in op.attrs
 
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         (rates,) = reads
@@ -93,7 +110,12 @@ class DrawnSpikes(Kernel):
                 (spikes[:valid, part],) = generators(rates[:valid, part])
             return [spikes]
 
-        return ctx.host(draw, [rates, rows if ctx.valid is None else ctx.valid], [rates.shape])
+        valid = rows if ctx.valid is None else ctx.valid
+        (spikes,) = ctx.host(draw, [rates, valid], [rates.shape])
+        if "training" not in group.ops[0].attrs:
+            return [spikes]
+        amplitude = Constants(group, PoissonSpikingKernel.constants, ctx.dtype).amplitude
+        return [with_gradient_of(spikes, amplitude * rates)]
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         (rates,), (spikes,) = reads, writes
@@ -105,9 +127,11 @@ class DrawnSpikes(Kernel):
 
         return compute
 
-    def for_training(self, op: Op, settings: Any) -> tuple[Op, dict[Signal, View]]:
-        neurons = replace(op, kind="neurons", attrs={"neurons": op.attrs["neurons"]})
-        return CATALOGUE.for_training(neurons, settings)
+    def for_training(self, op: Op) -> tuple[Op, dict[Signal, View]]:
+        changed, held = CATALOGUE.for_training(replace(op, kind="neurons"))
+        if isinstance(changed.attrs["training"], Rates):
+            return changed, held
+        return replace(changed, kind=op.kind), held
 
 
 def _parts(group: Group) -> list[tuple[Op, slice]]:

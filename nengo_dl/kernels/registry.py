@@ -7,13 +7,15 @@ subclass `NeuronKernel` and decorate it with `@neuron(TheNengoClass)`.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from keras import ops
 
 from ..compiler.ir import Group, Op, Role, Signal, View
+from ..surrogate import Rates, SmoothRate
+from .surrogate import with_gradient_of
 
 SMALL = 2**14  # elements of a parameter that may be copied before each chunk of time
 
@@ -128,7 +130,7 @@ class Kernel:
         """
         return None
 
-    def for_training(self, op: Op, settings: Any) -> tuple[Op, dict[Signal, View]]:
+    def for_training(self, op: Op) -> tuple[Op, dict[Signal, View]]:
         """What takes the place of an op in a program that trains.
 
         Also returns what stands for signals that the new op does not write any more.
@@ -157,8 +159,12 @@ class NeuronKernel:
         Attributes of the Nengo object that `step` and `rate` use, as `c.name`.
     states : tuple of str
         Its state variables, by Nengo's names.
+    rate_states : tuple of str
+        Those that `rate_step` goes on with; the others stand still while neurons give rates.
     spiking : bool
-        Whether training replaces `step` by `rate`.
+        Whether it spikes, so that training must do something about the gradient.
+    rated : bool
+        Whether it has a rate that can take the place of its spikes.
     draws : str or None
         Its random generator, by Nengo's name; `step` receives a uniform number in [0, 1) for each
         neuron after its states.
@@ -168,7 +174,9 @@ class NeuronKernel:
 
     constants: tuple[str, ...] = ("amplitude",)
     states: tuple[str, ...] = ()
-    spiking: bool = True
+    rate_states: tuple[str, ...] = ()
+    spiking: bool = False
+    rated: bool = True
     draws: str | None = None
     kind: str = "neurons"
 
@@ -192,6 +200,31 @@ class NeuronKernel:
         """Like `rate`, with the threshold smoothed by `sigma`; the same where there is none."""
         return cls.rate(c, J)
 
+    @classmethod
+    def rate_step(cls, c: Any, dt: float, sigma: float | None, J: Any, *states: Any) -> tuple:
+        """Rate, smoothed by `sigma` unless that is None, and new values of `rate_states`."""
+        return (cls.rate(c, J) if sigma is None else cls.smooth_rate(c, J, sigma),)
+
+    @classmethod
+    def surrogate_step(cls, c: Any, dt: float, surrogate: Any, J: Any, *states: Any) -> tuple:
+        """The results of `step`, with a surrogate gradient."""
+        raise NotImplementedError
+
+    @classmethod
+    def training_step(cls, c: Any, dt: float, choice: Any, J: Any, *states: Any) -> tuple:
+        """Output and new states in training, as the user chose it."""
+        if isinstance(choice, Rates):
+            return cls.rate_step(c, dt, choice.smoothing, J, *states)
+        if not isinstance(choice, SmoothRate):
+            return cls.surrogate_step(c, dt, choice, J, *states)
+        states = [ops.stop_gradient(s) for s in states]
+        output, *following = cls.step(c, dt, ops.stop_gradient(J), *states)
+        if not cls.rated:
+            return output, *following
+        kept = [s for s, name in zip(states, cls.states, strict=False) if name in cls.rate_states]
+        rate, *_ = cls.rate_step(c, dt, choice.smoothing, J, *kept)
+        return with_gradient_of(output, rate), *following
+
 
 def neuron(nengo_type: type) -> Callable[[type[NeuronKernel]], type[NeuronKernel]]:
     """Register a neuron kernel for exactly one Nengo neuron type."""
@@ -205,95 +238,9 @@ def neuron(nengo_type: type) -> Callable[[type[NeuronKernel]], type[NeuronKernel
     return register
 
 
-@kernel("neurons")
-class Neurons(Kernel):
-    """All neuron types; their constants become vectors where members of a group differ."""
-
-    def flat(self, op: Op) -> bool:
-        return True
-
-    def signature(self, op: Op) -> Hashable:
-        return (type(op.attrs["neurons"]), op.attrs.get("training"), op.attrs.get("smoothing"))
-
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
-        attrs = group.ops[0].attrs
-        cls = _NEURONS[type(attrs["neurons"])]
-        values = Constants(group, cls.constants, ctx.dtype)
-        values.once = ctx.once
-        values.initial = tuple(_largest_initial(group, i) for i in range(1, len(group.reads)))
-        if not attrs.get("training"):
-            return cls.step(values, ctx.dt, *reads)
-        smoothing = attrs.get("smoothing")
-        if smoothing is None:
-            return (cls.rate(values, reads[0]),)
-        return (cls.smooth_rate(values, reads[0], smoothing),)
-
-    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action | None:
-        """One call for all neurons that have the same constants."""
-        first = group.ops[0].attrs["neurons"]
-        kind = _NEURONS[type(first)]
-        if kind.draws:
-            return None
-        populations = []
-        if all(op.attrs["neurons"] == first for op in group.ops):
-            populations.append((first, slice(None)))
-        else:
-            ends = np.cumsum([op.writes[0].size for op in group.ops])
-            for op, end in zip(group.ops, ends, strict=True):
-                populations.append((op.attrs["neurons"], slice(end - op.writes[0].size, end)))
-        calls = [
-            (kind.numpy_step(n, J), J, writes[0][p], _states(kind, writes[1:], p))
-            for n, p in populations
-            for J in [reads[0][p]]
-        ]
-        copies = list(zip(writes[1:], reads[1:], strict=True))
-
-        def compute() -> None:
-            for new, old in copies:
-                new[:] = old
-            for step, J, output, states in calls:
-                step(ctx.dt, J, output, **states)
-
-        return compute
-
-    def for_training(self, op: Op, settings: Any) -> tuple[Op, dict[Signal, View]]:
-        """Spiking neurons give their rates, and their state stands still."""
-        kind = _NEURONS[type(op.attrs["neurons"])]
-        if not kind.spiking or not (kind.states or kind.draws):
-            return op, {}
-        attrs = {"neurons": op.attrs["neurons"], "training": True}
-        smoothed = kind.smooth_rate.__func__ is not NeuronKernel.smooth_rate.__func__
-        if settings.lif_smoothing is not None and smoothed:
-            attrs["smoothing"] = settings.lif_smoothing
-        held = dict(zip(op.writes[1:], op.reads[1:], strict=False))
-        return replace(op, reads=op.reads[:1], writes=op.writes[:1], attrs=attrs), held
-
-
-def _states(
-    kind: type[NeuronKernel], arrays: Sequence[np.ndarray], part: slice
-) -> dict[str, np.ndarray]:
-    return {name: array[part] for name, array in zip(kind.states, arrays, strict=True)}
-
-
-class Constants:
-    """Constants of a group's neurons: a number where all agree, else an array (1, N).
-
-    Also has `once`, as of `Context`, for what several results of `step` are made of.
-    """
-
-    def __init__(self, group: Group, names: Sequence[str], dtype: str) -> None:
-        sizes = [op.writes[0].size for op in group.ops]
-        for name in names:
-            values = [getattr(op.attrs["neurons"], name) for op in group.ops]
-            same = all(v == values[0] for v in values)
-            value = float(values[0]) if same else np.repeat(values, sizes)[None].astype(dtype)
-            setattr(self, name, value)
-
-
-def _largest_initial(group: Group, slot: int) -> float:
-    """The largest value that a state begins with."""
-    initials = [op.reads[slot].signal.initial for op in group.ops]
-    return np.inf if any(v is None for v in initials) else max(map(np.max, initials))
+def neuron_kernel(nengo_type: type) -> type[NeuronKernel]:
+    """The kernel of a neuron type."""
+    return _NEURONS[nengo_type]
 
 
 class Catalogue:
@@ -342,8 +289,8 @@ class Catalogue:
         kinds = tuple(map(_kind_of_argument, op.reads))
         return (op.kind, own.signature(op), len(op.reads) if shapes is None else shapes, kinds)
 
-    def for_training(self, op: Op, settings: Any) -> tuple[Op, dict[Signal, View]]:
-        return (op, {}) if op.kind == "route" else _KERNELS[op.kind].for_training(op, settings)
+    def for_training(self, op: Op) -> tuple[Op, dict[Signal, View]]:
+        return (op, {}) if op.kind == "route" else _KERNELS[op.kind].for_training(op)
 
 
 def _kind_of_argument(view: Any) -> Hashable:

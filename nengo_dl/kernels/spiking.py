@@ -3,8 +3,8 @@
 LIF                      τ_rc dv/dt = J - v; a spike when v > 1, then v = 0 for τ_ref. Solved
                          exactly for J constant over the step; the spike time by inverting that.
 SpikingRectifiedLinear   dv/dt = max(J, 0); as many spikes as v has whole units, which it loses.
-In training their output is their rate (`rates.py`).  [Hunsberger & Eliasmith 2015,
-arXiv:1510.08829]
+In training their output is their rate (`rates.py`), or they spike with the gradient of a surrogate
+(`surrogate.py`).  [Hunsberger & Eliasmith 2015, arXiv:1510.08829]
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from keras import ops
 
 from ..neurons import SpikingLeakyReLU
 from .rates import LeakyReLUKernel, LIFRateKernel, RectifiedLinearKernel, leaky
-from .registry import neuron
+from .registry import NeuronKernel, neuron
+from .surrogate import counted
 
 
 @neuron(nengo.LIF)
@@ -29,23 +30,53 @@ class LIFKernel(LIFRateKernel):
 
     constants = ("amplitude", "tau_rc", "tau_ref", "min_voltage")
     states = ("voltage", "refractory_time")
+    spiking = True
 
     @classmethod
     def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
-        voltage, refractory = states
-        J = ops.stop_gradient(J)  # spikes have none
+        return cls.advance(c, dt, ops.stop_gradient(J), *states)[0]
+
+    @classmethod
+    def advance(
+        cls, c: Any, dt: float, J: Any, voltage: Any, refractory: Any
+    ) -> tuple[tuple, tuple]:
+        """Results of a step; the voltage before the reset, and the part of J - v that it took."""
         refractory = refractory - dt
         # a refractory period that ended within the step leaves a part of it to integrate
         delta = ops.clip(dt - refractory, 0, dt)
         longest = float(np.max(dt / c.tau_rc)) if c.initial[0] <= 1 else np.inf
-        voltage = c.once(voltage + (J - voltage) * decay(delta, c.tau_rc, longest))
-        spiked = voltage > 1
+        part = decay(delta, c.tau_rc, longest)
+        charged = c.once(voltage + (J - voltage) * part)
+        spiked = charged > 1
         # v = 1 at the spike; since v was below 1 before, excess / drive < decay(longest)
-        since = c.tau_rc * log_ratio(voltage - 1, J - 1, longest)
+        since = c.tau_rc * log_ratio(charged - 1, J - 1, longest)
         refractory = ops.where(spiked, c.tau_ref + dt - since, refractory)
-        rest = ops.maximum(voltage, c.min_voltage)
-        voltage = ops.where(spiked, ops.zeros_like(voltage), rest)
-        return ops.cast(spiked, J.dtype) * (c.amplitude / dt), voltage, refractory
+        rest = ops.maximum(charged, c.min_voltage)
+        voltage = ops.where(spiked, ops.zeros_like(charged), rest)
+        output = ops.cast(spiked, J.dtype) * (c.amplitude / dt)
+        return (output, voltage, refractory), (charged, part)
+
+    @classmethod
+    def surrogate_step(cls, c: Any, dt: float, surrogate: Any, J: Any, *states: Any) -> tuple:
+        """The gradient in closed form; how long a neuron is refractory has none."""
+        frozen = [ops.stop_gradient(x) for x in (J, *states)]
+        (output, voltage, refractory), (charged, part) = cls.advance(c, dt, *frozen)
+
+        @ops.custom_gradient
+        def grafted(J: Any, before: Any) -> tuple:
+            def grad(d_output: Any, d_voltage: Any) -> tuple:
+                spike = surrogate.derivative(charged - 1)
+                kept = ops.logical_and(charged <= 1, charged >= c.min_voltage)
+                kept = ops.cast(kept, charged.dtype)
+                if not surrogate.detach_reset:
+                    kept = kept - ops.maximum(charged, c.min_voltage) * spike
+                d_charged = d_output * (spike * (c.amplitude / dt)) + d_voltage * kept
+                d_current = d_charged * part
+                return d_current, d_charged - d_current
+
+            return (output, voltage), grad
+
+        return *grafted(J, states[0]), refractory
 
     @classmethod
     def numpy_step(cls, neurons: Any, J: np.ndarray) -> Callable:
@@ -132,29 +163,68 @@ def _rounding(x: Any) -> float:
     return float(np.finfo(x.dtype if isinstance(x.dtype, str) else x.dtype.name).eps) / 2
 
 
-@neuron(nengo.SpikingRectifiedLinear)
-class SpikingRectifiedLinearKernel(RectifiedLinearKernel):
-    """Integrate-and-fire without leak."""
+class IntegratorKernel(NeuronKernel):
+    """dv/dt = drive(J); as many spikes as v has whole units, which it loses."""
 
     states = ("voltage",)
+    spiking = True
+
+    @classmethod
+    def drive(cls, c: Any, J: Any) -> Any:
+        """What is integrated."""
+        return J
+
+    @classmethod
+    def whole(cls, voltage: Any) -> Any:
+        """Whole units in a voltage."""
+        return ops.floor(voltage)
+
+    @classmethod
+    def threshold(cls, voltage: Any, drive: Any) -> Any:
+        """The whole number, next to the voltage, at which the drive makes one spike more."""
+        nearest = ops.round(voltage)
+        return ops.where(drive < 0, ops.minimum(nearest, 0), ops.maximum(nearest, 1))
 
     @classmethod
     def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
         (voltage,) = states
-        voltage = voltage + ops.relu(J) * dt
-        spikes = ops.floor(voltage)
+        voltage = voltage + cls.drive(c, J) * dt
+        spikes = cls.whole(voltage)
         return (c.amplitude / dt) * spikes, voltage - spikes
+
+    @classmethod
+    def surrogate_step(cls, c: Any, dt: float, surrogate: Any, J: Any, *states: Any) -> tuple:
+        (voltage,) = states
+        drive = cls.drive(c, J)
+        voltage = voltage + drive * dt
+        spikes = cls.whole(voltage)
+        fired = counted(surrogate, spikes, voltage, cls.threshold(voltage, drive))
+        lost = ops.stop_gradient(spikes) if surrogate.detach_reset else fired
+        return (c.amplitude / dt) * fired, voltage - lost
+
+
+@neuron(nengo.SpikingRectifiedLinear)
+class SpikingRectifiedLinearKernel(IntegratorKernel, RectifiedLinearKernel):
+    """Integrate-and-fire without leak."""
+
+    @classmethod
+    def drive(cls, c: Any, J: Any) -> Any:
+        return ops.relu(J)
 
 
 @neuron(SpikingLeakyReLU)
-class SpikingLeakyReLUKernel(LeakyReLUKernel):
+class SpikingLeakyReLUKernel(IntegratorKernel, LeakyReLUKernel):
     """Integrate-and-fire with negative spikes for negative currents."""
 
-    states = ("voltage",)
+    @classmethod
+    def drive(cls, c: Any, J: Any) -> Any:
+        return leaky(J, c.negative_slope)
 
     @classmethod
-    def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
-        (voltage,) = states
-        voltage = voltage + leaky(J, c.negative_slope) * dt
-        spikes = ops.sign(voltage) * ops.floor(ops.abs(voltage))
-        return (c.amplitude / dt) * spikes, voltage - spikes
+    def whole(cls, voltage: Any) -> Any:
+        return ops.sign(voltage) * ops.floor(ops.abs(voltage))
+
+    @classmethod
+    def threshold(cls, voltage: Any, drive: Any) -> Any:
+        nearest = ops.round(voltage)
+        return ops.where(drive < 0, ops.minimum(nearest, -1), ops.maximum(nearest, 1))

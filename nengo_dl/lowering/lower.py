@@ -14,7 +14,7 @@ from nengo.builder.signal import Signal as NengoSignal
 from ..compiler.ir import Graph, Output, Role, Signal, View
 from .memory import Memory, dtype_of, initial_of, positions
 from .operators import LOWERINGS, Context, run_on_host
-from .roles import Feed, Parameter, find_feeds, find_learned, find_parameters
+from .roles import Feed, Parameter, find_feeds, find_learned, find_parameters, find_training_spikes
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +49,7 @@ def lower(
     trainable: Callable[[object], bool],
     explicitly_trainable: Callable[[object], bool],
     keep_history: Callable[[object], bool],
+    training_spikes: Callable[[object], object],
 ) -> Lowered:
     """Lower all operators of a model.
 
@@ -64,6 +65,8 @@ def lower(
         Whether an Ensemble, Neurons or Connection is to be trained, and whether the user said so.
     keep_history
         Whether a probe records all steps.
+    training_spikes
+        What the neurons of an ensemble, or of None, do in training.
     """
     sources = _Sources(model, operators, trainable, explicitly_trainable)
     memory = Memory(operators, sources.make)
@@ -71,7 +74,8 @@ def lower(
     memory.declare(model.step, steps)
     memory.declare(model.time, Signal("time", (), Role.TIME))
     feeds = find_feeds(model, operators)
-    ctx = Context(memory, View(steps), model.dt, catalogue, feeds)
+    choices = find_training_spikes(model, training_spikes)
+    ctx = Context(memory, View(steps), model.dt, catalogue, feeds, choices)
     fed = _connect(feeds, ctx)
     for op in operators:
         if op not in fed:

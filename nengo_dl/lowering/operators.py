@@ -50,16 +50,25 @@ class Context:
         The registry of kernels: says which neuron types can be compiled.
     steps : View
         The number of the current step, from 1.
+    training_spikes
+        What neurons do in training, by the signal of their output.
     """
 
     def __init__(
-        self, memory: Memory, steps: View, dt: float, catalogue: Any, feeds: list[Feed]
+        self,
+        memory: Memory,
+        steps: View,
+        dt: float,
+        catalogue: Any,
+        feeds: list[Feed],
+        training_spikes: Callable[[Any], Any],
     ) -> None:
         self.memory = memory
         self.feeds = feeds
         self.steps = steps
         self.dt = dt
         self.catalogue = catalogue
+        self.training_spikes = training_spikes
         self.ops: list[Op] = []
         self.read, self.old = memory.read, memory.old
         self.set, self.inc, self.update = memory.set, memory.inc, memory.update
@@ -220,9 +229,10 @@ def neurons(op, ctx: Context) -> None:
     if not compiled or set(op.state_extra) - {catalogue.neuron_draws(kind)}:
         run_on_host(op, ctx)
         return
+    attrs = {"neurons": op.neurons, "training_spikes": ctx.training_spikes(op.output)}
     if catalogue.neuron_kind(kind) != "neurons":
         rng = op.state_extra[catalogue.neuron_draws(kind)]
-        attrs = {"neurons": op.neurons, "operator": op, "rng": rng}
+        attrs = {**attrs, "operator": op, "rng": rng}
         made = catalogue.neuron_kind(kind), [ctx.read(op.J)], [op.output.shape], description_of(op)
         ctx.set(op.output, *ctx.emit(*made, **attrs))
         return
@@ -233,7 +243,7 @@ def neurons(op, ctx: Context) -> None:
         [ctx.read(op.J), *map(ctx.old, states), *noise],
         [op.output.shape, *(s.shape for s in states)],
         op.output.name,
-        neurons=op.neurons,
+        **attrs,
     )
     ctx.set(op.output, output)
     for state, value in zip(states, following, strict=True):

@@ -113,6 +113,16 @@ def find_parameters(
     return found
 
 
+def find_training_spikes(
+    model: Model, choice: Callable[[nengo.Ensemble | None], object]
+) -> Callable[[NengoSignal], object]:
+    """What neurons do in training, by the signal of their output."""
+    network = model.toplevel
+    ensembles = [] if network is None else network.all_ensembles
+    owners = {model.sig[e.neurons].get("out"): e for e in ensembles if e.neurons in model.sig}
+    return lambda sig: choice(owners.get(sig))
+
+
 def find_learned(model: Model) -> dict[NengoSignal, object]:
     """Base signals that learning rules change, and the rule's connection."""
     learned = {}

@@ -1,0 +1,108 @@
+"""Populations of neurons, of all types: what they compute is said by their `NeuronKernel`."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..compiler.ir import Group, Op, Signal, View
+from ..surrogate import Rates
+from .registry import Action, Arrays, Context, Kernel, NeuronKernel, kernel, neuron_kernel
+
+
+@kernel("neurons")
+class Neurons(Kernel):
+    """All neuron types; their constants become vectors where members of a group differ."""
+
+    def flat(self, op: Op) -> bool:
+        return True
+
+    def signature(self, op: Op) -> Hashable:
+        return (type(op.attrs["neurons"]), op.attrs.get("training"))
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        attrs = group.ops[0].attrs
+        cls = neuron_kernel(type(attrs["neurons"]))
+        values = Constants(group, cls.constants, ctx.dtype)
+        values.once = ctx.once
+        values.initial = tuple(_largest_initial(group, i) for i in range(1, len(group.reads)))
+        choice = attrs.get("training")
+        if choice is None:
+            return cls.step(values, ctx.dt, *reads)
+        return cls.training_step(values, ctx.dt, choice, *reads)
+
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action | None:
+        """One call for all neurons that have the same constants."""
+        first = group.ops[0].attrs["neurons"]
+        kind = neuron_kernel(type(first))
+        if kind.draws:
+            return None
+        populations = []
+        if all(op.attrs["neurons"] == first for op in group.ops):
+            populations.append((first, slice(None)))
+        else:
+            ends = np.cumsum([op.writes[0].size for op in group.ops])
+            for op, end in zip(group.ops, ends, strict=True):
+                populations.append((op.attrs["neurons"], slice(end - op.writes[0].size, end)))
+        calls = [
+            (kind.numpy_step(n, J), J, writes[0][p], _states(kind, writes[1:], p))
+            for n, p in populations
+            for J in [reads[0][p]]
+        ]
+        copies = list(zip(writes[1:], reads[1:], strict=True))
+
+        def compute() -> None:
+            for new, old in copies:
+                new[:] = old
+            for step, J, output, states in calls:
+                step(ctx.dt, J, output, **states)
+
+        return compute
+
+    def for_training(self, op: Op) -> tuple[Op, dict[Signal, View]]:
+        """Neurons that spike do what the user chose; state of which rates know stands still."""
+        kind = neuron_kernel(type(op.attrs["neurons"]))
+        choice = op.attrs.get("training_spikes") or Rates()
+        attrs = {**op.attrs, "training": choice}
+        if not isinstance(choice, Rates):
+            return (replace(op, attrs=attrs) if kind.spiking else op), {}
+        if not kind.rated or not kind.spiking and choice.smoothing is None:
+            return op, {}
+        kept = [0, *(i for i, s in enumerate(kind.states, 1) if s in kind.rate_states)]
+        held = {
+            new: old
+            for i, (new, old) in enumerate(zip(op.writes, op.reads, strict=False))
+            if i not in kept
+        }
+        reads, writes = ([views[i] for i in kept] for views in (op.reads, op.writes))
+        return replace(op, reads=tuple(reads), writes=tuple(writes), attrs=attrs), held
+
+
+def _states(
+    kind: type[NeuronKernel], arrays: Sequence[np.ndarray], part: slice
+) -> dict[str, np.ndarray]:
+    return {name: array[part] for name, array in zip(kind.states, arrays, strict=True)}
+
+
+class Constants:
+    """Constants of a group's neurons: a number where all agree, else an array (1, N).
+
+    Also has `once`, as of `Context`, for what several results of `step` are made of.
+    """
+
+    def __init__(self, group: Group, names: Sequence[str], dtype: str) -> None:
+        sizes = [op.writes[0].size for op in group.ops]
+        for name in names:
+            values = [getattr(op.attrs["neurons"], name) for op in group.ops]
+            same = all(v == values[0] for v in values)
+            value = float(values[0]) if same else np.repeat(values, sizes)[None].astype(dtype)
+            setattr(self, name, value)
+
+
+def _largest_initial(group: Group, slot: int) -> float:
+    """The largest value that a state begins with."""
+    initials = [op.reads[slot].signal.initial for op in group.ops]
+    return np.inf if any(v is None for v in initials) else max(map(np.max, initials))

@@ -1,0 +1,53 @@
+"""What values the settings accept: as tests, and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+DTYPES = ("float16", "float32", "float64")
+
+
+class Rule(NamedTuple):
+    """What values an option accepts: as a test, and in words."""
+
+    accepts: Callable[[Any], bool]
+    expects: str
+
+
+def is_bool(value: Any) -> bool:
+    """Whether it is a truth value, NumPy's included."""
+    return isinstance(value, (bool, np.bool_))
+
+
+def is_positive(value: Any) -> bool:
+    """Whether it is a finite number greater than 0."""
+    return isinstance(value, (int, float, np.number)) and not is_bool(value) and 0 < value < np.inf
+
+
+def _is_callables(value: Any) -> bool:
+    return isinstance(value, Sequence) and all(callable(f) for f in value)
+
+
+def _is_dtype(value: Any) -> bool:
+    if not isinstance(value, str):
+        raise TypeError(
+            f"dtype is {value!r}, of type {type(value).__name__}; "
+            f"expected one of the strings {', '.join(map(repr, DTYPES))}"
+        )
+    return value in DTYPES
+
+
+def optional(accepts: Callable[[Any], bool], expects: str) -> Rule:
+    """Accept None too."""
+    return Rule(lambda value: value is None or accepts(value), f"{expects} or None")
+
+
+BOOL = Rule(is_bool, "True or False")
+OPTIONAL_BOOL = optional(is_bool, "True, False")
+CALLABLE = optional(callable, "a callable")
+CALLABLES = optional(_is_callables, "a sequence of callables")
+SMOOTHING = optional(is_positive, "a number greater than 0,")
+DTYPE = Rule(_is_dtype, f"one of {', '.join(map(repr, DTYPES))}")
