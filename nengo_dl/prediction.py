@@ -81,7 +81,7 @@ def _minibatch(session: Session, sources: Sources, steps: int, stateful: bool) -
     first, carry = session.n_steps, session.graph.carry()
     end = first + steps
     while first < end:
-        n = session.runner.chunk(end - first)
+        n = session.runner.chunk(end - first, first)
         outputs, carry = session.run_chunk(carry, sources, first, n, split=True)
         for output, array in outputs.items():
             if output.last_only:

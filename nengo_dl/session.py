@@ -181,7 +181,7 @@ class Session:
         sources, carry = self.filled(data), self.graph.carry()
         with uninterrupted() as interrupt_here:
             while first < end:
-                n = self.runner.chunk(end - first)
+                n = self.runner.chunk(end - first, first)
                 outputs, carry = self.run_chunk(carry, sources, first, n)
                 recorder.append(outputs, first, n)
                 first += n

@@ -31,11 +31,15 @@ class Span:
         T, the steps that there is room for.
     valid : int or scalar tensor
         The steps to simulate; rows of the results beyond it mean nothing.
+    unroll : int or None
+        Steps in the body of loops if runs are no multiples of them; each step then has the same
+        place in the body wherever runs begin and end; see `scan`.
     """
 
     first: Any
     length: Any
     valid: Any
+    unroll: int | None = None
 
 
 def execute(
@@ -108,7 +112,7 @@ def _compiled(
 
     def compute(arrays: list, first: Any, valid: Any) -> tuple[list, list, list]:
         local = dict(zip(given, arrays, strict=True))
-        found, after = _run(stage, local, Span(first, span.length, valid), ctx, unroll)
+        found, after = _run(stage, local, replace(span, first=first, valid=valid), ctx, unroll)
         return [found[o] for o in keys[0]], [after[b] for b in keys[1]], [local[b] for b in made]
 
     function = tf.function(compute, jit_compile=True, autograph=False)
@@ -209,7 +213,10 @@ def _run_loop(
     start += [tf.zeros(_row_shape(o, r, ctx), ctx.dtype) for o, r in latest]
     specs = [(_row_shape(o, r, ctx), ctx.dtype) for o, r in recorded]
     specs += [((ctx.batch, b.size), ctx.dtype) for b in stage.exports]
-    after, ys = scan(step, start, list(series.values()), specs, span.length, span.valid, unroll)
+    xs = list(series.values())
+    done = tf.cast(span.first % span.unroll, tf.int32) if span.unroll else None
+    unroll = span.unroll or unroll
+    after, ys = scan(step, start, xs, specs, span.length, span.valid, unroll, done)
     outputs = {o: y for (o, _), y in zip(recorded, ys, strict=False)}
     outputs.update({o: y[None] for (o, _), y in zip(latest, after[len(carried) :], strict=True)})
     blocks.update(zip(stage.exports, ys[len(recorded) :], strict=True))

@@ -19,6 +19,7 @@ def scan(
     length: Any,
     valid: Any,
     unroll: int = 1,
+    done: Any = None,
 ) -> tuple[list, list]:
     """Apply `step` to slices of `xs` along their first axis, one after the other.
 
@@ -35,16 +36,21 @@ def scan(
     length : int or scalar tensor
         Steps that there is room for.
     valid : int or scalar tensor
-        Steps to run, at most `length`, a multiple of `unroll`. Later rows of the results are 0.
+        Steps to run, at most `length`. Later rows of the results mean nothing.
     unroll : int
         Steps in the body of the loop.
+    done : scalar tensor, optional
+        Steps of the first turn of the loop that were made before: there are fewer than `unroll`,
+        and together with `valid` at most `length`. Without it, `valid` is a multiple of `unroll`.
+        A step then has the same place in the body, and so the same rounding, wherever runs begin
+        and end; places before the first step and after the last change nothing.
 
     Returns
     -------
     carry : list of tensor
     ys : list of tensor (length, ...)
     """
-    if isinstance(length, int) and length == unroll:
+    if done is None and isinstance(length, int) and length == unroll:
         return _unrolled(step, list(carry), xs, specs, length)
     inputs = [
         tf.TensorArray(x.dtype, size=length, element_shape=x.shape[1:]).unstack(x) for x in xs
@@ -53,15 +59,21 @@ def scan(
 
     def body(i, carry, outputs):
         for _ in range(unroll):
-            carry, ys = step(i, carry, [x.read(i) for x in inputs])
-            outputs = [ta.write(i, y) for ta, y in zip(outputs, ys, strict=True)]
+            row = i if done is None else tf.maximum(i, 0)
+            following, ys = step(row, carry, [x.read(row) for x in inputs])
+            if done is not None:
+                counts = (i >= 0) & (i < valid)
+                pairs = zip(following, carry, strict=True)
+                following = [tf.where(counts, new, old) for new, old in pairs]
+            carry = following
+            outputs = [ta.write(row, y) for ta, y in zip(outputs, ys, strict=True)]
             i = i + 1
         return i, carry, outputs
 
     _, carry, outputs = tf.while_loop(
         lambda i, *_: i < valid,
         body,
-        (tf.constant(0), list(carry), outputs),
+        (tf.constant(0) if done is None else -done, list(carry), outputs),
         maximum_iterations=length,
         parallel_iterations=1,
     )

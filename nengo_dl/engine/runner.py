@@ -22,6 +22,7 @@ LONGEST_ON_HOST = (
 )
 MEMORY = 32 * 2**20  # bytes that a chunk's inputs and results may take
 CHEAP = 2**22  # elements that may be computed in vain for the sake of one compilation
+SMALL_STEP = 2**12  # elements that a step reads; below, the loop itself costs as much
 PRODUCTS = 16  # elements of a matrix that cost as much as another one, in a product for all steps
 
 # steps in the chunk, the shape of each input, and whether the minibatch is split
@@ -49,11 +50,12 @@ class Runner:
         self._functions: dict[Key, Any] = {}
         self._carried = list(graph.carry())
         self._outputs = list(graph.plan.outputs.values())
+        self.unroll = self._unroll()
         self.longest = self._longest()
 
-    def chunk(self, steps: int) -> int:
-        """How many of `steps` to run in the next chunk."""
-        return min(steps, self.longest)
+    def chunk(self, steps: int, first: int) -> int:
+        """How many of `steps` to run in the next chunk, which begins after `first` steps."""
+        return min(steps, self.longest - first % self.unroll)
 
     def run(
         self,
@@ -84,7 +86,7 @@ class Runner:
         """
         if self.in_numpy is not None:
             return self.in_numpy.run(carry, inputs, constant, first, steps)
-        length = self._length(steps)
+        length = self._length(steps + first % self.unroll)
         arrays = [
             x if b in constant else _padded(x, length, self.graph.plan.dtype)
             for b, x in inputs.items()
@@ -120,7 +122,7 @@ class Runner:
             f"XLA cannot compile this network ({reason}); it runs without, more slowly",
             stacklevel=6,
         )
-        self.xla = False
+        self.xla, self.unroll = False, self.graph.plan.unroll
         self._functions.clear()
 
     def _function(self, key: Key, args: list) -> Any:
@@ -139,8 +141,9 @@ class Runner:
             carry = dict(zip(self._carried, args, strict=False))
             arrays = {block: x for (block, _), x in zip(inputs, args[carried:-2], strict=True)}
             first, steps = args[-2:]
-            whole = length == self.graph.plan.unroll
-            span = Span(first, length, length if whole else steps)
+            whole = length == self.graph.plan.unroll == self.unroll
+            unroll = self.unroll if self.unroll > self.graph.plan.unroll else None
+            span = Span(first, length, length if whole else steps, unroll)
             segmented = backend.XLA and not self.xla
             outputs, after = self.graph.simulate(
                 arrays, carry, span, segmented=segmented, items=items
@@ -174,7 +177,7 @@ class Runner:
 
     def _length(self, steps: int) -> int:
         """Room for `steps`: always the same, unless rows beyond them would cost too much."""
-        unroll = self.graph.plan.unroll
+        unroll = self.unroll
         if self._work() * self.longest <= CHEAP:
             return self.longest
         fitting = [n for n, *_ in self._functions if steps <= n <= 4 * steps]
@@ -184,6 +187,13 @@ class Runner:
         while length < steps:
             length *= 2
         return min(length, self.longest)
+
+    def _unroll(self) -> int:
+        """Steps in the body of the loop: two where turning it around costs as much as a step."""
+        plan = self.graph.plan
+        groups = [g for s in plan.program.stages if s.looped for g in s.groups]
+        small = sum(r.size for g in groups for r in g.reads) * plan.batch <= SMALL_STEP
+        return 2 if self.xla and small and plan.unroll == 1 else plan.unroll
 
     def _work(self) -> int:
         """Elements that stages outside the loop touch for each step, or as much work."""
@@ -200,7 +210,7 @@ class Runner:
         bytes_per_step *= plan.batch * np.dtype(plan.dtype).itemsize
         longest = LONGEST_ON_HOST if self.graph.calls_in_loops else LONGEST
         steps = int(np.clip(MEMORY // max(bytes_per_step, 1), 1, longest))
-        return max(steps // plan.unroll, 1) * plan.unroll
+        return max(steps // self.unroll, 1) * self.unroll
 
 
 def _of_items(array: Any, axis: int, items: range) -> Any:
