@@ -1,8 +1,17 @@
-"""Long runs: what a run keeps is what its probes ask for."""
+"""What a long run keeps is what its probes ask for, and a closed simulator keeps nothing."""
 
+import gc
 import os
 import subprocess
 import sys
+import weakref
+
+import pytest
+import tensorflow as tf
+
+import nengo_dl
+from nengo_dl.engine import numpy_loop
+from tests.networks import NETWORKS
 
 SCRIPT = """
 import resource, sys
@@ -34,3 +43,25 @@ def test_memory_does_not_grow_with_the_length_of_a_run():
     many, long = samples_and_peak(1_000_000)
     assert (few, many) == (100, 10_000)
     assert long - short < 200
+
+
+def functions_kept():
+    """Return how many traced functions TensorFlow has not forgotten."""
+    gc.collect()
+    return sum(isinstance(obj, tf.__internal__.FuncGraph) for obj in gc.get_objects())
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", ["communication_channel", "pes_on_ensembles", "nodes_in_a_loop"])
+def test_closed_simulators_are_forgotten(name, monkeypatch):
+    """With their programs; what XLA compiled stays, as in all of TensorFlow."""
+    monkeypatch.setattr(numpy_loop, "SMALL", 0)
+    alive, before = [], functions_kept()
+    for _ in range(2):
+        with nengo_dl.Simulator(NETWORKS[name](), progress_bar=False) as sim:
+            sim.run_steps(3)
+            sim.predict(n_steps=3)
+        alive += [weakref.ref(sim), weakref.ref(sim.session)]
+        del sim
+    assert functions_kept() == before
+    assert all(ref() is None for ref in alive)
