@@ -46,6 +46,7 @@ class Compilation:
     def __init__(self, model: Model, settings: Settings, batch: int) -> None:
         network = model.toplevel
         self.model, self.settings, self.batch = model, settings, batch
+        self._switches = _Switches(settings, batch)
         trainable = resolve_trainable(network)
         operators = _user_simplified(model.operators, settings)
         with _no_garbage_collection():
@@ -74,7 +75,7 @@ class Compilation:
 
     def _compiled(self, graph: Graph, **options: Any) -> Program:
         try:
-            return build_program(graph, CATALOGUE, _Switches(self.settings), **options)
+            return build_program(graph, CATALOGUE, self._switches, **options)
         except CycleError as error:
             raise BuildError(
                 f"The network has a cycle without delay: {error}. This usually means that too many "
@@ -187,7 +188,8 @@ def _seed_of_item(first: int, item: int) -> int:
 class _Switches:
     """What the user's settings say about the compiler."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, batch: int) -> None:
+        self.interleaves = batch == 1  # several items fill vectors anyway
         given = settings.simplifications
         self.simplifies = given is None or len(given) > 0
         self.groups = settings.planner is not graph_optimizer.noop_planner

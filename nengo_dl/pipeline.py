@@ -10,6 +10,7 @@ from typing import Any
 from .compiler.arrange import Addresses, Runs, arrange, arrange_sources
 from .compiler.chain import Part
 from .compiler.graph import in_order
+from .compiler.interleave import interleave
 from .compiler.ir import (
     Block,
     Graph,
@@ -45,7 +46,7 @@ def build_program(
     catalogue
         The registry of kernels: which ops may share a group, and which must run in order.
     settings : Settings
-        Of the user: whether to simplify and to group.
+        Whether to simplify, to group and to interleave.
     layout : Layout, optional
         Where the sources lie, if another program has decided that.
     training : bool
@@ -68,6 +69,8 @@ def build_program(
         layout = arrange_sources(flat, graph, catalogue.is_flat, carriers)
     groups, space = arrange(flat, routes, layout, catalogue.is_flat)
     stages = _stages(graph, parts, [len(g) for g in grouped], groups, space)
+    if settings.interleaves and not training and not any(map(is_host, graph.ops)):
+        stages = [interleave(stage, catalogue.works_in_any_order) for stage in stages]
     return verify(Program(layout, tuple(stages)))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import nengo_dl
+import nengo_dl.compiler.interleave
 import nengo_dl.engine.numpy_loop
 from tests.networks import NETWORKS, wave, wave2
 
@@ -60,6 +61,7 @@ MODES = {
     "unroll": {"unroll_simulation": 5, "networks": SUBSET},
     "uncompiled": {"networks": SUBSET},
     "segments": {"networks": ON_HOST},
+    "interleaved": {"networks": SUBSET},
 }
 CASES = [(name, mode) for mode, changes in MODES.items() for name in changes["networks"]]
 
@@ -124,6 +126,9 @@ def test_same_as_nengo(name, mode, uncompiled, monkeypatch):
         uncompiled()
     if mode == "segments":  # as if the network were too large to be stepped in NumPy
         monkeypatch.setattr(nengo_dl.engine.numpy_loop, "SMALL", 0)
+    if mode == "interleaved":  # whatever the number of members, and of elements in each
+        monkeypatch.setattr(nengo_dl.compiler.interleave, "FEW", 10**6)
+        monkeypatch.setattr(nengo_dl.compiler.interleave, "MANY", 1)
 
     net = NETWORKS[name]()
     results = run(net, **settings)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -218,6 +218,22 @@ class Read:
         return inner if self.gather is None else f"gather({inner})"
 
 
+@dataclass(frozen=True)
+class Interleaving:
+    """Which arrays of a group have their members along the last axis; see `interleave`.
+
+    Attributes
+    ----------
+    reads : tuple of shape
+        (members, ...) of each argument, before the members are moved to the end.
+    writes : (int, int) or None
+        Members and elements of what the group writes; None if that is in its own order.
+    """
+
+    reads: tuple[tuple[int, ...], ...]
+    writes: tuple[int, int] | None
+
+
 @dataclass(frozen=True, eq=False)
 class Group:
     """Operators of one kind that are computed together, as one operation."""
@@ -227,11 +243,19 @@ class Group:
     reads: tuple[Read, ...]
     read_shapes: tuple[tuple[int, ...], ...]  # without batch; starts with len(ops) unless flat
     writes: tuple[Block, ...]
+    interleaving: Interleaving | None = None
+
+    def per_element(self, values: Sequence[Any]) -> np.ndarray:
+        """A value for each op as an array that fits those of the group, if its kernel is flat."""
+        if self.interleaving is not None:
+            return np.asarray(values)[None, None]
+        return np.repeat(values, [op.writes[0].size for op in self.ops])[None]
 
     def __str__(self) -> str:
         reads = ", ".join(map(repr, self.reads))
         writes = ", ".join(map(repr, self.writes))
-        return f"{self.kind:<12} ×{len(self.ops):<5} {reads}  ->  {writes}"
+        along = "" if self.interleaving is None else "  (interleaved)"
+        return f"{self.kind:<12} ×{len(self.ops):<5} {reads}  ->  {writes}{along}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,6 +267,8 @@ class Stage:
     carried: tuple[tuple[Block, Read], ...] = ()  # state blocks and what they become
     outputs: tuple[tuple[Output, Read], ...] = ()
     exports: tuple[Block, ...] = ()  # blocks of a loop that later stages read
+    # states that the loop holds interleaved, with their members and elements
+    interleaved: Mapping[Block, tuple[int, int]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         head = "for each step:" if self.looped else "for all steps at once:"

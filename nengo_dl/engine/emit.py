@@ -1,6 +1,7 @@
 """From groups to tensors: arguments are assembled from blocks, and kernels compute new blocks.
 
-Within this module every block is an array (L, size): L rows, or one row that all share.
+Within this module every block is an array (L, size): L rows, or one row that all share.  Blocks
+that a loop holds interleaved are arrays (L, elements, members).
 """
 
 from __future__ import annotations
@@ -39,13 +40,55 @@ def run_groups(
     """
     for group in groups:
         reads = []
-        for read, shape in zip(group.reads, group.read_shapes, strict=True):
+        for slot, read in enumerate(group.reads):
             array = arguments.get(read)
-            array = assemble(read, blocks, rows, ctx.dtype) if array is None else array
-            reads.append(ops.reshape(array, (_rows(array), *shape)))
+            if array is None:
+                array = argument(group, slot, blocks, rows, ctx.dtype)
+            reads.append(array)
         results = CATALOGUE.kernel(group.kind).compute(group, reads, ctx)
+        held = group.interleaving is not None and group.interleaving.writes is not None
         for block, result in zip(group.writes, results, strict=True):
-            blocks[block] = ops.reshape(result, (_rows(result), block.size))
+            flat = (_rows(result), block.size)
+            blocks[block] = result if held else ops.reshape(result, flat)
+
+
+def argument(group: Group, slot: int, blocks: Blocks, rows: Any, dtype: str) -> Any:
+    """An argument of a group in the shape that its kernel wants."""
+    read = group.reads[slot]
+    if group.interleaving is None:
+        array = assemble(read, blocks, rows, dtype)
+        return ops.reshape(array, (_rows(array), *group.read_shapes[slot]))
+    held = _held(read, blocks)
+    if held is not None:
+        return held
+    return interleaved(assemble(read, blocks, rows, dtype), group.interleaving.reads[slot])
+
+
+def interleaved(array: Any, shape: tuple[int, ...]) -> Any:
+    """Move the members of an array (L, members * ...) of the given shape to its last axis."""
+    return ops.moveaxis(ops.reshape(array, (_rows(array), *shape)), 1, -1)
+
+
+def in_own_order(array: Any) -> Any:
+    """A block as (L, size), if it was interleaved."""
+    if len(array.shape) == 2:
+        return array
+    _, elements, members = array.shape
+    return ops.reshape(ops.transpose(array, (0, 2, 1)), (_rows(array), elements * members))
+
+
+def as_held(read: Read, blocks: Blocks, rows: Any, dtype: str) -> Any:
+    """Like `assemble`, but a whole block that is interleaved stays so."""
+    held = _held(read, blocks)
+    return assemble(read, blocks, rows, dtype) if held is None else held
+
+
+def _held(read: Read, blocks: Blocks) -> Any | None:
+    """The interleaved block that a read is all of."""
+    if len(read.pieces) != 1 or read.gather is not None or not read.pieces[0].whole:
+        return None
+    array = blocks[read.pieces[0].block]
+    return array if len(array.shape) == 3 else None
 
 
 def _rows(array: Any) -> int:
@@ -69,7 +112,7 @@ def assemble(read: Read, blocks: Blocks, rows: Any, dtype: str) -> Any:
 def _slice(piece: Piece, blocks: Blocks, dtype: str) -> Any:
     if piece.block is None:
         return ops.zeros((1, piece.stop - piece.start), dtype)
-    array = blocks[piece.block]
+    array = in_own_order(blocks[piece.block])
     return array if piece.whole else array[:, piece.start : piece.stop]
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from ..compiler.ir import Block, Group, Output, Program, Read, Role, Stage
 from ..kernels.registry import Context
-from .emit import assemble, run_groups
+from .emit import argument, as_held, assemble, in_own_order, interleaved, run_groups
 from .loop import scan
 from .segments import run_segments
 
@@ -203,13 +203,13 @@ def _run_loop(
 
     def finish(now):
         following = [
-            _per_item(assemble(r, now, ctx.batch, ctx.dtype), ctx.batch) for _, r in stage.carried
+            _per_item(as_held(r, now, ctx.batch, ctx.dtype), ctx.batch) for _, r in stage.carried
         ]
         following += [_row(o, r, now, ctx) for o, r in latest]
         ys = [_row(o, r, now, ctx) for o, r in recorded]
-        return following + ys + [_per_item(now[b], ctx.batch) for b in stage.exports]
+        return following + ys + [_per_item(in_own_order(now[b]), ctx.batch) for b in stage.exports]
 
-    start = [_per_item(blocks[b][0], ctx.batch) for b in carried]
+    start = [_held(stage, b, _per_item(blocks[b][0], ctx.batch)) for b in carried]
     start += [tf.zeros(_row_shape(o, r, ctx), ctx.dtype) for o, r in latest]
     specs = [(_row_shape(o, r, ctx), ctx.dtype) for o, r in recorded]
     specs += [((ctx.batch, b.size), ctx.dtype) for b in stage.exports]
@@ -220,14 +220,27 @@ def _run_loop(
     outputs = {o: y for (o, _), y in zip(recorded, ys, strict=False)}
     outputs.update({o: y[None] for (o, _), y in zip(latest, after[len(carried) :], strict=True)})
     blocks.update(zip(stage.exports, ys[len(recorded) :], strict=True))
-    return outputs, dict(zip(carried, after, strict=False))
+    return outputs, dict(zip(carried, map(in_own_order, after), strict=False))
+
+
+def _held(stage: Stage, block: Block, array: Any) -> Any:
+    """A state in the order in which the loop holds it."""
+    shape = stage.interleaved.get(block)
+    return array if shape is None else interleaved(array, shape)
 
 
 def _assembled_before(stage: Stage, shared: dict, ctx: Context) -> dict[Read, Any]:
     """Arguments that are the same in each step: put together once."""
-    reads = [r for g in stage.groups for r in g.reads if len(r.pieces) > 1 or r.gather is not None]
-    fixed = [r for r in reads if r.blocks and all(b in shared for b in r.blocks)]
-    return {r: assemble(r, shared, ctx.batch, ctx.dtype) for r in fixed}
+    return {
+        read: argument(group, slot, shared, ctx.batch, ctx.dtype)
+        for group in stage.groups
+        for slot, read in enumerate(group.reads)
+        if _is_put_together(group, read) and read.blocks and all(b in shared for b in read.blocks)
+    }
+
+
+def _is_put_together(group: Group, read: Read) -> bool:
+    return len(read.pieces) > 1 or read.gather is not None or group.interleaving is not None
 
 
 def _row(output: Output, read: Read, blocks: dict, ctx: Context) -> Any:
@@ -242,7 +255,7 @@ def _row_shape(output: Output, read: Read, ctx: Context) -> tuple[int, int]:
 def _per_item(array: Any, batch: int) -> Any:
     if array.shape[0] == batch:
         return array
-    return tf.broadcast_to(array, (batch, array.shape[1]))
+    return tf.broadcast_to(array, (batch, *array.shape[1:]))
 
 
 def _needed(stage: Stage) -> Sequence[Block]:

@@ -26,6 +26,8 @@ FEW = 8  # products that NumPy does faster one by one than together
 class Sum(Kernel):
     """Sums of views; those of about equally many terms share a group."""
 
+    any_order = True
+
     def flat(self, op: Op) -> bool:
         return True
 
@@ -37,7 +39,8 @@ class Sum(Kernel):
         return (about, op.writes[0].dtype, op.writes[0].shape if learned else None)
 
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
-        return [ops.sum(reads[0], axis=1) if len(reads[0].shape) == 3 else reduce(add, reads)]
+        gathered = len(group.read_shapes[0]) == 2
+        return [ops.sum(reads[0], axis=1) if gathered else reduce(add, reads)]
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         (out,) = writes
@@ -54,6 +57,8 @@ class Sum(Kernel):
 @kernel("multiply")
 class Multiply(Kernel):
     """Elementwise products."""
+
+    any_order = True
 
     def flat(self, op: Op) -> bool:
         return op.reads[0].shape == op.reads[1].shape == op.writes[0].shape
@@ -90,6 +95,8 @@ class Dot(Kernel):
 
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         a, x = reads
+        if group.interleaving is not None:
+            return [_along_members(a, x, group, ctx)]
         if x.shape[1] < a.shape[1]:  # several matrices for each vector are one taller matrix
             a = ops.reshape(a, (a.shape[0], x.shape[1], -1, a.shape[3]))
         if a.shape[0] != 1:  # a matrix for each batch item
@@ -125,6 +132,15 @@ class Dot(Kernel):
                 np.dot(matrix, vector, out=result)
 
         return compute
+
+
+def _along_members(a: Any, x: Any, group: Group, ctx: Context) -> Any:
+    """Products of matrices (1, m, n, G) and vectors (L, n, G): (L, G, m), or (L, m, G) as held."""
+    if group.interleaving.writes is not None:
+        x = ctx.once(x)
+        return reduce(add, (a[:, :, i] * x[:, i : i + 1] for i in range(x.shape[1])))
+    y = ops.sum(a * ops.expand_dims(x, 1), axis=2)
+    return ops.transpose(ctx.once(y), (0, 2, 1))
 
 
 def _sum_of_columns(a: Any, x: Any) -> Any:

@@ -17,6 +17,8 @@ from .registry import Action, Arrays, Context, Kernel, NeuronKernel, kernel, neu
 class Neurons(Kernel):
     """All neuron types; their constants become vectors where members of a group differ."""
 
+    any_order = True
+
     def flat(self, op: Op) -> bool:
         return True
 
@@ -88,17 +90,16 @@ def _states(
 
 
 class Constants:
-    """Constants of a group's neurons: a number where all agree, else an array (1, N).
+    """Constants of a group's neurons: a number where all agree, else an array.
 
     Also has `once`, as of `Context`, for what several results of `step` are made of.
     """
 
     def __init__(self, group: Group, names: Sequence[str], dtype: str) -> None:
-        sizes = [op.writes[0].size for op in group.ops]
         for name in names:
             values = [getattr(op.attrs["neurons"], name) for op in group.ops]
             same = all(v == values[0] for v in values)
-            value = float(values[0]) if same else np.repeat(values, sizes)[None].astype(dtype)
+            value = float(values[0]) if same else group.per_element(values).astype(dtype)
             setattr(self, name, value)
 
 

@@ -82,10 +82,14 @@ class Kernel:
         Whether XLA can compile it.
     stepper : type or None
         What keeps the state of an op on the host, for all batch items; see `host.Steppers`.
+    any_order : bool
+        Whether a flat kernel takes elements in any order, and arrays of any rank: constants then
+        come from `Group.per_element`.
     """
 
     sequential = False
     compiled = True
+    any_order = False
     stepper: type | None = None
 
     def flat(self, op: Op) -> bool:
@@ -267,6 +271,10 @@ class Catalogue:
 
     def is_flat(self, op: Op) -> bool:
         return _KERNELS[op.kind].flat(op)
+
+    def works_in_any_order(self, group: Group) -> bool:
+        """Whether a group's elements can be arranged in any order."""
+        return _KERNELS[group.kind].any_order and self.is_flat(group.ops[0])
 
     def is_sequential(self, op: Op) -> bool:
         return op.kind != "route" and _KERNELS[op.kind].sequential

@@ -22,6 +22,8 @@ from .registry import Action, Arrays, Context, Kernel, constant, kernel
 class Lowpass(Kernel):
     """Filters with one state variable and no feed-through; coefficients may differ by op."""
 
+    any_order = True
+
     def flat(self, op: Op) -> bool:
         return True
 
@@ -50,7 +52,7 @@ def _per_element(group: Group, name: str, dtype: str) -> Any:
     values = [op.attrs[name] for op in group.ops]
     if all(v == values[0] for v in values):
         return float(values[0])
-    return np.repeat(values, [op.writes[0].size for op in group.ops])[None].astype(dtype)
+    return group.per_element(values).astype(dtype)
 
 
 @kernel("linear_filter")
