@@ -37,6 +37,7 @@ class Switches:
 
     simplifies: bool = True
     groups: bool = True
+    interleaves: bool = True
 
 
 # -------------------------------------------------------------------------------- drawing graphs
