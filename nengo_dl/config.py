@@ -23,6 +23,7 @@ from .rules import (
     BOOL,
     CALLABLE,
     CALLABLES,
+    CHECKPOINTS,
     DTYPE,
     OPTIONAL_BOOL,
     SMOOTHING,
@@ -115,6 +116,15 @@ class Settings:
         OPTIONAL_BOOL,
         "Force the behaviour of training (True) or of inference (False) in every call. "
         "None: as the call says.",
+    )
+
+    checkpoint_steps: int | str | None = _option(
+        None,
+        CHECKPOINTS,
+        "Train long series in little memory: keep only the state before every so many steps, and "
+        "compute these steps again for the gradient, which takes up to half as much time more. "
+        "``'auto'``: about the square root of the number of steps. None: keep the state before "
+        "every step. No effect on what is learned.",
     )
 
     def __post_init__(self):

@@ -27,6 +27,11 @@ def is_positive(value: Any) -> bool:
     return isinstance(value, (int, float, np.number)) and not is_bool(value) and 0 < value < np.inf
 
 
+def _is_steps(value: Any) -> bool:
+    whole = isinstance(value, (int, np.integer)) and not is_bool(value) and value > 0
+    return whole or (isinstance(value, str) and value == "auto")
+
+
 def _is_callables(value: Any) -> bool:
     return isinstance(value, Sequence) and all(callable(f) for f in value)
 
@@ -50,4 +55,5 @@ OPTIONAL_BOOL = optional(is_bool, "True, False")
 CALLABLE = optional(callable, "a callable")
 CALLABLES = optional(_is_callables, "a sequence of callables")
 SMOOTHING = optional(is_positive, "a number greater than 0,")
+CHECKPOINTS = optional(_is_steps, "a whole number greater than 0, 'auto'")
 DTYPE = Rule(_is_dtype, f"one of {', '.join(map(repr, DTYPES))}")

@@ -87,6 +87,7 @@ class Session:
             self.settings.dtype,
             self.unroll,
             self.settings.learning_phase,
+            self.settings.checkpoint_steps,
         )
 
     def _hidden(self, feed: Feed) -> Callable[[int, int], np.ndarray]:

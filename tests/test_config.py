@@ -32,6 +32,7 @@ VALID = {
     "stateful": False,
     "use_loop": False,
     "learning_phase": False,
+    "checkpoint_steps": "auto",
 }
 
 
@@ -153,6 +154,10 @@ def test_unknown_option_names_the_known_ones():
         ("stateful", 1, "True or False"),
         ("use_loop", None, "True or False"),
         ("learning_phase", 0, "True, False or None"),
+        ("checkpoint_steps", 0, "a whole number greater than 0, 'auto' or None"),
+        ("checkpoint_steps", 2.5, "a whole number greater than 0, 'auto' or None"),
+        ("checkpoint_steps", True, "a whole number greater than 0, 'auto' or None"),
+        ("checkpoint_steps", "all", "a whole number greater than 0, 'auto' or None"),
     ],
 )
 def test_values_are_validated_at_once(name, value, expected):

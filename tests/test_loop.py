@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nengo_dl.engine.loop import scan
+from nengo_dl.engine.loop import scan, scan_again
 
 BATCH, SIZE = 2, 3
 SPECS = [((BATCH, SIZE), tf.float64), ((BATCH, 1), tf.float64)]
@@ -60,6 +60,20 @@ def loop(weights, state, xs, length, valid, unroll=1):
     return *carry, *ys
 
 
+def loop_again(weights, state, xs, length, valid, unroll=1):
+    """The loop whose gradient computes each step again; the weights are fixed over time."""
+
+    def one(i, carry, x, fixed):
+        return step(fixed[0])(i, carry, x)
+
+    start = [state, tf.constant(0)]
+    carry, ys = scan_again(one, start, [xs], [weights], SPECS, length, valid, unroll)
+    return *carry, *ys
+
+
+loops = pytest.mark.parametrize("run_loop", [loop, loop_again])
+
+
 def in_mode(function, mode):
     if mode == "eager":
         return function
@@ -97,9 +111,10 @@ def test_turns_that_began_before(arrays, mode, unroll, done, valid):
 
 @modes
 @lengths
-def test_results(mode, length, valid, unroll, arrays):
+@loops
+def test_results(run_loop, mode, length, valid, unroll, arrays):
     weights, state, xs = arrays
-    run = in_mode(lambda w, s, x: loop(w, s, x, length, valid, unroll), mode)
+    run = in_mode(lambda w, s, x: run_loop(w, s, x, length, valid, unroll), mode)
     expected = python_loop(weights, state, xs, length, valid)
     equal(run(weights, state, xs[:length]), expected)
 
@@ -183,7 +198,8 @@ def test_shapes_are_known_while_tracing(arrays):
 
 @modes
 @lengths
-def test_gradients(mode, length, valid, unroll, arrays):
+@loops
+def test_gradients(run_loop, mode, length, valid, unroll, arrays):
     """With respect to all that goes in, of all that comes out."""
 
     def gradients(run):
@@ -199,12 +215,13 @@ def test_gradients(mode, length, valid, unroll, arrays):
 
     arrays[2] = arrays[2][:length]
     expected = gradients(lambda *a: python_loop(*a, length, valid))(*arrays)
-    found = in_mode(gradients(lambda *a: loop(*a, length, valid, unroll)), mode)(*arrays)
+    found = in_mode(gradients(lambda *a: run_loop(*a, length, valid, unroll)), mode)(*arrays)
     equal(found, list(map(tf.convert_to_tensor, expected)), rtol=1e-10)
 
 
 @pytest.mark.parametrize("mode", ["traced", "xla"])
-def test_gradients_where_the_last_step_alone_counts(mode, arrays):
+@loops
+def test_gradients_where_the_last_step_alone_counts(run_loop, mode, arrays):
     """As with a loss of the last step: all gradients come through the state."""
 
     def gradients(run):
@@ -218,11 +235,12 @@ def test_gradients_where_the_last_step_alone_counts(mode, arrays):
 
     weights, state, xs = arrays
     expected = gradients(lambda w: python_loop(w, state, xs, 8, 8))(weights)
-    found = in_mode(gradients(lambda w: loop(w, state, xs, 8, 8)), mode)(weights)
+    found = in_mode(gradients(lambda w: run_loop(w, state, xs, 8, 8)), mode)(weights)
     equal(found, expected, rtol=1e-10)
 
 
-def test_gradients_of_a_length_known_at_run_time(arrays):
+@loops
+def test_gradients_of_a_length_known_at_run_time(run_loop, arrays):
     weights, state, xs = arrays
     series = tf.TensorSpec((None, BATCH, SIZE), tf.float64)
 
@@ -234,7 +252,7 @@ def test_gradients_of_a_length_known_at_run_time(arrays):
         return tape.gradient(loss, weights)
 
     signature = [series, tf.TensorSpec((), tf.int32)]
-    traced = tf.function(lambda x, n: gradient(loop, x, n), signature, autograph=False)
+    traced = tf.function(lambda x, n: gradient(run_loop, x, n), signature, autograph=False)
     for length in (1, 5):
         expected = gradient(python_loop, xs[:length], length)
         equal([traced(xs[:length], tf.constant(length))], [expected], rtol=1e-10)

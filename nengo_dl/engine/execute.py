@@ -6,16 +6,16 @@ minibatch size B: 1 where all steps, or all items, share the values.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
 
 from ..compiler.ir import Block, Group, Output, Program, Read, Role, Stage
-from ..kernels.registry import Context
+from ..kernels.registry import CATALOGUE, Context
 from .emit import argument, as_held, assemble, in_own_order, interleaved, run_groups
-from .loop import scan
+from .loop import scan, scan_again
 from .segments import run_segments
 
 
@@ -183,11 +183,13 @@ def _run_loop(
             target = shared if array.shape[0] == 1 else series
             target[block] = tf.squeeze(array, 0) if array.shape[0] == 1 else array
     arguments = _assembled_before(stage, shared, ctx)
+    fixed = _differentiable(shared, arguments)
     recorded = [(o, r) for o, r in stage.outputs if not o.last_only]
     latest = [(o, r) for o, r in stage.outputs if o.last_only]
 
-    def step(i, carry, xs):
-        now = dict(shared)
+    def step(i, carry, xs, values):
+        known = dict(zip(fixed, values, strict=True))
+        now = shared | {b: v for b, v in known.items() if b in shared}
         now.update(zip(carried, carry, strict=False))
         now.update(zip(series, xs, strict=True))
         now.update(_clock(stage, span.first + tf.cast(i, tf.int64) + 1, ctx))
@@ -196,7 +198,7 @@ def _run_loop(
                 stage.groups, uncompiled, now, ctx, arguments, finish, _wanted(stage)
             )
         else:
-            run_groups(stage.groups, now, ctx.batch, ctx, arguments)
+            run_groups(stage.groups, now, ctx.batch, ctx, arguments | known)
             results = finish(now)
         n_carried = len(carried) + len(latest)
         return results[:n_carried], results[n_carried:]
@@ -213,10 +215,9 @@ def _run_loop(
     start += [tf.zeros(_row_shape(o, r, ctx), ctx.dtype) for o, r in latest]
     specs = [(_row_shape(o, r, ctx), ctx.dtype) for o, r in recorded]
     specs += [((ctx.batch, b.size), ctx.dtype) for b in stage.exports]
-    xs = list(series.values())
-    done = tf.cast(span.first % span.unroll, tf.int32) if span.unroll else None
-    unroll = span.unroll or unroll
-    after, ys = scan(step, start, xs, specs, span.length, span.valid, unroll, done)
+    arrays = start, list(series.values()), list(fixed.values())
+    again = ctx.training and repeatable(stage)
+    after, ys = _scan(step, *arrays, specs, span, unroll, again)
     outputs = {o: y for (o, _), y in zip(recorded, ys, strict=False)}
     outputs.update({o: y[None] for (o, _), y in zip(latest, after[len(carried) :], strict=True)})
     blocks.update(zip(stage.exports, ys[len(recorded) :], strict=True))
@@ -227,6 +228,24 @@ def _held(stage: Stage, block: Block, array: Any) -> Any:
     """A state in the order in which the loop holds it."""
     shape = stage.interleaved.get(block)
     return array if shape is None else interleaved(array, shape)
+
+
+def _scan(
+    step: Callable,
+    start: list,
+    xs: list,
+    fixed: list,
+    specs: list,
+    span: Span,
+    unroll: int,
+    again: bool,
+) -> tuple[list, list]:
+    """Loop over a span; `again` if the gradient may run steps again."""
+    if again and not span.unroll:
+        return scan_again(step, start, xs, fixed, specs, span.length, span.valid, unroll)
+    done = tf.cast(span.first % span.unroll, tf.int32) if span.unroll else None
+    bounds = span.length, span.valid, span.unroll or unroll
+    return scan(lambda i, c, x: step(i, c, x, fixed), start, xs, specs, *bounds, done)
 
 
 def _assembled_before(stage: Stage, shared: dict, ctx: Context) -> dict[Read, Any]:
@@ -241,6 +260,25 @@ def _assembled_before(stage: Stage, shared: dict, ctx: Context) -> dict[Read, An
 
 def _is_put_together(group: Group, read: Read) -> bool:
     return len(read.pieces) > 1 or read.gather is not None or group.interleaving is not None
+
+
+def _differentiable(shared: Mapping, arguments: Mapping) -> dict[Block | Read, Any]:
+    """What does not change over time, and may depend on what is trained or fed."""
+    found = {b: array for b, array in shared.items() if varies(b)}
+    found.update((r, array) for r, array in arguments.items() if any(map(varies, r.blocks)))
+    return {key: array for key, array in found.items() if array.dtype.is_floating}
+
+
+def varies(block: Block) -> bool:
+    """Whether a block may depend on what is trained or fed."""
+    return block.trainable if block.role is Role.PARAMETER else block.role is not Role.CONSTANT
+
+
+def repeatable(part: Stage | Group) -> bool:
+    """Whether it does the same when it is run again: all but Python and the user's own code."""
+    if isinstance(part, Stage):
+        return all(map(repeatable, part.groups))
+    return CATALOGUE.is_compiled(part.ops[0]) and part.kind != "tensor_node"
 
 
 def _row(output: Output, read: Read, blocks: dict, ctx: Context) -> Any:

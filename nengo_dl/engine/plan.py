@@ -30,6 +30,8 @@ class Plan:
         Who simulates which items.
     rngs
         `rngs(op)` gives the random generators of an operator on the host, one a batch item.
+    checkpoint_steps : int, "auto" or None
+        Steps of the chunks of time that gradients compute again.
     """
 
     program: Program
@@ -43,6 +45,7 @@ class Plan:
     dtype: str
     unroll: int
     learning_phase: bool | None
+    checkpoint_steps: int | str | None = None
 
     @property
     def batch(self) -> int:

@@ -17,6 +17,7 @@ from ..compiler.ir import Block, Program, Role
 from ..kernels.host import Steppers
 from ..kernels.registry import CATALOGUE, Context
 from .backend import HostCalls
+from .checkpoints import execute_with_checkpoints
 from .draws import Draws
 from .execute import Span, execute
 from .mirror import Mirror
@@ -238,7 +239,12 @@ class TensorGraph(keras.layers.Layer):
         sources.update(self._constants)
         sources.update(inputs)
         uncompiled = self.uncompiled if segmented and program is self._program(False) else ()
-        outputs, after = execute(program, sources, carry, span, ctx, plan.unroll, uncompiled)
+        if ctx.training and plan.checkpoint_steps is not None:
+            outputs, after = execute_with_checkpoints(
+                program, sources, carry, span, ctx, plan.unroll, plan.checkpoint_steps
+            )
+        else:
+            outputs, after = execute(program, sources, carry, span, ctx, plan.unroll, uncompiled)
         return {output.key: value for output, value in outputs.items()}, after
 
     def worth_compiling(self, training: bool) -> bool:
