@@ -27,9 +27,12 @@ NEURONS = [
     nengo.Tanh(),
     nengo.AdaptiveLIF(tau_n=0.2, inc_n=0.02),
     nengo.AdaptiveLIFRate(tau_n=0.2, inc_n=0.02),
+    nengo.Izhikevich(),
     nengo.RegularSpiking(nengo.LIFRate()),
+    nengo.RegularSpiking(nengo.AdaptiveLIFRate(inc_n=0.02)),
     nengo.StochasticSpiking(nengo.LIFRate()),
     nengo.PoissonSpiking(nengo.LIFRate()),
+    nengo.PoissonSpiking(nengo.Tanh(), amplitude=0.5),
     nengo_dl.LeakyReLU(),
     nengo_dl.SpikingLeakyReLU(),
     nengo_dl.SoftLIFRate(),
@@ -42,6 +45,13 @@ SYNAPSES = [
     nengo.Alpha(0.01),
     nengo.Triangle(0.004),
     nengo.LinearFilter([1, 2], [0.0005, 0.02, 1]),
+]
+PROCESSES = [
+    nengo.processes.WhiteSignal(0.05, high=100, seed=1),
+    nengo.processes.WhiteNoise(),
+    nengo.processes.FilteredNoise(nengo.Alpha(0.01)),
+    nengo.processes.PresentInput([[1, -0.5], [0.2, 0.7]], 0.003),
+    nengo.processes.Piecewise({0.005: [0.5, -1], 0.02: [0, 1]}),
 ]
 
 
@@ -67,6 +77,7 @@ class Builder:
     def nodes(self):
         self.sources.append(nengo.Node(signal))
         self.sources.append(nengo.Node([0.3, -0.6]))
+        self.sources.append(nengo.Node(self.pick(PROCESSES), size_out=2))
         for _ in range(self.draw(st.integers(0, 2))):
             size = self.draw(st.integers(1, 4))
             node = nengo.Node(self.pick([None, echo]), size_in=size)
@@ -82,6 +93,7 @@ class Builder:
             radius=self.pick([1, 0.7, 2.0]),
             max_rates=nengo.dists.Uniform(50, 150),
             intercepts=nengo.dists.Uniform(-0.9, 0.5),
+            noise=self.pick([None, None, nengo.processes.WhiteNoise(scale=False)]),
         )
         self.ensembles.append(ens)
         self.sources.append(ens)
@@ -109,7 +121,7 @@ class Builder:
         source, n_in = self.part(pre, pre.size_out)
         target, n_out = self.part(post, post.size_in)
         kwargs = {"synapse": self.pick(SYNAPSES)}
-        from_input = pre in self.sources[:2]
+        from_input = pre in self.sources[:3]
         if from_input and feedforward and self.draw(st.booleans()):
             kwargs["synapse"] = None
         if isinstance(pre, nengo.Ensemble) and self.draw(st.booleans()):
@@ -119,14 +131,37 @@ class Builder:
         if n_in == n_out and self.draw(st.booleans()):
             kwargs["transform"] = self.pick([scale, scale * rng.randn(n_in)])
         else:
-            kwargs["transform"] = scale * rng.randn(n_out, n_in)
+            kwargs["transform"] = self.matrix(scale, n_out, n_in, rng)
         conn = nengo.Connection(source, target, **kwargs)
         if conn.synapse is not None and self.draw(st.booleans()):
             self.probed.append(conn)
 
+    def matrix(self, scale, n_out, n_in, rng):
+        """Return a dense or a sparse matrix, or a convolution of the same shape."""
+        kind = self.draw(st.integers(0, 3))
+        if kind == 1:
+            n = self.draw(st.integers(1, n_out * n_in))
+            places = rng.permutation(n_out * n_in)[:n]
+            indices = np.transpose(np.unravel_index(places, (n_out, n_in)))
+            return nengo.Sparse((n_out, n_in), indices=indices, init=scale * rng.randn(n))
+        if kind == 2 and n_out <= n_in:
+            width = n_in - n_out + 1
+            weights = scale * rng.randn(width, 1, 1)
+            return nengo.Convolution(1, (n_in, 1), (width,), strides=(1,), init=weights)
+        if kind == 3 and n_out >= n_in:
+            width = n_out - n_in + 1
+            weights = scale * rng.randn(width, 1, 1)
+            return nengo.ConvolutionTranspose(
+                1, (n_in, 1), kernel_size=(width,), strides=(1,), init=weights
+            )
+        return scale * rng.randn(n_out, n_in)
+
     def learn(self):
         spiking = [e for e in self.ensembles if not isinstance(e.neuron_type, nengo.Direct)]
         if not spiking:
+            return
+        if self.draw(st.booleans()):
+            self.learn_without_error(self.pick(spiking), self.pick(spiking))
             return
         pre = self.pick(spiking)
         post = nengo.Node(size_in=2)
@@ -141,11 +176,37 @@ class Builder:
         nengo.Connection(post, conn.learning_rule, transform=-1)
         self.probed += [post, conn]
 
+    def learn_without_error(self, pre, post):
+        synapse = self.pick([None, *SYNAPSES])
+        rule = self.pick(
+            [
+                nengo.BCM(1e-9, pre_synapse=synapse),
+                nengo.Oja(1e-7, post_synapse=synapse),
+                nengo.Voja(0.1, post_synapse=synapse),
+            ]
+        )
+        solver = nengo.solvers.LstsqL2(weights=rule.modifies != "encoders")
+        shape = (post.dimensions, pre.dimensions)
+        conn = nengo.Connection(
+            pre, post, transform=np.full(shape, 0.1), solver=solver, learning_rule_type=rule
+        )
+        self.probed += [conn.learning_rule]
+        if rule.modifies != "encoders":
+            self.probed += [conn]
+
     def probe(self):
         probes = [nengo.Probe(ens, synapse=self.pick(SYNAPSES)) for ens in self.ensembles]
-        probes += [nengo.Probe(obj) for obj in self.probed]
-        probes += [nengo.Probe(n) for n in self.targets if isinstance(n, nengo.Node)]
-        return probes
+        probes += [nengo.Probe(obj, **self.shown_of(obj)) for obj in self.probed]
+        nodes = [n for n in self.sources if isinstance(n, nengo.Node)]
+        return probes + [nengo.Probe(node, sample_every=self.pick([None, 0.003])) for node in nodes]
+
+    def shown_of(self, obj):
+        """Return what to show of an object, whatever it can show."""
+        hidden = ["rng"]
+        if isinstance(getattr(obj, "transform", None), nengo.Sparse):
+            hidden.append("weights")  # Nengo shows a sparse matrix for each step
+        shown = [name for name in obj.probeable if name not in hidden]
+        return {"attr": self.pick(shown), "synapse": self.pick([None, *SYNAPSES])}
 
 
 @st.composite
