@@ -24,7 +24,7 @@ from .kernels import CATALOGUE
 from .lowering import Lowered, build_model, lower
 from .lowering.order import draw_seeds, process_order
 from .lowering.roles import Feed, Uniform
-from .opinions import TrainingSpikes, resolve_trainable
+from .opinions import TrainingSpikes, resolve_trainable, resolve_trainable_synapses
 from .pipeline import build_program, for_training
 from .sources import Constant, ProcessSource, TimeFunction, UniformNumbers
 from .utils import io_names
@@ -58,6 +58,7 @@ class Compilation:
                 lambda obj: trainable.setting(obj) is True,
                 lambda probe: keep_history(network, probe),
                 TrainingSpikes(network, settings.lif_smoothing),
+                resolve_trainable_synapses(network),
             )
         with _no_garbage_collection():
             self.program = self._compiled(self.lowered.graph)

@@ -27,6 +27,7 @@ from .rules import (
     DTYPE,
     OPTIONAL_BOOL,
     SMOOTHING,
+    TRAINABLE_SYNAPSES,
     Rule,
     is_bool,
     optional,
@@ -90,6 +91,16 @@ class Settings:
         "those within it that say nothing else; ``net.config[ens].training_spikes = ...`` "
         "chooses for one ensemble. None: no opinion; rates (see ``lif_smoothing``).",
         per=nengo.Ensemble,
+    )
+    trainable_synapses: bool | str | None = _option(
+        None,
+        TRAINABLE_SYNAPSES,
+        "Whether training may change the time constants of connections with `nengo.Lowpass` or "
+        "`nengo.Alpha` synapses. True: one for each connection; ``'per_dimension'``: one for each "
+        "of its dimensions. Applies to the nearest enclosing network, and to those within it that "
+        "say nothing else; ``net.config[conn].trainable_synapses = ...`` chooses for one "
+        "connection. None: no opinion; none is trained.",
+        per=nengo.Connection,
     )
     dtype: str = _option(
         "float32",
@@ -210,8 +221,8 @@ def configure_settings(**settings: Any) -> None:
     """Choose how the Simulator treats the network that is being defined.
 
     To be called inside a ``with network:`` block. A call changes the options that it names, and
-    no other. ``trainable`` and ``training_spikes`` apply to the nearest enclosing network, every
-    other option to the top-level network.
+    no other. ``trainable``, ``training_spikes`` and ``trainable_synapses`` apply to the nearest
+    enclosing network, every other option to the top-level network.
 
     Parameters
     ----------
@@ -254,7 +265,7 @@ def configure_settings(**settings: Any) -> None:
             for cls in TRAINABLE_TYPES:
                 _set_class_value(nearest.config, cls, name, value)
         else:
-            network = nearest if _owner(name) is nengo.Ensemble else toplevel
+            network = nearest if _owner(name) in TRAINABLE_TYPES else toplevel
             _set_class_value(network.config, _owner(name), name, value)
 
 
@@ -275,11 +286,17 @@ def object_value(config: nengo.Config, obj: Any, name: str) -> Any:
 
     ``config[obj]`` would write an entry into the user's config; this does not.
     """
-    params = _class_params(config, type(obj))
-    instance = config.params.get(obj)
-    if instance is not None and name in params.extra_params and instance in params.get_param(name):
-        return getattr(instance, name)
+    if says(config, obj, name):
+        return getattr(config.params[obj], name)
     return _class_value(config, type(obj), name)
+
+
+def says(config: nengo.Config, obj: Any, name: str) -> bool:
+    """Whether something was set on the object itself."""
+    params, instance = _class_params(config, type(obj)), config.params.get(obj)
+    if instance is None or name not in params.extra_params:
+        return False
+    return instance in params.get_param(name)
 
 
 def get_setting(

@@ -21,7 +21,7 @@ class SimulationData(Mapping):
     - A Probe gives what it recorded in `run`, `run_steps` and `step`: array (steps, *shape), or
       (batch, steps, *shape) if the simulator was made with a `minibatch_size`.
     - An Ensemble gives a `BuiltEnsemble`, a Connection a `BuiltConnection`, both with the current
-      values of what can be trained.
+      values of what can be trained; a connection with a trained synapse also has ``tau`` [s].
     - Nodes, networks and learning rules give None.
 
     Parameters
@@ -131,7 +131,25 @@ class SimulationData(Mapping):
         self._parameters.warn_if_closed()
         built = self._params[conn]
         weights = self._parameters.live(conn, "weights")
-        return BuiltConnection(built.eval_points, built.solver_info, weights, built.transform)
+        values = built.eval_points, built.solver_info, weights, built.transform
+        taus = self._parameters.time_constants(conn)
+        return BuiltConnection(*values) if taus is None else FilteredConnection(*values, tau=taus)
+
+
+class FilteredConnection(BuiltConnection):
+    """A connection whose time constants are trained.
+
+    Attributes
+    ----------
+    tau : array (1,) or (dimensions,)
+        Time constants [s].
+    """
+
+    def __new__(cls, *values: Any, tau: np.ndarray) -> FilteredConnection:
+        """Make one of the fields of a `BuiltConnection`, in order."""
+        made = super().__new__(cls, *values)
+        made.tau = tau
+        return made
 
 
 def _live_gain(scaled: np.ndarray, built: BuiltEnsemble, radius: float) -> np.ndarray:

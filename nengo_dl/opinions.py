@@ -8,7 +8,7 @@ import nengo
 from nengo.ensemble import Neurons
 
 from . import surrogate
-from .config import UNSET, Settings, object_value
+from .config import UNSET, Settings, object_value, says
 
 
 class Opinions:
@@ -32,6 +32,10 @@ class Opinions:
 
     def __contains__(self, obj: Any) -> bool:
         return _container(obj) in self._configs
+
+    def explicit(self, obj: nengo.Ensemble | nengo.Connection) -> bool:
+        """Whether the user named the object itself."""
+        return any(says(config, obj, self._name) for config in self._configs.get(obj, ()))
 
     def setting(self, obj: nengo.Ensemble | nengo.Connection | Neurons) -> Any:
         """Return what the user chose for an object, or None for no opinion."""
@@ -97,3 +101,21 @@ def resolve_trainable(toplevel: nengo.Network | None) -> Trainability:
         (weights); its method ``setting(obj)`` returns the user's own choice, if any.
     """
     return Trainability(toplevel, Settings.of(toplevel).inference_only)
+
+
+def resolve_trainable_synapses(toplevel: nengo.Network | None) -> Opinions:
+    """Find out which time constants of connections training may change; see `configure_settings`.
+
+    Parameters
+    ----------
+    toplevel : nengo.Network or None
+        The top-level network. Without one, or with ``inference_only``, none.
+
+    Returns
+    -------
+    Opinions
+        Its method ``setting(conn)`` returns True, False, ``"per_dimension"`` or None, and
+        ``explicit(conn)`` whether the user named the connection itself.
+    """
+    network = None if Settings.of(toplevel).inference_only else toplevel
+    return Opinions(network, "trainable_synapses")

@@ -10,6 +10,7 @@ import nengo
 import numpy as np
 from nengo.builder import Model
 from nengo.ensemble import Neurons
+from nengo.exceptions import ValidationError
 from nengo.neurons import Direct
 from nengo.solvers import NoSolver
 from nengo.transforms import Convolution, ConvolutionTranspose, Dense, NoTransform, Sparse
@@ -17,6 +18,7 @@ from nengo.transforms import Convolution, ConvolutionTranspose, Dense, NoTransfo
 from .compilation import Compilation
 from .compiler.ir import Role
 from .lowering.memory import coordinates, initial_of, positions
+from .lowering.time_constants import LEAST_TAU
 from .utils import warn
 
 
@@ -39,6 +41,7 @@ class Parameters:
     ) -> None:
         self.model, self.minibatched = model, minibatched
         self._where, self._places = compiled.lowered.where, compiled.places
+        self._time_constants = compiled.lowered.time_constants
         self._read = read
 
     def warn_if_closed(self) -> None:
@@ -57,6 +60,16 @@ class Parameters:
         if sig is None:
             return None
         return self.value(sig)
+
+    def time_constants(self, conn: nengo.Connection) -> np.ndarray | None:
+        """Trained time constants [s]: one, or one for each dimension; None if it has none."""
+        sig = self._time_constants.get(conn)
+        if sig is None:
+            return None
+        log_tau = np.asarray(self.value(sig))
+        if np.array_equal(log_tau, sig.initial_value):
+            return np.full(log_tau.shape, conn.synapse.tau)  # to the last bit
+        return np.maximum(np.exp(log_tau), LEAST_TAU * self.model.dt)
 
     def value(self, sig: Any) -> Any:
         """Current value of a signal of Nengo's."""
@@ -161,6 +174,22 @@ def _ensemble_arguments(ens: nengo.Ensemble, parameters: Parameters) -> dict[str
 
 
 def _connection_arguments(conn: nengo.Connection, parameters: Parameters) -> dict[str, Any]:
+    arguments = _weight_arguments(conn, parameters)
+    taus = parameters.time_constants(conn)
+    if taus is not None:
+        if np.any(taus != taus[0]):
+            raise ValidationError(
+                f"{conn}: its dimensions have trained time constants that differ (from "
+                f"{taus.min():g} to {taus.max():g} s), and a Nengo connection has one synapse. "
+                f"Train one time constant (trainable_synapses=True), or connect each dimension by "
+                f"a connection of its own",
+                attr="synapse",
+            )
+        arguments["synapse"] = type(conn.synapse)(float(taus[0]))
+    return arguments
+
+
+def _weight_arguments(conn: nengo.Connection, parameters: Parameters) -> dict[str, Any]:
     weights = parameters.live(conn, "weights")
     if weights is None:
         return {"transform": None}

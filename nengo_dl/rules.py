@@ -56,4 +56,8 @@ CALLABLE = optional(callable, "a callable")
 CALLABLES = optional(_is_callables, "a sequence of callables")
 SMOOTHING = optional(is_positive, "a number greater than 0,")
 CHECKPOINTS = optional(_is_steps, "a whole number greater than 0, 'auto'")
+TRAINABLE_SYNAPSES = optional(
+    lambda value: is_bool(value) or isinstance(value, str) and value == "per_dimension",
+    "True, False, 'per_dimension'",
+)
 DTYPE = Rule(_is_dtype, f"one of {', '.join(map(repr, DTYPES))}")

@@ -27,6 +27,7 @@ VALID = {
     "inference_only": True,
     "lif_smoothing": 0.5,
     "training_spikes": "fast_sigmoid",
+    "trainable_synapses": "per_dimension",
     "dtype": "float64",
     "keep_history": False,
     "stateful": False,

@@ -133,6 +133,19 @@ def linear_filter(node, out):
 
 
 @network
+def trained_time_constants(node, out):
+    """Of each kind of filter, one for all dimensions and one for each."""
+    nengo_dl.configure_settings(trainable_synapses=True)
+    rates(node, out, nengo.Tanh(tau_ref=0.1), synapse=0.002)
+    relay = nengo.Node(size_in=2)
+    split = nengo.Connection(node, relay, transform=[[1, 2], [3, 4]], synapse=0.001)
+    nengo.Connection(relay, out, synapse=nengo.Alpha(0.001))
+    last = nengo.Connection(relay, out, synapse=nengo.Alpha(0.0005), transform=[2, -1])
+    for conn in (split, last):
+        nengo.Network.context[0].config[conn].trainable_synapses = "per_dimension"
+
+
+@network
 def recurrent(node, out):
     ens = rates(node, out, nengo.Tanh(tau_ref=0.1))
     weights = np.random.RandomState(1).uniform(-0.1, 0.1, (5, 5))

@@ -4,6 +4,12 @@ lowpass         x' = a x + b u;                y = x'
 linear_filter   x' = A x + B u;                y = C x'  or, with feed-through,  y = C x + D u
 triangle        y' = y + n0 u - Σ history;     the history is a ring of the last taps
 The result is what the filter gives out in the next step.
+
+Trained time constants are given by their logarithms, so that every value makes a stable filter:
+decay             q = dt / max(e^p, least);   a = e^{-q};   b = 1 - a;   r = q a
+trained_lowpass   x' = a x + b u;             y = x'
+trained_alpha     x1' = a x1 + b u;           x2' = a x2 + b u + r (x1 - u);     y = x2'
+which is the exact solution of  τ dx1/dt = u - x1,  τ dx2/dt = x1 - x2  for u constant over a step.
 """
 
 from __future__ import annotations
@@ -125,3 +131,40 @@ class Triangle(Kernel):
             history_after[members, where_after[:, 0].astype(np.intp)] = scratch
 
         return compute
+
+
+@kernel("decay")
+class Decay(Kernel):
+    """Coefficients a, b and r of filters, from logarithms of their time constants in seconds."""
+
+    def flat(self, op: Op) -> bool:
+        return True
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        (log_tau,) = reads
+        step = ctx.dt / ops.maximum(ops.exp(log_tau), group.ops[0].attrs["least"])
+        left = ops.exp(-step)
+        return [left, -ops.expm1(-step), step * left]
+
+
+@kernel("trained_lowpass")
+class TrainedLowpass(Kernel):
+    """First-order filters; a coefficient for each element."""
+
+    def flat(self, op: Op) -> bool:
+        return True
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        x, u, a, b = reads
+        return [a * x + b * u]
+
+
+@kernel("trained_alpha")
+class TrainedAlpha(Kernel):
+    """Two first-order filters of one time constant in a row."""
+
+    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+        x, u, a, b, r = reads
+        x1, x2 = x[:, :, 0], x[:, :, 1]
+        second = a * x2 + b * u + r * (x1 - u)
+        return [second, ops.stack([a * x1 + b * u, second], axis=2)]

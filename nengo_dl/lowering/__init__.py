@@ -1,7 +1,8 @@
 """Nengo's operators become the compiler's own graph.  The only part that knows `nengo.builder`."""
 
+from . import filters
 from .build import NengoBuilder, build_model
 from .lower import Lowered, lower
 from .operators import lowers
 
-__all__ = ["Lowered", "NengoBuilder", "build_model", "lower", "lowers"]
+__all__ = ["Lowered", "NengoBuilder", "build_model", "filters", "lower", "lowers"]

@@ -15,6 +15,7 @@ from ..compiler.ir import Graph, Output, Role, Signal, View
 from .memory import Memory, dtype_of, initial_of, positions
 from .operators import LOWERINGS, Context, run_on_host
 from .roles import Feed, Parameter, find_feeds, find_learned, find_parameters, find_training_spikes
+from .time_constants import find_time_constants
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,8 @@ class Lowered:
         Inputs; those of nodes first, in the order of the network's nodes.
     parameters : dict
         The Nengo object and attribute that each parameter signal holds.
+    time_constants : dict
+        The signal of the trained time constants of each connection that has some.
     where : dict
         The graph's source signal of each base signal of the model that has one.
     overruled : list
@@ -38,6 +41,7 @@ class Lowered:
     graph: Graph
     feeds: list[Feed]
     parameters: dict[Signal, Parameter]
+    time_constants: dict[object, NengoSignal]
     where: dict[NengoSignal, Signal]
     overruled: list[object]
 
@@ -50,6 +54,7 @@ def lower(
     explicitly_trainable: Callable[[object], bool],
     keep_history: Callable[[object], bool],
     training_spikes: Callable[[object], object],
+    trainable_synapses: Any,
 ) -> Lowered:
     """Lower all operators of a model.
 
@@ -67,15 +72,19 @@ def lower(
         Whether a probe records all steps.
     training_spikes
         What the neurons of an ensemble, or of None, do in training.
+    trainable_synapses
+        Of which connections time constants are trained; see `resolve_trainable_synapses`.
     """
     sources = _Sources(model, operators, trainable, explicitly_trainable)
+    constants = find_time_constants(model, trainable_synapses)
+    sources.known.update((c.sig, c.parameter) for c in constants.values())
     memory = Memory(operators, sources.make)
     steps = Signal("step", (), Role.TIME, dtype="int")
     memory.declare(model.step, steps)
     memory.declare(model.time, Signal("time", (), Role.TIME))
     feeds = find_feeds(model, operators)
     choices = find_training_spikes(model, training_spikes)
-    ctx = Context(memory, View(steps), model.dt, catalogue, feeds, choices)
+    ctx = Context(memory, View(steps), model.dt, catalogue, feeds, choices, constants)
     fed = _connect(feeds, ctx)
     for op in operators:
         if op not in fed:
@@ -99,7 +108,8 @@ def lower(
     )
     pinned = [*sources.parameters, *(f.signal for f in feeds if f.node is not None and f.signal)]
     graph = Graph(tuple(ctx.ops + sums), following, outputs, tuple(pinned))
-    return Lowered(graph, feeds, sources.parameters, sources.where, sources.overruled)
+    trained = {c.parameter.obj: c.sig for c in constants.values()}
+    return Lowered(graph, feeds, sources.parameters, trained, sources.where, sources.overruled)
 
 
 def _connect(feeds: list[Feed], ctx: Context) -> set:

@@ -7,7 +7,7 @@ values with `ctx.read`, adds ops with `ctx.emit`, and says what they do to Nengo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,7 @@ from nengo.builder import operator as ops
 from nengo.builder.neurons import SimNeurons
 from nengo.builder.node import SimPyFunc
 from nengo.builder.probe import SimProbe
-from nengo.builder.processes import SimProcess
 from nengo.builder.transforms import ConvInc, ConvTransposeInc
-from nengo.synapses import LinearFilter, Triangle
 
 from ..compiler.ir import Op, Role, Signal, View
 from .memory import Memory, Positions, coordinates
@@ -52,6 +50,8 @@ class Context:
         The number of the current step, from 1.
     training_spikes
         What neurons do in training, by the signal of their output.
+    time_constants : dict
+        Those that are trained, by the signal of what the filter gives out.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Context:
         catalogue: Any,
         feeds: list[Feed],
         training_spikes: Callable[[Any], Any],
+        time_constants: Mapping[Any, Any],
     ) -> None:
         self.memory = memory
         self.feeds = feeds
@@ -69,6 +70,7 @@ class Context:
         self.dt = dt
         self.catalogue = catalogue
         self.training_spikes = training_spikes
+        self.time_constants = time_constants
         self.ops: list[Op] = []
         self.read, self.old = memory.read, memory.old
         self.set, self.inc, self.update = memory.set, memory.inc, memory.update
@@ -111,14 +113,14 @@ def reset(op, ctx: Context) -> None:
 
 @lowers(ops.Copy)
 def copy(op, ctx: Context) -> None:
-    source = _part(ctx.read(op.src), _flat_index(op.src, op.src_slice))
+    source = part_of(ctx.read(op.src), _flat_index(op.src, op.src_slice))
     index = _flat_index(op.dst, op.dst_slice)
     size = op.dst.size if index is None else len(np.arange(op.dst.size)[index])
     if source.size == 1 and size > 1:
-        source = _part(source, np.zeros(size, dtype=np.intp))
+        source = part_of(source, np.zeros(size, dtype=np.intp))
     if op.inc:
         for part, terms in _without_repeats(index):
-            ctx.inc(op.dst, source if terms is None else _part(source, terms), part)
+            ctx.inc(op.dst, source if terms is None else part_of(source, terms), part)
     else:
         ctx.set(op.dst, source, index)
 
@@ -130,7 +132,8 @@ def _flat_index(sig, item) -> Positions:
     return np.arange(sig.size).reshape(sig.shape)[item].ravel()
 
 
-def _part(view: View, index: Positions) -> View:
+def part_of(view: View, index: Positions) -> View:
+    """Some elements of a view."""
     return view if index is None else View(view.signal, view.positions()[index])
 
 
@@ -248,76 +251,6 @@ def neurons(op, ctx: Context) -> None:
     ctx.set(op.output, output)
     for state, value in zip(states, following, strict=True):
         ctx.set(state, value)
-
-
-@lowers(SimProcess)
-def process(op, ctx: Context) -> None:
-    synapse = op.process
-    if op.input is None:
-        run_on_host(op, ctx)
-    elif isinstance(synapse, LinearFilter) and type(synapse).make_step is LinearFilter.make_step:
-        linear_filter(op, ctx)
-    elif type(synapse) is Triangle:
-        triangle(op, ctx)
-    else:
-        run_on_host(op, ctx)
-
-
-def linear_filter(op: ops.Operator, ctx: Context) -> None:
-    """A discrete linear system; which of Nengo's four forms decides what is kept as state."""
-    A, B, C, D = op.process._get_ss(ctx.dt)
-    u, state = ctx.read(op.input), op.state["X"]
-    if A.size == 0:
-        gain = ctx.constant(np.array(D.item()), "D")
-        (y,) = ctx.emit("multiply", [gain, u], [op.output.shape], "filter")
-    elif len(A) == 1 and (D == 0).all():
-        one = {"a": A.item(), "b": C.item() * B.item()}
-        x = reshaped(ctx.old(state), op.output.shape)
-        (y,) = ctx.emit("lowpass", [x, u], [op.output.shape], str(op.process), **one)
-        ctx.update(state, reshaped(y, state.shape))
-    else:
-        feeds_through = not (D == 0).all()
-        system = {"A": A, "B": B.ravel(), "C": C.ravel(), "D": D.item()}
-        x = reshaped(ctx.old(state), (len(A), op.output.size))
-        y, x = ctx.emit(
-            "linear_filter",
-            [x, reshaped(u, (op.output.size,))],
-            [(op.output.size,), x.shape],
-            str(op.process),
-            feeds_through=feeds_through,
-            **system,
-        )
-        ctx.update(state, reshaped(x, state.shape))
-    _give_out(op, ctx, y)
-
-
-def _give_out(op, ctx: Context, y: View) -> None:
-    """What a process gives out: for the next step, or (filters of learning rules) for this one."""
-    effect = {"update": ctx.update, "set": ctx.set, "inc": ctx.inc}[op.mode]
-    effect(op.output, reshaped(y, op.output.shape))
-
-
-def triangle(op: ops.Operator, ctx: Context) -> None:
-    """Filters with a finite impulse response, which falls linearly."""
-    n_taps, n0, slope = op.process._get_coefficients(ctx.dt)
-    names = list(op.state)
-    if sorted(names) != ["X", "Xi", "Y"]:
-        run_on_host(op, ctx)
-        return
-    size = op.output.size
-    history, where, y = (op.state[name] for name in ("X", "Xi", "Y"))
-    reads = [
-        reshaped(ctx.old(y), (size,)),
-        reshaped(ctx.old(history), (history.size // size, size)),
-        ctx.old(where),
-        reshaped(ctx.read(op.input), (size,)),
-    ]
-    attrs = {"n_taps": int(n_taps), "n0": float(n0), "slope": float(slope)}
-    shapes = [v.shape for v in reads[:3]]
-    values = ctx.emit("triangle", reads, shapes, str(op.process), **attrs)
-    for sig, value in zip((y, history, where), values, strict=True):
-        ctx.update(sig, reshaped(value, sig.shape))
-    _give_out(op, ctx, values[0])
 
 
 @lowers(rules.SimPES)

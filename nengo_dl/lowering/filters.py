@@ -1,0 +1,105 @@
+"""Processes in the loop; synapses are most of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from nengo.builder import operator as ops
+from nengo.builder.processes import SimProcess
+from nengo.synapses import LinearFilter, Lowpass, Triangle
+
+from ..compiler.ir import View
+from .operators import Context, lowers, part_of, reshaped, run_on_host
+from .time_constants import LEAST_TAU
+
+
+@lowers(SimProcess)
+def process(op: SimProcess, ctx: Context) -> None:
+    """A filter that has a kernel, or whatever it is, on the host."""
+    synapse = op.process
+    if op.input is None:
+        run_on_host(op, ctx)
+    elif op.output in ctx.time_constants:
+        trained_filter(op, ctx)
+    elif isinstance(synapse, LinearFilter) and type(synapse).make_step is LinearFilter.make_step:
+        linear_filter(op, ctx)
+    elif type(synapse) is Triangle:
+        triangle(op, ctx)
+    else:
+        run_on_host(op, ctx)
+
+
+def linear_filter(op: ops.Operator, ctx: Context) -> None:
+    """A discrete linear system; which of Nengo's four forms decides what is kept as state."""
+    A, B, C, D = op.process._get_ss(ctx.dt)
+    u, state = ctx.read(op.input), op.state["X"]
+    if A.size == 0:
+        gain = ctx.constant(np.array(D.item()), "D")
+        (y,) = ctx.emit("multiply", [gain, u], [op.output.shape], "filter")
+    elif len(A) == 1 and (D == 0).all():
+        one = {"a": A.item(), "b": C.item() * B.item()}
+        x = reshaped(ctx.old(state), op.output.shape)
+        (y,) = ctx.emit("lowpass", [x, u], [op.output.shape], str(op.process), **one)
+        ctx.update(state, reshaped(y, state.shape))
+    else:
+        feeds_through = not (D == 0).all()
+        system = {"A": A, "B": B.ravel(), "C": C.ravel(), "D": D.item()}
+        x = reshaped(ctx.old(state), (len(A), op.output.size))
+        y, x = ctx.emit(
+            "linear_filter",
+            [x, reshaped(u, (op.output.size,))],
+            [(op.output.size,), x.shape],
+            str(op.process),
+            feeds_through=feeds_through,
+            **system,
+        )
+        ctx.update(state, reshaped(x, state.shape))
+    _give_out(op, ctx, y)
+
+
+def trained_filter(op: ops.Operator, ctx: Context) -> None:
+    """A filter whose time constant is a parameter."""
+    log_tau = ctx.read(ctx.time_constants[op.output].sig)
+    least = LEAST_TAU * ctx.dt
+    coefficients = ctx.emit("decay", [log_tau], [log_tau.shape] * 3, str(op.process), least=least)
+    size, state = op.output.size, op.state["X"]
+    a, b, r = (part_of(v, np.arange(size) % log_tau.size) for v in coefficients)
+    u = reshaped(ctx.read(op.input), (size,))
+    if type(op.process) is Lowpass:
+        x = reshaped(ctx.old(state), (size,))
+        (y,) = ctx.emit("trained_lowpass", [x, u, a, b], [(size,)], str(op.process))
+        ctx.update(state, reshaped(y, state.shape))
+    else:
+        x = reshaped(ctx.old(state), (2, size))
+        shapes = [(size,), x.shape]
+        y, x = ctx.emit("trained_alpha", [x, u, a, b, r], shapes, str(op.process))
+        ctx.update(state, reshaped(x, state.shape))
+    _give_out(op, ctx, y)
+
+
+def _give_out(op, ctx: Context, y: View) -> None:
+    """What a process gives out: for the next step, or (filters of learning rules) for this one."""
+    effect = {"update": ctx.update, "set": ctx.set, "inc": ctx.inc}[op.mode]
+    effect(op.output, reshaped(y, op.output.shape))
+
+
+def triangle(op: ops.Operator, ctx: Context) -> None:
+    """Filters with a finite impulse response, which falls linearly."""
+    n_taps, n0, slope = op.process._get_coefficients(ctx.dt)
+    names = list(op.state)
+    if sorted(names) != ["X", "Xi", "Y"]:
+        run_on_host(op, ctx)
+        return
+    size = op.output.size
+    history, where, y = (op.state[name] for name in ("X", "Xi", "Y"))
+    reads = [
+        reshaped(ctx.old(y), (size,)),
+        reshaped(ctx.old(history), (history.size // size, size)),
+        ctx.old(where),
+        reshaped(ctx.read(op.input), (size,)),
+    ]
+    attrs = {"n_taps": int(n_taps), "n0": float(n0), "slope": float(slope)}
+    shapes = [v.shape for v in reads[:3]]
+    values = ctx.emit("triangle", reads, shapes, str(op.process), **attrs)
+    for sig, value in zip((y, history, where), values, strict=True):
+        ctx.update(sig, reshaped(value, sig.shape))
+    _give_out(op, ctx, values[0])

@@ -1,0 +1,69 @@
+"""Synapses whose time constants are trained: which, and with what parameter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nengo
+import numpy as np
+from nengo.builder import Model
+from nengo.builder.signal import Signal as NengoSignal
+from nengo.exceptions import BuildError
+from nengo.synapses import Alpha, Lowpass, Synapse
+
+from .roles import Parameter
+
+LEAST_TAU = 0.03  # steps: any less, and what is left of a step's input is less than rounding
+
+
+def find_time_constants(model: Model, choices: Any) -> dict[NengoSignal, TimeConstant]:
+    """The trained time constants, by the signal that the filter of a connection gives out.
+
+    Raises
+    ------
+    BuildError
+        If the user named a connection whose synapse has no time constant to train.
+    """
+    found: dict[NengoSignal, TimeConstant] = {}
+    network = model.toplevel
+    for conn in () if network is None else network.all_connections:
+        choice = choices.setting(conn)
+        if not choice or conn not in model.sig:
+            continue
+        if _has_time_constant(conn.synapse, model.dt):
+            output = model.sig[conn]["weighted"]
+            found[output] = TimeConstant(conn, output.size if choice == "per_dimension" else 1)
+        elif choices.explicit(conn):
+            raise BuildError(
+                f"{conn}: trainable_synapses is {choice!r}, and the synapse is {conn.synapse}; "
+                f"expected nengo.Lowpass or nengo.Alpha, analog, discretised by 'zoh', with a time "
+                f"constant greater than {LEAST_TAU:g} dt = {LEAST_TAU * model.dt:g} s"
+            )
+    return found
+
+
+def _has_time_constant(synapse: Synapse | None, dt: float) -> bool:
+    trained = type(synapse) in (Lowpass, Alpha) and synapse.analog and synapse.method == "zoh"
+    return trained and synapse.tau > LEAST_TAU * dt
+
+
+class TimeConstant:
+    """The parameter of a synapse: logarithms of time constants.
+
+    Parameters
+    ----------
+    conn : nengo.Connection
+    size : int
+        1, or the dimensions of the connection.
+
+    Attributes
+    ----------
+    sig : nengo.builder.Signal
+        ln(τ / s); no operator of the model knows it.
+    parameter : Parameter
+    """
+
+    def __init__(self, conn: nengo.Connection, size: int) -> None:
+        values = np.full(size, np.log(conn.synapse.tau))
+        self.sig = NengoSignal(values, name=f"{conn}.log_tau", readonly=True)
+        self.parameter = Parameter(conn, "log_tau", trainable=True)
