@@ -24,7 +24,7 @@ from .kernels import CATALOGUE
 from .lowering import Lowered, build_model, lower
 from .lowering.order import draw_seeds, process_order
 from .lowering.roles import Feed, Uniform
-from .opinions import TrainingSpikes, resolve_trainable, resolve_trainable_synapses
+from .opinions import resolve_trainable, resolve_trainable_synapses, resolve_training_spikes
 from .pipeline import build_program, for_training
 from .sources import Constant, ProcessSource, TimeFunction, UniformNumbers
 from .utils import io_names
@@ -57,7 +57,7 @@ class Compilation:
                 trainable,
                 lambda obj: trainable.setting(obj) is True,
                 lambda probe: keep_history(network, probe),
-                TrainingSpikes(network, settings.lif_smoothing),
+                resolve_training_spikes(network),
                 resolve_trainable_synapses(network),
             )
         with _no_garbage_collection():

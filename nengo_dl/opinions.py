@@ -47,15 +47,15 @@ class Opinions:
         return None if container is obj else self.setting(container)
 
 
-class TrainingSpikes(Opinions):
-    """Tells what the spikes of each ensemble do in training; see `configure_settings`."""
+class SpikesInTraining(Opinions):
+    """Tells what the spikes of each ensemble do in training; see `resolve_training_spikes`."""
 
-    def __init__(self, toplevel: nengo.Network | None, lif_smoothing: float | None) -> None:
+    def __init__(self, toplevel: nengo.Network | None) -> None:
         super().__init__(toplevel, "training_spikes")
-        self._default = surrogate.Rates(lif_smoothing)
+        self._default = surrogate.Rates(Settings.of(toplevel).lif_smoothing)
 
     def __call__(self, ens: nengo.Ensemble | None) -> surrogate.TrainingSpikes:
-        """Return the choice for an ensemble, or for neurons of none: rates without any opinion."""
+        """Return the choice for an ensemble, or for neurons that belong to none."""
         choice = None if ens is None else self.setting(ens)
         choice = self._default if choice is None else surrogate.get(choice)
         rates_only = ens is not None and not ens.neuron_type.spiking
@@ -101,6 +101,23 @@ def resolve_trainable(toplevel: nengo.Network | None) -> Trainability:
         (weights); its method ``setting(obj)`` returns the user's own choice, if any.
     """
     return Trainability(toplevel, Settings.of(toplevel).inference_only)
+
+
+def resolve_training_spikes(toplevel: nengo.Network | None) -> SpikesInTraining:
+    """Find out what the spikes of each ensemble do in training; see `configure_settings`.
+
+    Parameters
+    ----------
+    toplevel : nengo.Network or None
+        The top-level network.
+
+    Returns
+    -------
+    SpikesInTraining
+        Callable with an Ensemble; without any choice, and for neurons that do not spike unless
+        `.Rates` were chosen, the answer is rates, smoothed by the setting ``lif_smoothing``.
+    """
+    return SpikesInTraining(toplevel)
 
 
 def resolve_trainable_synapses(toplevel: nengo.Network | None) -> Opinions:

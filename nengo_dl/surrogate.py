@@ -153,8 +153,9 @@ class FastSigmoid(Surrogate):
 
     Parameters
     ----------
-    slope : float, default 25
-        Steepness, per unit of voltage.
+    slope : float, default 3
+        Steepness, per unit of voltage. Steeper ones, such as 25, are common in networks of one or
+        two layers; through more layers their gradients vanish.
     height : float, default 1
         The derivative at threshold.
     detach_reset : bool, default True
@@ -166,7 +167,7 @@ class FastSigmoid(Surrogate):
     networks. https://arxiv.org/abs/1705.11146
     """
 
-    slope: float = 25.0
+    slope: float = 3.0
 
     def shape(self, x: Any) -> Any:
         r"""Compute :math:`1 / (1 + |x|)^2`."""
@@ -211,8 +212,8 @@ class Triangle(Surrogate):
     ----------
     slope : float, default 1
         Steepness: the surrogate ends at a distance of 1 / slope from the threshold.
-    height : float, default 0.3
-        The derivative at threshold, which Bellec et al. call the dampening factor.
+    height : float, default 1
+        The derivative at threshold; the dampening factor of Bellec et al., which is 0.3 there.
     detach_reset : bool, default True
         Whether the gradient ignores that a spike resets the voltage.
 
@@ -226,7 +227,6 @@ class Triangle(Surrogate):
     """
 
     slope: float = 1.0
-    height: float = 0.3
 
     def shape(self, x: Any) -> Any:
         """Compute max(0, 1 - |x|)."""

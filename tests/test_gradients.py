@@ -7,7 +7,7 @@ import tensorflow as tf
 from nengo.dists import Uniform
 
 import nengo_dl
-from nengo_dl.neurons import LeakyReLU, SoftLIFRate
+from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
 
 NETWORKS = {}
 N_STEPS = 4
@@ -100,6 +100,36 @@ def lif_as_a_rate(node, out):
 @network
 def spiking_rectified_linear_as_a_rate(node, out):
     rates(node, out, nengo.SpikingRectifiedLinear())
+
+
+@network
+def smoothed_rates(node, out):
+    nengo_dl.configure_settings(lif_smoothing=0.5)
+    rates(node, out, nengo.LIF(amplitude=0.1))
+    rates(node, out, nengo.LIFRate(amplitude=0.1))
+    rates(node, out, nengo.AdaptiveLIFRate(tau_n=0.005, inc_n=0.01, amplitude=0.1))
+
+
+@network
+def adaptive_lif_as_a_rate(node, out):
+    rates(node, out, nengo.AdaptiveLIF(tau_n=0.005, inc_n=0.01, amplitude=0.1))
+
+
+@network
+def adaptive_lif_rate(node, out):
+    rates(node, out, nengo.AdaptiveLIFRate(tau_n=0.005, inc_n=0.01, amplitude=0.1))
+
+
+@network
+def random_spikes_as_rates(node, out):
+    rates(node, out, nengo.StochasticSpiking(nengo.Tanh(tau_ref=0.1), amplitude=0.5))
+    rates(node, out, nengo.PoissonSpiking(nengo.Sigmoid(tau_ref=0.1), amplitude=0.5))
+    rates(node, out, SpikingLeakyReLU(negative_slope=0.3, amplitude=0.5))
+
+
+@network
+def triangle(node, out):
+    rates(node, out, nengo.Tanh(tau_ref=0.1), synapse=nengo.synapses.Triangle(0.002))
 
 
 @network

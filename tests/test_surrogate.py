@@ -30,9 +30,9 @@ class Bell(surrogate.Surrogate):
 
 
 SHAPES = {
-    FastSigmoid(): lambda v: 1 / (1 + 25 * np.abs(v)) ** 2,
+    FastSigmoid(): lambda v: 1 / (1 + 3 * np.abs(v)) ** 2,
     Arctangent(slope=2.0, height=0.5): lambda v: 0.5 / (1 + (2 * v) ** 2),
-    Triangle(): lambda v: 0.3 * np.maximum(0, 1 - np.abs(v)),
+    Triangle(height=0.3): lambda v: 0.3 * np.maximum(0, 1 - np.abs(v)),
     Bell(slope=3.0): lambda v: np.exp2(-9 * v * v),
 }
 
@@ -399,3 +399,50 @@ def test_check_gradients_says_that_it_cannot_check_surrogates():
     with nengo_dl.Simulator(net, progress_bar=False) as sim:
         with pytest.raises(SimulationError, match="'b'.* with Triangle.*training_spikes='rates'"):
             sim.check_gradients()
+
+
+def delayed_xor(choice):
+    """Return a recurrent network for pulses in two channels, and its data: is it one, or both?"""
+    rng = np.random.RandomState(0)
+    with nengo.Network(seed=0) as net:
+        nengo_dl.configure_settings(training_spikes=choice)
+        node = nengo.Node([0, 0], label="node")
+        ens = nengo.Ensemble(
+            40,
+            1,
+            neuron_type=nengo.LIF(amplitude=0.01),
+            gain=np.ones(40),
+            bias=np.ones(40),
+        )
+        out = nengo.Node(size_in=1)
+        nengo.Connection(node, ens.neurons, transform=3 * rng.randn(40, 2), synapse=None)
+        nengo.Connection(ens.neurons, ens.neurons, transform=0.1 * rng.randn(40, 40), synapse=0.005)
+        nengo.Connection(ens.neurons, out, transform=0.05 * rng.randn(1, 40), synapse=0.005)
+        net.probe = nengo.Probe(out)
+    x = np.zeros((4, 20, 2))
+    for item, (first, second) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)]):
+        x[item, 1:6, 0], x[item, 8:13, 1] = first, second
+    return net, {node: x}, np.array([0, 1, 1, 0])
+
+
+def late(outputs):
+    """Return the mean output of the last steps of each item."""
+    return keras.ops.mean(outputs[:, -6:, 0], axis=1)
+
+
+@pytest.mark.parametrize("choice", ["fast_sigmoid", "arctangent", "triangle", "smooth_rate"])
+def test_spikes_learn_a_delayed_xor(choice):
+    """Trained with spikes, it is right with spikes."""
+    net, x, wanted = delayed_xor(choice)
+    with nengo_dl.Simulator(net, minibatch_size=4, seed=0, progress_bar=False) as sim:
+        sim.compile(
+            keras.optimizers.Adam(0.01),
+            loss=lambda y, p: keras.ops.mean(keras.ops.square(y[:, 0, 0] - late(p))),
+        )
+        x = {node: np.tile(values, (20, 1, 1)) for node, values in x.items()}
+        y = np.tile(wanted[:, None, None], (20, 20, 1)).astype(np.float32)
+        losses = sim.fit(x, {net.probe: y}, epochs=8, verbose=0).history["loss"]
+        outputs = np.array(late(sim.predict({n: v[:4] for n, v in x.items()})[net.probe]))
+    print(choice, losses, outputs)
+    assert losses[-1] < 0.05 < 0.2 < losses[0]
+    np.testing.assert_array_equal(outputs > 0.5, wanted)
