@@ -67,22 +67,22 @@ def test_filters_of_many_dimensions_and_items():
         np.testing.assert_allclose(found[probe], expected, rtol=1e-10, atol=1e-13)
 
 
-@pytest.mark.parametrize("value", [-1e3, -12.0, np.log(3e-5), 5.0, 50.0])
 @pytest.mark.parametrize("synapse", [nengo.Lowpass(0.007), nengo.Alpha(0.02)], ids=str)
-def test_every_value_is_stable(synapse, value):
+def test_every_value_is_stable(synapse):
     net = network(synapse, trainable_synapses=True)
+    inputs = {"x": tf.ones((1, STEPS, 2), tf.float64), "n_steps": tf.fill((1, 1), STEPS)}
     with simulator(net) as sim:
-        variable(sim).assign([value])
-        inputs = {"x": tf.ones((1, STEPS, 2), tf.float64), "n_steps": tf.fill((1, 1), STEPS)}
-        with tf.GradientTape() as tape:
-            output = sim.keras_model(inputs, training=True)["probe"]
-        gradient = tape.gradient(output, variable(sim).value)
-        assert np.all(np.isfinite(gradient))
-        assert np.all((output >= -1e-12) & (output <= 1 + 1e-12))
-        (tau,) = sim.data[net.conn].tau
-        np.testing.assert_allclose(tau, max(np.exp(value), 3e-5))
-        if value < -10:  # what went in comes out in the next step
-            np.testing.assert_allclose(output[0, 1:], 1)
+        for value in (-1e3, -12.0, np.log(3e-5), 5.0, 50.0):
+            variable(sim).assign([value])
+            with tf.GradientTape() as tape:
+                output = sim.keras_model(inputs, training=True)["probe"]
+            gradient = tape.gradient(output, variable(sim).value)
+            assert np.all(np.isfinite(gradient))
+            assert np.all((output >= -1e-12) & (output <= 1 + 1e-12))
+            (tau,) = sim.data[net.conn].tau
+            np.testing.assert_allclose(tau, max(np.exp(value), 3e-5))
+            if value < -10:  # what went in comes out in the next step
+                np.testing.assert_allclose(output[0, 1:], 1)
 
 
 def test_learns_a_time_constant():

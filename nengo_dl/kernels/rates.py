@@ -81,11 +81,21 @@ class LIFRateKernel(NeuronKernel):
 
 
 def lif_rate(c: Any, J: Any) -> Any:
-    """Firing rate of LIF neurons; its gradient is finite everywhere, and zero up to threshold."""
-    above = J > 1
-    j = ops.where(above, J - 1, ops.ones_like(J))
-    rate = c.amplitude / (c.tau_ref + c.tau_rc * ops.log1p(1 / j))
-    return ops.where(above, rate, ops.zeros_like(J))
+    """Firing rate r of LIF neurons.
+
+    The gradient is finite everywhere, zero up to threshold, and cheap in closed form: with
+    j = J - 1, it is dr/dJ = r² τ_rc / (a j (j + 1)).
+    """
+
+    @ops.custom_gradient
+    def rate(J: Any) -> tuple:
+        above = J > 1
+        j = ops.where(above, J - 1, ops.ones_like(J))
+        r = c.amplitude / (c.tau_ref + c.tau_rc * ops.log1p(1 / j))
+        r = ops.where(above, r, ops.zeros_like(J))
+        return r, lambda upstream: upstream * (r * r * (c.tau_rc / c.amplitude) / (j * (j + 1)))
+
+    return rate(J)
 
 
 @neuron(SoftLIFRate)
