@@ -10,6 +10,7 @@ from nengo.dists import Choice
 from scipy.signal import cont2discrete
 
 from ..config import configure_settings
+from ..dists import Glorot
 
 
 def dense_spiking(
@@ -103,6 +104,30 @@ def lmu(theta: float = 1000, input_d: int = 1, order: int = 256, units: int = 21
             weights = 0.5 * _weights(rng, post.size_in, pre.size_out)
             nengo.Connection(pre, post, transform=weights, synapse=synapse)
         _read_out(net, h, _weights(rng, 10, units), None)
+    return net
+
+
+def autoencoder(n_inputs: int = 784, n_hidden: int = 64) -> nengo.Network:
+    """Two layers of rectified linear units, without time.
+
+    Parameters
+    ----------
+    n_inputs : int
+        And outputs.
+    n_hidden : int
+        Units between them.
+    """
+    with nengo.Network(label="autoencoder", seed=0) as net:
+        net.config[nengo.Connection].synapse = None
+        net.config[nengo.Ensemble].neuron_type = nengo.RectifiedLinear()
+        net.config[nengo.Ensemble].gain = Choice([1])
+        net.config[nengo.Ensemble].bias = Choice([0])
+        net.inp = nengo.Node(np.zeros(n_inputs))
+        hidden = nengo.Ensemble(n_hidden, 1).neurons
+        output = nengo.Ensemble(n_inputs, 1).neurons
+        nengo.Connection(net.inp, hidden, transform=Glorot())
+        nengo.Connection(hidden, output, transform=Glorot())
+        net.p = nengo.Probe(output)
     return net
 
 

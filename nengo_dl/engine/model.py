@@ -85,7 +85,8 @@ class SimulationModel(keras.Model):
     def make_train_function(self, force: bool = False) -> Any:
         """Make what `fit` calls."""
         self.jit_compile = self._uses_xla(True) and self._simulation.compiles_whole(True)
-        if self._simulation.replicas.several:  # they could not agree on it in their functions
+        # replicas could not agree on it in their functions; others would be traced twice
+        if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
         return super().make_train_function(force)
 
