@@ -168,6 +168,9 @@ def _no_garbage_collection() -> Iterator[None]:
     try:
         yield
     finally:
+        # what is there by now is to stay: take it for old, instead of looking through it
+        gc.freeze()
+        gc.unfreeze()
         if enabled:
             gc.enable()
 

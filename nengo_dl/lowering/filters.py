@@ -30,7 +30,7 @@ def process(op: SimProcess, ctx: Context) -> None:
 
 def linear_filter(op: ops.Operator, ctx: Context) -> None:
     """A discrete linear system; which of Nengo's four forms decides what is kept as state."""
-    A, B, C, D = op.process._get_ss(ctx.dt)
+    A, B, C, D = ctx.systems.of(op.process)
     u, state = ctx.read(op.input), op.state["X"]
     if A.size == 0:
         gain = ctx.constant(np.array(D.item()), "D")

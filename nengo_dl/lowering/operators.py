@@ -21,6 +21,7 @@ from nengo.builder.transforms import ConvInc, ConvTransposeInc
 from ..compiler.ir import Op, Role, Signal, View
 from .memory import Memory, Positions, coordinates
 from .roles import Feed, Uniform, description_of
+from .systems import Systems
 
 LOWERINGS: dict[type, Callable] = {}
 
@@ -71,6 +72,7 @@ class Context:
         self.catalogue = catalogue
         self.training_spikes = training_spikes
         self.time_constants = time_constants
+        self.systems = Systems(dt)
         self.ops: list[Op] = []
         self.read, self.old = memory.read, memory.old
         self.set, self.inc, self.update = memory.set, memory.inc, memory.update
