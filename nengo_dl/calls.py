@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import nengo
@@ -158,6 +158,65 @@ def _sample_weights(
     return weights
 
 
+def class_weights(
+    given: Any,
+    targets: Mapping[str, np.ndarray],
+    losses: Sequence[str],
+    weights: Mapping[str, np.ndarray] | None,
+    names: Mapping[nengo.Probe, str],
+) -> dict[str, np.ndarray]:
+    """Weights of samples (batch, n_steps) that give classes their weights.
+
+    Parameters
+    ----------
+    given : dict
+        The weight of each class, 1 if it has none: for the only probe with a loss, or a dict of
+        such dicts by probe.
+    targets : dict of array (batch, n_steps, 1 or number of classes)
+        Numbers of classes, or one-hot vectors.
+    losses : list of str
+        Names of the probes with a loss.
+    weights : dict of array, optional
+        What the samples weigh besides.
+    names : dict
+        Of all probes.
+    """
+    if not isinstance(given, Mapping):
+        raise ValidationError(f"expected a dict, got {given!r}", attr="class_weight")
+    if given and all(isinstance(w, Mapping) for w in given.values()):
+        each = {names[feeds.find(k, names, "class_weight", "probe")]: w for k, w in given.items()}
+    elif len(losses) == 1:
+        each = {losses[0]: given}
+    else:
+        raise ValidationError(
+            f"{len(losses)} probes have a loss ({', '.join(map(repr, losses))}); give a dict of "
+            f"class weights for each, by probe",
+            attr="class_weight",
+        )
+    found = dict(weights) if weights else {n: np.ones(len(y)) for n, y in targets.items()}
+    for name, by_class in each.items():
+        if name not in targets:
+            raise ValidationError(f"there are no targets for {name!r}", attr="class_weight")
+        weight = _weights_by_class(by_class, targets[name], name)
+        found[name] = weight * found[name].reshape(len(weight), -1)
+    return found
+
+
+def _weights_by_class(weights: Mapping[int, float], y: np.ndarray, name: str) -> np.ndarray:
+    """The weight of the class of each target: array (batch, n_steps)."""
+    classes = y[..., 0] if y.shape[-1] == 1 else np.argmax(y, axis=-1)
+    if y.ndim != 3 or not np.array_equal(classes, np.floor(classes)):
+        raise ValidationError(
+            f"targets of {name!r} have no classes: expected whole numbers (batch, steps, 1), or "
+            f"one-hot vectors (batch, steps, classes)",
+            attr="class_weight",
+        )
+    result = np.ones(classes.shape)
+    for number, weight in weights.items():
+        result[classes == number] = weight
+    return result
+
+
 def per_probe(session: Session, given: Any, kind: str, broadcast: bool) -> dict[str, Any]:
     """What a user gave for probes (losses, metrics, weights), by probe name.
 
@@ -179,7 +238,9 @@ def per_probe(session: Session, given: Any, kind: str, broadcast: bool) -> dict[
     if broadcast and not isinstance(given, list | tuple):
         return dict.fromkeys(names.values(), given)
     items = list(given) if isinstance(given, list | tuple) else [given]
-    if kind == "metrics" and len(names) == 1:  # a list of metrics for the only probe there is
+    if (
+        kind.endswith("metrics") and len(names) == 1
+    ):  # a list of metrics for the only probe there is
         (name,) = names.values()
         nested = len(items) == 1 and isinstance(items[0], list | tuple)
         return {name: items[0] if nested else items}

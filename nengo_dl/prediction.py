@@ -110,12 +110,21 @@ def _callbacks(
 def _from_iterable(session: Session, x: Iterable) -> Iterator[tuple[Sources, int]]:
     """Minibatches of a generator or Dataset: dictionaries by name, or tuples in order."""
     compiled = session.compiled
+    names = feeds.names_of(compiled.nodes, compiled.names)
     for item in x:
-        data = _by_name(item, [*(compiled.names[n] for n in compiled.nodes), "n_steps"])
+        data = _by_name(item, [*names.values(), "n_steps"])
         steps = int(np.ravel(data["n_steps"])[0])
-        dtype = session.settings.dtype
-        given = {n: np.asarray(data[compiled.names[n]], dtype=dtype) for n in compiled.nodes}
-        yield session.filled(given), steps
+        given = {n: np.asarray(data[names[n]]) for n in compiled.nodes}
+        feeds.check_rank(given, names, {n: n.size_out for n in given})
+        feeds.check_exact(given, names, session.batch)
+        feeds.check_size(given, names)
+        feeds.check_steps(
+            feeds.agree(given, names, 1, "steps") or steps,
+            steps,
+            session.unroll,
+            session.settings.use_loop,
+        )
+        yield session.filled(feeds.cast(given, session.settings.dtype)), steps
 
 
 def _by_name(item: Any, names: list[str]) -> Mapping[str, Any]:

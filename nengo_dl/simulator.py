@@ -130,7 +130,7 @@ class Simulator(Simulation):
         loss_weights : list or dict, optional
             Factors of the losses in their sum.
         **kwargs
-            As for `keras.Model.compile`.
+            As for `keras.Model.compile`; `weighted_metrics` are given as `metrics` are.
         """
         if len(args) > 1:
             raise TypeError("only the optimizer can be given by position; name other arguments")
@@ -159,7 +159,8 @@ class Simulator(Simulation):
         n_steps, stateful
             As for `predict`.
         **kwargs
-            As for `keras.Model.fit`.
+            As for `keras.Model.fit`. `class_weight` may be a dict by probe; `sample_weight` a list
+            or dict, of arrays (batch,) or (batch, n_steps), by probe.
 
         Raises
         ------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from nengo.exceptions import SimulationError
+from nengo.exceptions import SimulationError, ValidationError
 
 from . import calls, feeds
 from .session import Session
@@ -17,11 +17,17 @@ def compile(
     """See `Simulator.compile`; `options` are those of `keras.Model.compile`."""
     losses = calls.per_probe(session, loss, "loss", broadcast=True)
     weights = calls.per_probe(session, loss_weights, "loss_weights", broadcast=False)
-    listed = calls.per_probe(session, metrics, "metrics", broadcast=True)
-    listed = {k: v if isinstance(v, list | tuple) else [v] for k, v in listed.items()}
+    weighted = options.pop("weighted_metrics", None)
+    listed = [
+        {k: v if isinstance(v, list | tuple) else [v] for k, v in each.items()}
+        for each in (
+            calls.per_probe(session, metrics, "metrics", broadcast=True),
+            calls.per_probe(session, weighted, "weighted_metrics", broadcast=True),
+        )
+    ]
     losses = {name: given for name, given in losses.items() if given is not None}
     with session.computing():
-        session.keras_model.compile_for_probes(losses, weights, listed, **options)
+        session.keras_model.compile_for_probes(losses, weights, *listed, **options)
     session.loss_probes = [p for p in session.probes if session.compiled.names[p] in losses]
 
 
@@ -35,6 +41,7 @@ def fit(
     if call is not None:
         calls.check_validation_split(options.get("validation_split"), call.batch, session.batch)
         calls.warn_about_synapses(session, call, stateful)
+    _weigh_classes(session, arguments, options)
     steps = None if call is None else call.n_steps
     lengths = (steps, steps if validation is None else validation.n_steps)
     with session.keras_call(stateful, lengths):
@@ -68,6 +75,41 @@ def _arguments(
     call = calls.Call(session, x, n_steps)
     inputs, targets, weights = call.for_keras(session, y, options.pop("sample_weight", None))
     return call, {"x": inputs, "y": targets, "sample_weight": weights, "batch_size": session.batch}
+
+
+def _weigh_classes(session: Session, arguments: dict[str, Any], options: dict[str, Any]) -> None:
+    """Turn class weights into weights of samples; what validates has none."""
+    given = options.pop("class_weight", None)
+    if given is None:
+        return
+    if "y" not in arguments:
+        raise ValidationError(
+            "cannot be given with a generator or Dataset; let its items have weights of samples, "
+            "as third elements",
+            attr="class_weight",
+        )
+    split = options.pop("validation_split", None)
+    if split:
+        first = int(len(arguments["x"]["n_steps"]) * (1 - split))
+        rest = _rows(arguments, slice(first, None))
+        arguments.update(_rows(arguments, slice(first)))
+        options["validation_data"] = (rest["x"], rest["y"], rest["sample_weight"])
+        options["validation_batch_size"] = session.batch
+    names = session.compiled.names
+    losses = [names[probe] for probe in session.loss_probes]
+    probes = feeds.names_of(session.probes, names)
+    arguments["sample_weight"] = calls.class_weights(
+        given, arguments["y"], losses, arguments["sample_weight"], probes
+    )
+
+
+def _rows(arguments: dict[str, Any], rows: slice) -> dict[str, Any]:
+    """Some items of all data."""
+    data = {key: arguments[key] for key in ("x", "y", "sample_weight")}
+    return {
+        key: None if arrays is None else {name: array[rows] for name, array in arrays.items()}
+        for key, arrays in data.items()
+    }
 
 
 def _bring_validation(

@@ -211,6 +211,92 @@ def test_sample_weights_of_validation_and_training(linear):
         assert weight(sim, linear) == 2
 
 
+def test_metrics_with_sample_weights(two_probes):
+    """`metrics` count all samples alike, `weighted_metrics` do not."""
+    net = two_probes
+    x, weights = np.arange(1, 5.0)[:, None, None] * np.ones((4, 3, 1)), np.array([1.0, 0, 0, 1])
+    errors = keras.metrics.RootMeanSquaredError(name="rmse")
+    with simulator(net, minibatch_size=2) as sim:
+        sim.compile(
+            keras.optimizers.SGD(0.0),
+            loss={net.q: "mse"},
+            metrics={net.q: "mae"},
+            weighted_metrics={net.q: ["mae", errors], "probe": "mse"},
+        )
+        y = {net.p: 0 * x, net.q: 0 * x}
+        expected = {
+            "loss": (4 + 64) / 4,
+            "probe_1_loss": (4 + 64) / 4,
+            "probe_1_mae": 5,
+            "probe_1_weighted_mae": (2 + 8) / 2,
+            "probe_1_rmse": ((4 + 64) / 2) ** 0.5,
+            "probe_mse": (1 + 16) / 2,
+        }
+        given = {net.q: weights, "probe": np.repeat(weights[:, None], 3, axis=1)}
+        found = sim.evaluate(x, y, sample_weight=given, verbose=0)
+        assert found == pytest.approx(expected, rel=1e-5) and list(found) == list(expected)
+        history = sim.fit(x, y, sample_weight=given, verbose=0).history
+        assert list(history) == list(expected)
+        assert history["probe_1_weighted_mae"] == pytest.approx([5])
+
+
+def labelled():
+    """Return a network that gives its input, its probe, and inputs and classes of four items."""
+    with nengo.Network() as net:
+        node = nengo.Node(np.zeros(2), label="x")
+        out = nengo.Node(size_in=2)
+        nengo.Connection(node, out, transform=1.0, synapse=None)
+        net.probe, net.other = nengo.Probe(out, label="y"), nengo.Probe(node, label="other")
+    x = np.where(np.eye(2)[[0, 1, 1, 0]], 0.8, 0.2)[:, None]
+    return net, x, np.array([0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("form", ["numbers", "one-hot", "by probe", "by name"])
+def test_class_weights(form):
+    net, x, classes = labelled()
+    one_hot = form == "one-hot"
+    loss = "categorical_crossentropy" if one_hot else "sparse_categorical_crossentropy"
+    y = np.eye(2)[classes][:, None] if one_hot else classes[:, None, None]
+    each = keras.losses.get(loss)(y, x + 0.0).numpy()[:, 0]
+    given = {0: 2.0}  # 1 for all others
+    given = {"by probe": {net.probe: given}, "by name": {"y": given}}.get(form, given)
+    options = {"class_weight": given, "shuffle": False, "verbose": 0}
+    with simulator(net, minibatch_size=2) as sim:
+        sim.compile(keras.optimizers.SGD(0.0), loss={net.probe: loss})
+        weights = np.array([2, 1, 2, 1])
+        history = sim.fit(x, {"y": y}, **options).history
+        assert history["loss"] == pytest.approx([np.mean(weights * each)], rel=1e-5)
+        history = sim.fit(
+            x, {"y": y}, sample_weight=[1, 2, 3, 4], validation_split=0.5, **options
+        ).history
+        weights = weights * [1, 2, 3, 4]
+        assert history["loss"] == pytest.approx([np.mean((weights * each)[:2])], rel=1e-5)
+        # classes have no weights in validation
+        assert history["val_loss"] == pytest.approx([np.mean([3, 4] * each[2:])], rel=1e-5)
+
+
+def test_bad_class_weights():
+    net, x, classes = labelled()
+    y = {net.probe: classes[:, None, None], net.other: 0 * x}
+    bad = {
+        "expected a dict, got 3": (3, {"y": "mse"}, y),
+        "2 probes have a loss .'y', 'other'.*by probe": ({0: 1.0}, "mse", y),
+        "there are no targets for 'other'": (
+            {"other": {0: 1.0}},
+            {"y": "mse"},
+            {"y": y[net.probe]},
+        ),
+        "targets of 'y' have no classes": ({0: 1.0}, {"y": "mse"}, {"y": 0.5 + y[net.probe]}),
+        "cannot be given with a generator": ({0: 1.0}, {"y": "mse"}, None),
+    }
+    with simulator(net) as sim:
+        for message, (weights, loss, targets) in bad.items():
+            sim.compile(loss=loss)
+            data = iter([]) if targets is None else x
+            with pytest.raises(ValidationError, match=message):
+                sim.fit(data, targets, class_weight=weights, verbose=0)
+
+
 # --- fit -----------------------------------------------------------------------------------------
 
 #: Networks with numbers that are drawn in Keras's calls, and whether XLA compiles them: in training
@@ -387,6 +473,62 @@ def test_fit_generators(linear, positional):
         history = sim.fit(items(), verbose=0).history
         assert weight(sim, linear) == pytest.approx(2 * 0.8**4, rel=1e-5)
         assert list(history) == ["loss", "probe_loss"]
+
+
+class Items(keras.utils.PyDataset):
+    """Minibatches of given sizes."""
+
+    def __init__(self, sizes, y="probe"):
+        super().__init__()
+        self.sizes, self.y = sizes, y
+
+    def __len__(self):
+        return len(self.sizes)
+
+    def __getitem__(self, index):
+        n = self.sizes[index]
+        x = {"a": np.ones((n, 3, 1), "f4"), "n_steps": np.full((n, 1), 3)}
+        return x, {self.y: np.zeros((n, 3, 1), "f4")}
+
+
+def test_fit_and_evaluate_pydatasets(linear):
+    with simulator(linear, minibatch_size=2) as sim:
+        sim.compile(keras.optimizers.SGD(0.1), loss="mse")
+        data = Items([2, 2])
+        assert sim.evaluate(data, verbose=0)["probe_loss"] == pytest.approx(4)
+        history = sim.fit(data, epochs=2, validation_data=data, verbose=0).history
+        assert history["val_loss"] == pytest.approx([(2 * 0.8**2) ** 2, (2 * 0.8**4) ** 2])
+        assert sim.predict(data)[linear.p].shape == (4, 3, 1)
+        with pytest.raises(ValidationError, match="'p' is not one of.*probes.*given for 'probe'"):
+            sim.fit(Items([2], y="p"), verbose=0)
+
+
+MINIBATCHES = {
+    "PyDataset": lambda: Items([2, 1]),
+    "generator": lambda: (Items([2, 1])[i] for i in range(2)),
+    "Dataset": lambda: dataset(3),
+    "Dataset of known shape": lambda: dataset(3, batch=3),
+}
+
+
+@pytest.mark.parametrize("form", MINIBATCHES)
+def test_items_that_are_no_minibatches(linear, form):
+    with linear:  # in a compiled loop too, where TensorFlow speaks otherwise
+        nengo.Probe(linear.b, synapse=0.01 if form == "Dataset" else None)
+    expected = r"values of shape \((1|3), (3, )?1\) for .*expected \(2, .*1\).*drop_remainder"
+    with simulator(linear, minibatch_size=2) as sim:
+        sim.compile(loss={linear.p: "mse"})
+        with pytest.raises(ValidationError, match=expected):
+            sim.fit(MINIBATCHES[form](), verbose=0)
+        with pytest.raises(ValidationError, match="'a' have (1|3) items, expected exactly.*2"):
+            sim.predict(MINIBATCHES[form]())
+
+
+def test_items_of_another_length_than_they_say(linear):
+    data = iter([{"a": ONES[:1], "n_steps": np.full((1, 1), 4)}])
+    with simulator(linear) as sim:
+        with pytest.raises(ValidationError, match="data have 3 steps, but n_steps is 4"):
+            sim.predict(data)
 
 
 # --- callbacks -----------------------------------------------------------------------------------

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from nengo.exceptions import SimulationError
+from nengo.exceptions import SimulationError, ValidationError
+
+MINIBATCH = "part_of_minibatch"  # what operations are called that check shapes
+WRONG_SHAPE = re.compile(r"hape of tensor \S+ \[([\d,]*)\] is not compatible with.*?\[([\d,?]*)\]")
 
 XLA = True  # whether programs that can be compiled are
 
@@ -97,10 +101,52 @@ class HostCalls:
         self.error = None
         try:
             yield
-        except (tf.errors.OpError, SystemError):
-            if self.error is None:
+        except (tf.errors.OpError, SystemError) as error:
+            cause = self.error or _wrong_shape(error)
+            if cause is None:
                 raise
-            raise self.error from None
+            raise cause from None
+
+
+def of_shape(value: Any, shape: Sequence[Any], name: str) -> Any:
+    """A part of a minibatch, of a certain shape, or ValidationError: now, or when it is known.
+
+    Parameters
+    ----------
+    value : tensor
+    shape : sequence of int or None
+        An ellipsis at its end stands for whatever comes.
+    name : str
+        For the message.
+    """
+    if shape[-1] is ...:
+        if not value.shape.rank:
+            return value
+        shape = (*shape[:-1], *value.shape[len(shape) - 1 :])
+    if not value.shape.is_compatible_with(shape):
+        raise _wrong_minibatch(repr(name), value.shape, shape)
+    return tf.ensure_shape(value, shape, name=MINIBATCH)
+
+
+def _wrong_shape(error: Exception) -> Exception | None:
+    """What a minibatch of wrong shape means, when TensorFlow finds out."""
+    found = WRONG_SHAPE.search(str(error))
+    if found is None or MINIBATCH not in str(error):
+        return None
+    shapes = ([None if n == "?" else int(n) for n in part.split(",")] for part in found.groups())
+    return _wrong_minibatch("an input or target", *shapes)
+
+
+def _wrong_minibatch(
+    name: str, given: Sequence[int | None], expected: Sequence[int | None]
+) -> ValidationError:
+    shapes = [", ".join("any" if n is None else str(n) for n in s) for s in (given, expected)]
+    return ValidationError(
+        f"a minibatch of a Dataset or generator has values of shape ({shapes[0]}) for {name}, "
+        f"expected ({shapes[1]}); a last, smaller minibatch has to be dropped, as by "
+        f"drop_remainder=True of tf.data",
+        attr="x",
+    )
 
 
 def uncompilable_ops(function: Any) -> set[str]:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import ops
+from nengo.exceptions import SimulationError, ValidationError
 
 from . import backend
 from .tensor_graph import TensorGraph
+
+
+@dataclass(frozen=True)
+class ProbeMetric:
+    """A metric of a probe, its name in logs, and whether weights of samples count."""
+
+    key: str
+    probe: str
+    metric: keras.metrics.Metric
+    weighted: bool
 
 
 @dataclass
@@ -21,15 +33,12 @@ class Objective:
     losses: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
     trackers: dict[str, keras.metrics.Metric] = field(default_factory=dict)
-    metrics: list[tuple[str, str, keras.metrics.Metric]] = field(default_factory=list)
+    metrics: list[ProbeMetric] = field(default_factory=list)
 
     def results(self) -> dict[str, Any]:
-        """Current values by key of logs."""
         """Losses, then metrics, by name."""
         found = {f"{name}_loss": m.result() for name, m in self.trackers.items()}
-        for key, _, metric in self.metrics:
-            found[key] = metric.result()
-        return found
+        return {**found, **{m.key: m.metric.result() for m in self.metrics}}
 
 
 class SimulationModel(keras.Model):
@@ -54,9 +63,10 @@ class SimulationModel(keras.Model):
         losses: Mapping[str, Any],
         loss_weights: Mapping[str, float],
         metrics: Mapping[str, list],
+        weighted_metrics: Mapping[str, list],
         **kwargs: Any,
     ) -> None:
-        """Compile with a loss and a list of metrics for each probe, by name.
+        """Compile with a loss and lists of metrics for each probe, by name.
 
         Without `jit_compile` among the arguments, XLA compiles what it can and makes faster.
         """
@@ -68,15 +78,9 @@ class SimulationModel(keras.Model):
             objective.losses[name] = keras.losses.get(loss)
             objective.weights[name] = loss_weights.get(name, 1.0)
             objective.trackers[name] = keras.metrics.Mean(name=f"{name}_loss")
-        used: set[int] = set()
-        for name, listed in metrics.items():
-            for metric in listed:
-                instance, label = _as_metric(metric)
-                if id(instance) in used:  # one object would mix what it measures
-                    instance = type(instance).from_config(instance.get_config())
-                replicas.check_made_here(instance.variables, f"the metric {label!r}")
-                used.add(id(instance))
-                objective.metrics.append((f"{name}_{label}", name, instance))
+        objective.metrics = _probe_metrics(metrics, weighted_metrics)
+        for entry in objective.metrics:
+            replicas.check_made_here(entry.metric.variables, f"the metric {entry.key!r}")
         self.objective = objective
         self.jit_wanted = kwargs.pop("jit_compile", "auto")
         kwargs["jit_compile"] = False  # until it is known what is to be compiled
@@ -116,8 +120,8 @@ class SimulationModel(keras.Model):
     def train_step(self, data: Any) -> dict[str, Any]:
         """Keras's own, or one of which XLA compiles all but the draws and the optimizer."""
         if not self._uses_xla_within(training=True):
-            return self._logged(super().train_step(data))
-        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+            return self._logged(super().train_step(self._unpacked(data)))
+        x, y, weight = self._unpacked(data)
 
         def compute(x: Any, y: Any, weight: Any) -> Any:
             with tf.GradientTape() as tape:
@@ -133,8 +137,8 @@ class SimulationModel(keras.Model):
     def test_step(self, data: Any) -> dict[str, Any]:
         """Keras's own, or one of which XLA compiles all but the draws."""
         if not self._uses_xla_within(training=False):
-            return self._logged(super().test_step(data))
-        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+            return self._logged(super().test_step(self._unpacked(data)))
+        x, y, weight = self._unpacked(data)
 
         def compute(x: Any, y: Any, weight: Any) -> Any:
             y_pred = self(x, training=False)
@@ -142,6 +146,18 @@ class SimulationModel(keras.Model):
 
         y_pred, _ = self._compiled(compute, x, y, weight, training=False)
         return self._logged(self.compute_metrics(x, y, y_pred, weight))
+
+    def _unpacked(self, data: Any) -> tuple[dict[str, Any], Any, Any]:
+        """Inputs by name, targets and weights, of the shapes of a minibatch."""
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        if not isinstance(x, Mapping):
+            x = dict(zip(self.input_names, x if isinstance(x, list | tuple) else [x], strict=False))
+        shapes = {tensor.name: tensor.shape for tensor in self.inputs}
+        x = {k: backend.of_shape(v, shapes[k], k) if k in shapes else v for k, v in x.items()}
+        if y is not None:
+            size = self._simulation.replicas.size
+            y = keras.tree.map_structure(lambda v: backend.of_shape(v, (size, ...), "targets"), y)
+        return x, y, weight
 
     def _logged(self, logs: dict[str, Any]) -> dict[str, Any]:
         """Logs of a step; Keras takes the mean over replicas of several processes along an axis."""
@@ -164,7 +180,7 @@ class SimulationModel(keras.Model):
         """All metrics, those of probes last."""
         objective = self.objective
         own = [] if objective is None else list(objective.trackers.values())
-        own += [] if objective is None else [m for _, _, m in objective.metrics]
+        own += [] if objective is None else [m.metric for m in objective.metrics]
         return [*super().metrics, *own]
 
     def get_metrics_result(self) -> dict[str, Any]:
@@ -173,7 +189,7 @@ class SimulationModel(keras.Model):
         if objective is None:
             return super().get_metrics_result()
         own = {id(m) for m in objective.trackers.values()}
-        own |= {id(m) for _, _, m in objective.metrics}
+        own |= {id(m.metric) for m in objective.metrics}
         results = {m.name: m.result() for m in super().metrics if id(m) not in own}
         return {**results, **objective.results()}
 
@@ -205,9 +221,7 @@ class SimulationModel(keras.Model):
         for name, loss in objective.losses.items():
             if name not in targets:
                 continue
-            weight = sample_weight
-            if isinstance(sample_weight, Mapping):
-                weight = sample_weight.get(name)
+            weight = _weight_of(name, sample_weight, y_pred)
             value = _loss_value(loss, targets[name], y_pred[name], weight, count)
             objective.trackers[name].update_state(value, sample_weight=y_pred[name].shape[0])
             total = total + ops.cast(value, total.dtype) * objective.weights[name]
@@ -226,12 +240,20 @@ class SimulationModel(keras.Model):
         objective = self.objective
         if objective is None:
             return super().compute_metrics(x, y, y_pred, sample_weight)
-        names = dict.fromkeys(name for _, name, _ in objective.metrics)
+        names = dict.fromkeys(m.probe for m in objective.metrics)
         targets = _by_name(y, objective.losses or names, y_pred)
-        for _, name, metric in objective.metrics:
-            if name in targets:
-                metric.update_state(targets[name], y_pred[name])
+        for m in objective.metrics:
+            if m.probe in targets:
+                weight = _weight_of(m.probe, sample_weight, y_pred) if m.weighted else None
+                m.metric.update_state(targets[m.probe], y_pred[m.probe], sample_weight=weight)
         return self.get_metrics_result()
+
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Not possible: what is simulated is a network, which Keras cannot write down."""
+        raise SimulationError(
+            f"A simulation cannot be saved as a Keras model ({filepath}): Keras cannot write down "
+            f"the network. Save its weights (save_weights, or save_weights_only=True)."
+        )
 
 
 def make_model(graph: TensorGraph) -> SimulationModel:
@@ -249,9 +271,26 @@ def make_model(graph: TensorGraph) -> SimulationModel:
 def _by_name(y: Any, names: Mapping[str, Any], y_pred: Any) -> Mapping[str, Any]:
     """Targets by probe name; data that are not a dictionary match probes in order."""
     if isinstance(y, Mapping):
+        unknown = [name for name in y if name not in y_pred]
+        if unknown:
+            raise ValidationError(
+                f"{', '.join(map(repr, unknown))} is not one of the network's probes; targets can "
+                f"be given for {', '.join(repr(n) for n in y_pred if n != 'steps_run')}",
+                attr="y",
+            )
         return y
     items = y if isinstance(y, list | tuple) else [y]
     return {name: v for name, v in zip(names, items, strict=False) if v is not None}
+
+
+def _weight_of(name: str, sample_weight: Any, y_pred: Mapping[str, Any]) -> Any:
+    """The weights of a probe's items, as (B, 1) or (B, T)."""
+    if isinstance(sample_weight, Mapping):
+        sample_weight = sample_weight.get(name)
+    if sample_weight is None:
+        return None
+    weight = ops.cast(ops.convert_to_tensor(sample_weight), y_pred[name].dtype)
+    return ops.reshape(weight, (y_pred[name].shape[0], -1))
 
 
 def _loss_value(loss: Any, y_true: Any, y_pred: Any, weight: Any, count: int) -> Any:
@@ -259,9 +298,6 @@ def _loss_value(loss: Any, y_true: Any, y_pred: Any, weight: Any, count: int) ->
 
     Keras's own losses give it divided by the `count` of replicas.
     """
-    if weight is not None:  # (B, 1) or (B, T)
-        weight = ops.cast(ops.convert_to_tensor(weight), y_pred.dtype)
-        weight = ops.reshape(weight, (ops.shape(y_true)[0], -1))
     if isinstance(loss, keras.losses.Loss):
         return loss(y_true, y_pred, sample_weight=weight) * count
     values = ops.convert_to_tensor(loss(y_true, y_pred), y_pred.dtype)
@@ -280,6 +316,27 @@ def _reaching(total: Any, weight: Any) -> Any:
     but never read, such as encoders of ensembles whose neurons are connected directly.
     """
     return total + tf.where(False, tf.cast(tf.reduce_sum(weight), total.dtype), 0)
+
+
+def _probe_metrics(
+    metrics: Mapping[str, list], weighted_metrics: Mapping[str, list]
+) -> list[ProbeMetric]:
+    """Metrics of probes, each an object of its own, with a name of its own, as Keras gives them."""
+    found: dict[str, ProbeMetric] = {}
+    used: set[int] = set()
+    for weighted, listed in ((False, metrics), (True, weighted_metrics)):
+        for name, metric in ((n, metric) for n in listed for metric in listed[n]):
+            instance, label = _as_metric(metric)
+            if id(instance) in used:  # one object would mix what it measures
+                instance = type(instance).from_config(instance.get_config())
+            used.add(id(instance))
+            base = f"{name}_{label}"
+            if weighted and base in found:
+                base = f"{name}_weighted_{label}"
+            numbered = (f"{base}_{number}" for number in count(1))
+            key = next(k for k in chain([base], numbered) if k not in found)
+            found[key] = ProbeMetric(key, name, instance, weighted)
+    return list(found.values())
 
 
 def _as_metric(metric: Any) -> tuple[keras.metrics.Metric, str]:
