@@ -32,7 +32,7 @@ def test_the_example_learns_what_it_says(capsys):
 def test_what_the_page_on_training_shows(recwarn):
     """Settings are accepted, and a surrogate of the user's own is a surrogate."""
     blocks = re.findall(r"```python\n(.*?)```", TRAINING.read_text(encoding="utf-8"), flags=re.S)
-    assert len(blocks) == 4
+    assert len(blocks) == 6
     namespace = {}
     for source in blocks:
         exec(compile(source, str(TRAINING), "exec"), namespace)

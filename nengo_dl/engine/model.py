@@ -265,6 +265,8 @@ def make_model(graph: TensorGraph) -> SimulationModel:
     outputs = graph(inputs)
     model = SimulationModel(inputs=inputs, outputs=outputs, name="simulation")
     model.output_names = list(outputs)  # Keras names them after the layer that they come from
+    half = any(layer.compute_dtype == "float16" for layer in graph.user_layers)
+    model.dtype_policy = "mixed_float16" if half else graph.plan.dtype  # whether losses are scaled
     return model
 
 
