@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any
 
 import nengo
@@ -19,9 +20,17 @@ Jacobians = dict[nengo.Probe, dict[str, list[np.ndarray]]]
 
 
 def check(
-    session: Session, inputs: Any, outputs: list[nengo.Probe] | None, atol: float, rtol: float
+    session: Session,
+    inputs: Any,
+    outputs: nengo.Probe | Sequence[nengo.Probe] | None,
+    atol: float,
+    rtol: float,
 ) -> Jacobians:
     """See `Simulator.check_gradients`; the session is at its beginning."""
+    for name, value in (("atol", atol), ("rtol", rtol)):
+        if not isinstance(value, Real) or not 0 <= value < np.inf:
+            raise ValidationError(f"expected a number of at least 0, got {value!r}", attr=name)
+    outputs = [outputs] if isinstance(outputs, nengo.Probe) else outputs
     probes = session.probes if outputs is None else list(outputs)
     for probe in probes:
         if probe not in session.probes:

@@ -201,7 +201,7 @@ class Simulator(Simulation):
         ----------
         inputs : list or dict of array (minibatch_size, n_steps, size), optional
             Values of input nodes at which to differentiate. By default zeros, two loops long.
-        outputs : list of nengo.Probe, optional
+        outputs : nengo.Probe or list of nengo.Probe, optional
             What to differentiate. By default all probes.
         atol, rtol : float
             Allowed difference, absolute, and relative to the finite difference.

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from nengo.dists import Uniform
+from nengo.exceptions import ValidationError
 
 import nengo_dl
 from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
@@ -297,3 +298,49 @@ def test_gradients_at_and_below_threshold_are_finite(neuron_type):
         gradients = [g for g in tape.gradient(value, variables) if g is not None]
         assert gradients  # the encoders have none, as nothing is decoded into the ensemble
         assert all(np.all(np.isfinite(gradient)) for gradient in gradients)
+
+
+# --- what `check_gradients` is given -------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def linear():
+    """Return a simulator whose probe sees twice its first input."""
+    with nengo.Network(seed=0) as net:
+        nengo_dl.configure_settings(dtype="float64")
+        node, other, out = nengo.Node([0.0]), nengo.Node([0.0, 0.0]), nengo.Node(size_in=1)
+        nengo.Connection(node, out, transform=2.0, synapse=None)
+        net.node, net.other, net.probe = node, other, nengo.Probe(out)
+        nengo.Probe(other)
+    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        sim.net = net
+        yield sim
+
+
+@pytest.mark.parametrize("form", ["probe", "list", "tuple"])
+def test_forms_of_outputs(linear, form):
+    probe = linear.net.probe
+    outputs = {"probe": probe, "list": [probe], "tuple": (probe,)}[form]
+    found = linear.check_gradients({linear.net.node: np.ones((1, 3, 1))}, outputs)
+    assert list(found) == [probe]
+    for kind in ("analytic", "numeric"):
+        by_node, by_other = found[probe][kind]
+        np.testing.assert_allclose(by_node, 2 * np.eye(3), atol=1e-6)
+        np.testing.assert_array_equal(by_other, np.zeros((6, 3)))
+
+
+BAD_CHECKS = {
+    "name": ({"outputs": ["probe"]}, "outputs: 'probe' is not a Probe of this network"),
+    "node": (lambda net: {"outputs": [net.node]}, "outputs: <Node.*is not a Probe"),
+    "negative": ({"atol": -1}, "atol: expected a number of at least 0, got -1"),
+    "text": ({"rtol": "1e-3"}, "rtol: expected a number of at least 0, got '1e-3'"),
+    "batch": (lambda net: {"inputs": {net.node: np.ones((2, 3, 1))}}, "2 items, expected exactly"),
+    "size": (lambda net: {"inputs": {net.node: np.ones((1, 3, 2))}}, "expected .batch, steps, 1"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CHECKS)
+def test_bad_arguments_of_check_gradients(linear, case):
+    given, message = BAD_CHECKS[case]
+    with pytest.raises(ValidationError, match=message):
+        linear.check_gradients(**(given(linear.net) if callable(given) else given))

@@ -73,14 +73,15 @@ class SimulationModel(keras.Model):
         objective, replicas = Objective(), self._simulation.replicas
         optimizer = kwargs.get("optimizer")
         if isinstance(optimizer, keras.optimizers.Optimizer):
-            replicas.check_made_here(optimizer.variables, "the optimizer")
+            replicas.check_made_here(optimizer.variables, "the optimizer", "optimizer")
         for name, loss in losses.items():
             objective.losses[name] = keras.losses.get(loss)
             objective.weights[name] = loss_weights.get(name, 1.0)
             objective.trackers[name] = keras.metrics.Mean(name=f"{name}_loss")
         objective.metrics = _probe_metrics(metrics, weighted_metrics)
         for entry in objective.metrics:
-            replicas.check_made_here(entry.metric.variables, f"the metric {entry.key!r}")
+            what = f"the metric {entry.key!r}"
+            replicas.check_made_here(entry.metric.variables, what, "metrics")
         self.objective = objective
         self.jit_wanted = kwargs.pop("jit_compile", "auto")
         kwargs["jit_compile"] = False  # until it is known what is to be compiled

@@ -102,7 +102,7 @@ class Replicas:
         number = context.replica_id_in_sync_group  # in a function, a constant of its graph
         return self._items(int(tf.get_static_value(number) if tf.is_tensor(number) else number))
 
-    def check_made_here(self, variables: Sequence[Any], what: str) -> None:
+    def check_made_here(self, variables: Sequence[Any], what: str, attr: str) -> None:
         """Raise ValidationError for an object whose variables the replicas do not share."""
         if not self.several:
             return
@@ -112,7 +112,7 @@ class Replicas:
             raise ValidationError(
                 f"{what} was made outside of the scope of the {name} that the simulator was made "
                 f"in; make it within `with sim:`, or `with strategy.scope():`",
-                attr=what,
+                attr=attr,
             )
 
     @property
