@@ -217,6 +217,53 @@ def convolution(node, out):
     nengo.Connection(last[:2], out, synapse=None)
 
 
+LEARNING = {
+    "pes": nengo.PES(learning_rate=2.0, pre_synapse=None),
+    "rls": nengo.RLS(learning_rate=2.0, pre_synapse=None),
+    "voja": nengo.Voja(learning_rate=20.0, post_synapse=0.002),
+    "oja": nengo.Oja(learning_rate=0.5, pre_synapse=None, post_synapse=None),
+    "bcm": nengo.BCM(learning_rate=0.01, pre_synapse=None, post_synapse=0.002, theta_synapse=0.01),
+}
+
+
+def learning(name):
+    """Return a network in which a rule changes weights, so that its input acts through them."""
+    rule, voja = LEARNING[name], name == "voja"
+    with nengo.Network(seed=1) as net:
+        nengo_dl.configure_settings(dtype="float64")
+        node, out = nengo.Node([0.4, -0.3]), nengo.Node(size_in=2)
+        constants = {"gain": Uniform(0.5, 1), "bias": Uniform(-1, 1)}
+        pre = nengo.Ensemble(5, 2, neuron_type=nengo.Sigmoid(tau_ref=0.1), **constants)
+        nengo.Connection(node, pre, synapse=None, learning_rule_type=rule if voja else None)
+        if name in ("pes", "rls"):
+            solver = nengo.solvers.NoSolver(decoders(5))
+            conn = nengo.Connection(pre, out, synapse=None, solver=solver, learning_rule_type=rule)
+            nengo.Connection(node, conn.learning_rule, synapse=None)
+        elif voja:
+            nengo.Connection(pre.neurons, out, transform=decoders(5).T, synapse=None)
+        else:
+            post = nengo.Ensemble(4, 1, neuron_type=nengo.Sigmoid(tau_ref=0.1), **constants)
+            weights = np.random.RandomState(1).uniform(-0.1, 0.1, (4, 5))
+            nengo.Connection(
+                pre.neurons, post.neurons, transform=weights, synapse=None, learning_rule_type=rule
+            )
+            nengo.Connection(post.neurons, out, transform=decoders(4).T, synapse=None)
+        nengo.Probe(out)
+    return net
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", LEARNING)
+def test_gradients_through_learning_rules(name, rng):
+    x = rng.uniform(-1, 1, (1, N_STEPS, 2))
+    with nengo_dl.Simulator(learning(name), progress_bar=False) as sim:
+        (jacobians,) = sim.check_gradients(inputs=[x], atol=1e-7).values()
+    by_step = jacobians["analytic"][0].reshape(N_STEPS, 2, N_STEPS, 2)
+    later = [by_step[i, :, i + 1 :] for i in range(N_STEPS - 1)]
+    # what is learned is the only memory
+    assert max(np.abs(part).max() for part in later) > 1e-5
+
+
 def pulled(outputs, weights):
     """Return a number that depends on each output differently, so that none cancel."""
     floating = [y for y in tf.nest.flatten(outputs) if y.dtype.is_floating]
