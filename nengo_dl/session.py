@@ -82,7 +82,7 @@ class Session:
             {compiled.block(feed): self._hidden(feed) for feed in compiled.hidden_feeds},
             {compiled.names[o.key]: o for o in compiled.lowered.graph.outputs},
             self.replicas,
-            lambda op: self._generators(op),
+            lambda op: self.generators(op),
             compiled.model.dt,
             self.settings.dtype,
             self.unroll,
@@ -131,12 +131,12 @@ class Session:
         self.graph = self.runner = self._keras_model = None
 
     def read(self, block: Block) -> np.ndarray | None:
-        """The live array of a parameter block; None after `close`."""
-        return None if self.graph is None else self.graph.variable(block).numpy()
+        """Live values (1 or B, size) of a parameter block; None after `close`."""
+        return None if self.graph is None else self.graph.parameters.array(block)
 
     def remake_processes(self) -> None:
         """Let all processes begin anew, from the seed."""
-        self._generators = self.compiled.generators(self.seed)
+        self.generators = self.compiled.generators(self.seed)
         self.sources: Sources = self.compiled.sources(self.seed)
 
     def reset(self, parameters: bool = True, processes: bool = True) -> None:
@@ -146,7 +146,7 @@ class Session:
                 self.remake_processes()
             self.graph.reset_state(processes)
             if parameters:
-                self.graph.reset_parameters()
+                self.graph.parameters.reset()
         self.n_steps = 0
 
     def snapshot(self) -> tuple[int, dict[Block, Any]]:

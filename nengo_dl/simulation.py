@@ -84,8 +84,12 @@ class Simulation:
     def _warn_after_build(self) -> None:
         if self.model.toplevel is None:
             warn("No top-level network in model; assuming no trainable parameters")
-        for obj in self._compiled.lowered.overruled:
-            warn(f"{obj} has a learning rule and is also set to be trainable; it is not trained")
+        for obj in self._compiled.lowered.both:
+            several = self.session.replicas.several
+            what = (
+                "over replicas, it only learns" if several else "fit changes what each item learned"
+            )
+            warn(f"{obj} has a learning rule and is also set to be trainable: {what}")
         for name in self._compiled.host_neuron_types():
             warn(
                 f"{name} neurons have no compiled form: they run on the host, for one batch item "

@@ -314,6 +314,20 @@ def test_ensemble_class_does_not_reenable_biases():
     assert not trainable(outer_conn)
 
 
+def test_trainable_has_to_be_configured_before_it_is_set():
+    net, subnet, outer, inner, *_ = make_network()
+    with net:
+        configure_settings(dtype="float64")
+    with pytest.raises(AttributeError, match="trainable"):
+        net.config[outer].trainable = False
+    with subnet:
+        configure_settings(trainable=None)
+    subnet.config[inner].trainable = False
+    with pytest.raises(AttributeError, match="trainable"):
+        net.config[outer].trainable = False
+    assert not resolve_trainable(net)(inner) and resolve_trainable(net)(outer)
+
+
 def test_instance_beats_class():
     net, _, outer, _, outer_conn, inner_conn = make_network()
     with net:

@@ -1,5 +1,6 @@
 """Compile, fit and evaluate: losses, metrics, histories, callbacks, state, and what is trained."""
 
+import contextlib
 import csv
 import warnings
 
@@ -747,6 +748,11 @@ def all_kinds():
             "solver": connect(net.ens, net.ens, solver=nengo.solvers.LstsqL2(weights=True)),
             "sparse": connect(net.a, net.out, transform=nengo.Sparse((4, 4), [(0, 1)])),
             "conv": connect(net.a, net.out[:2], transform=nengo.Convolution(1, (4, 1), (3,), (1,))),
+            "transposed": connect(
+                net.a[:2],
+                net.out,
+                transform=nengo.ConvolutionTranspose(1, (2, 1), kernel_size=(3,), strides=(1,)),
+            ),
             "none": connect(net.a, net.out),
             "direct": connect(net.a[0], net.direct),
         }
@@ -761,7 +767,7 @@ def trainable_size(sim):
 
 def test_what_is_trainable_by_default():
     with simulator(all_kinds()) as sim:
-        weights = {"dense": 4, "scalar": 1, "decoded": 5, "solver": 25, "sparse": 1, "conv": 3}
+        weights = {"dense": 4, "scalar": 1, "decoded": 5, "solver": 25, "sparse": 1, "conv": 6}
         assert trainable_size(sim) == 5 + 5 + 1 + sum(weights.values())
         # the decoders of the probe on the ensemble are not among them
         assert not any("robe" in w.name for w in sim.keras_model.weights)
@@ -810,15 +816,30 @@ def test_only_trainable_parameters_change():
         assert not np.array_equal(sim.data[net.conns["sparse"]].weights, sparse)
 
 
-def test_learning_rule_and_training_of_the_same_weights():
+@pytest.mark.parametrize("setting", [True, None])
+def test_learning_rule_and_training_of_the_same_weights(setting):
+    """What a rule learns is trained too if the user says so."""
     with nengo.Network(seed=0) as net:
         nengo_dl.configure_settings(trainable=None)
         pre, post = nengo.Ensemble(5, 1), nengo.Node(size_in=1)
-        conn = nengo.Connection(pre, post, learning_rule_type=nengo.PES())
-        net.config[conn].trainable = True
-        nengo.Probe(post)
-    with pytest.warns(UserWarning, match="learning rule.*trainable"):
-        simulator(net).close()
+        conn = nengo.Connection(pre, post, learning_rule_type=nengo.PES(), label="taught")
+        nengo.Connection(nengo.Node([0.1]), conn.learning_rule, synapse=None)
+        net.config[conn].trainable = setting
+        probe = nengo.Probe(post)
+    caught = pytest.warns(UserWarning, match="taught.*learning rule.*trainable: fit changes")
+    with caught if setting else contextlib.nullcontext():
+        sim = simulator(net, minibatch_size=2)
+    with sim:
+        trained = [w.name for w in sim.keras_model.trainable_weights]
+        assert ("taught.weights" in trained) is bool(setting)
+        sim.compile(keras.optimizers.SGD(1.0), loss="mse")
+        targets = np.array([-100.0, 100.0]).reshape(2, 1, 1).repeat(9, axis=1)
+        before = sim.data[conn].weights
+        sim.fit(y={probe: targets}, n_steps=9, verbose=0)
+        moved = sim.data[conn].weights - before
+        assert np.all(np.any(moved, axis=(1, 2)))
+        # the rule does the same in both items, training the opposite
+        assert np.allclose(moved[0], moved[1], atol=1e-3) is (setting is None)
 
 
 @pytest.mark.parametrize("behind_is_trained", [True, False])

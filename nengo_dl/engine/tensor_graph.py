@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,6 +22,7 @@ from .execute import Span, execute
 from .mirror import Mirror
 from .plan import Plan
 from .user_code import layers_in, uncompiled_groups
+from .variables import Variables
 
 Lengths = tuple[int | None, int | None]  # steps of a call in training, and in testing
 
@@ -46,13 +46,15 @@ class TensorGraph(keras.layers.Layer):
         self.user_layers = layers_in(plan.program)
         self.steppers = Steppers(plan.dt, plan.rngs)
         self._blocks = plan.program.layout.blocks
-        self._by_block: dict[Block, keras.Variable] = {}
         self._constants: dict[Block, Any] = {}
         self.replicas = plan.replicas
         self._stateful = False
         self._lengths: Lengths = (None, None)
         self.state: dict[Block, Any] = {}
-        self._make_variables()
+        self.parameters = Variables(
+            self.add_weight, self._blocks, plan.batch, plan.dtype, not self.replicas.several
+        )
+        self._make_state()
         self._mirror = Mirror(self._mirrored(), self.replicas)
         self._draws = Draws(self.replicas, plan.dtype)
         self.built = True
@@ -60,18 +62,7 @@ class TensorGraph(keras.layers.Layer):
 
     # ------------------------------------------------------------------ parameters and state
 
-    def _make_variables(self) -> None:
-        names = _unique_names(b for b in self._blocks if b.role in (Role.PARAMETER, Role.ADAPTED))
-        for block, name in names.items():
-            adapted = block.role is Role.ADAPTED
-            shape = (self.plan.batch, *block.shape) if adapted else block.shape
-            self._by_block[block] = self.add_weight(
-                name=name,
-                shape=shape,
-                dtype=self.plan.dtype,
-                initializer=_Fixed(np.broadcast_to(block.initial(), shape)),
-                trainable=block.trainable and not adapted,
-            )
+    def _make_state(self) -> None:
         for block in self._blocks:
             if block.role is Role.CONSTANT:
                 value = block.initial().astype(self._np_dtype(block)).reshape(1, 1, block.size)
@@ -79,19 +70,42 @@ class TensorGraph(keras.layers.Layer):
             elif block.role is Role.STATE:
                 self.state[block] = tf.constant(self._initial(block))
 
-    def variable(self, block: Block) -> keras.Variable:
-        """The variable of a PARAMETER or ADAPTED block."""
-        return self._by_block[block]
-
     def unread_parameters(self) -> list[keras.Variable]:
         """Trainable parameters on which nothing depends, and so no loss either."""
         read = self.plan.training_program.read
-        return [v for b, v in self._by_block.items() if v.trainable and b not in read]
+        unread = [
+            s.variable for b in self.parameters if b not in read for s in self.parameters.of(b)
+        ]
+        return [variable for variable in unread if variable.trainable]
 
-    @property
-    def adapted_blocks(self) -> list[Block]:
-        """Blocks of parameters that learning rules change."""
-        return [b for b in self._by_block if b.role is Role.ADAPTED]
+    def members_of(self, variable: keras.Variable) -> list[str]:
+        """Names of the parameters whose values a variable holds, in order.
+
+        That is one, such as "sub.ens.encoders", unless many objects share the variable.
+        """
+        found = (s for s in self.parameters.stored if s.variable is variable)
+        return [signal.name for s in found for signal in s.members]
+
+    def save_own_variables(self, store: Any) -> None:
+        """For Keras's weight files: each parameter by name, whatever variables they share."""
+        values = self.parameters.values()
+        for signal, name in self.parameters.names().items():
+            store[name] = values[signal]
+
+    def load_own_variables(self, store: Any) -> None:
+        """Take over what `save_own_variables` stored; nothing if something does not fit."""
+        names, present = self.parameters.names(), self.parameters.values()
+        missing = sorted(set(names.values()) - set(store.keys()))
+        if missing:
+            raise ValueError(f"The file has no values of {', '.join(missing)}")
+        values = {signal: np.asarray(store[name]) for signal, name in names.items()}
+        for signal, value in values.items():
+            if value.shape != present[signal].shape:
+                raise ValueError(
+                    f"The file's {names[signal]} has shape {value.shape}, expected "
+                    f"{present[signal].shape}"
+                )
+        self.parameters.assign_values(values)
 
     def reset_state(self, processes: bool = True) -> None:
         """Go back to the initial state, and make what runs on the host anew if `processes`."""
@@ -104,29 +118,19 @@ class TensorGraph(keras.layers.Layer):
         self.state = dict(state)
         self._mirror.load(state, steps)
 
-    def reset_parameters(self) -> None:
-        """Give all parameters, learned ones too, the values that they were built with."""
-        for block, variable in self._by_block.items():
-            variable.assign(np.broadcast_to(block.initial(), variable.shape))
-
     def carry(self) -> dict[Block, Any]:
         """State and online-learned parameters as they are, (B, size)."""
         return {**self.state, **self._adapted()}
 
     def keep(self, carry: Mapping[Block, Any], state: bool = True) -> None:
         """Take over what a run left behind; `state=False` takes parameters alone."""
-        for block in self.adapted_blocks:
-            variable = self._by_block[block]
-            variable.assign(tf.reshape(carry[block], variable.shape))
+        for block in self.parameters.adapted:
+            self.parameters.assign(block, carry[block])
         if state:
             self.state = {block: carry[block] for block in self.state}
 
     def _adapted(self) -> dict[Block, Any]:
-        shape = self.plan.batch
-        return {
-            b: tf.reshape(tf.convert_to_tensor(self._by_block[b]), (shape, b.size))
-            for b in self.adapted_blocks
-        }
+        return {block: self.parameters.tensor(block) for block in self.parameters.adapted}
 
     def _mirrored(self) -> dict[Block, Any]:
         """What Keras's functions have in the mirror; each replica learns by itself."""
@@ -235,7 +239,8 @@ class TensorGraph(keras.layers.Layer):
         """
         plan, program = self.plan, self._program(training)
         ctx = replace(self.context(training, items), one=tf.cast(span.first >= 0, plan.dtype))
-        sources = {b: tf.reshape(v, (1, 1, b.size)) for b, v in self._fixed_variables()}
+        parameters = self.parameters
+        sources = {b: parameters.tensor(b)[None] for b in parameters if b.role is Role.PARAMETER}
         sources.update(self._constants)
         sources.update(inputs)
         uncompiled = self.uncompiled if segmented and program is self._program(False) else ()
@@ -274,12 +279,8 @@ class TensorGraph(keras.layers.Layer):
 
     def fixed_values(self) -> list[tuple[Block, np.ndarray]]:
         """Parameters that no learning rule changes, as they are."""
-        return [(b, v.numpy()) for b, v in self._fixed_variables()]
-
-    def _fixed_variables(self):
-        for block, variable in self._by_block.items():
-            if block.role is Role.PARAMETER:
-                yield block, tf.convert_to_tensor(variable)
+        parameters = self.parameters
+        return [(b, parameters.array(b)) for b in parameters if b.role is Role.PARAMETER]
 
     def build_inputs(self) -> dict[str, Any]:
         """Symbolic inputs for a Keras model around this layer."""
@@ -304,7 +305,7 @@ class TensorGraph(keras.layers.Layer):
         outputs, after = self.simulate(arrays, carry, span, bool(training), items=items)
         if not self.replicas.several:
             self.keep(after, state=False)
-        self._mirror.advance(after, length, self.adapted_blocks)
+        self._mirror.advance(after, length, self.parameters.adapted)
         results = {}
         for name, output in plan.outputs.items():
             value = tf.transpose(outputs[output.key], (1, 0, 2))
@@ -353,28 +354,3 @@ def _all_steps(value: Any, length: Any) -> Any:
     if value.shape[1] != 1 or (isinstance(length, int) and length == 1):
         return value
     return tf.broadcast_to(value, (value.shape[0], length, value.shape[2]))
-
-
-class _Fixed(keras.initializers.Initializer):
-    """Given values."""
-
-    def __init__(self, value: np.ndarray) -> None:
-        self.value = value
-
-    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
-        return keras.ops.convert_to_tensor(self.value, dtype=dtype)
-
-
-def _unique_names(blocks: Any) -> dict[Block, str]:
-    """Names that Keras and TensorFlow's scopes accept, and that no two variables share."""
-    names: dict[Block, str] = {}
-    taken: set[str] = set()
-    for block in blocks:
-        base = name = re.sub(r"[^A-Za-z0-9_.>-]", "_", block.name.replace("+", "_and_"))
-        number = 1
-        while name in taken:
-            name = f"{base}_{number}"
-            number += 1
-        taken.add(name)
-        names[block] = name
-    return names

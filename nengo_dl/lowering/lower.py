@@ -13,6 +13,7 @@ from nengo.builder.signal import Signal as NengoSignal
 
 from ..compiler.ir import Graph, Output, Role, Signal, View
 from .memory import Memory, dtype_of, initial_of, positions
+from .names import name_objects
 from .operators import LOWERINGS, Context, run_on_host
 from .roles import Feed, Parameter, find_feeds, find_learned, find_parameters, find_training_spikes
 from .time_constants import find_time_constants
@@ -30,20 +31,23 @@ class Lowered:
         Inputs; those of nodes first, in the order of the network's nodes.
     parameters : dict
         The Nengo object and attribute that each parameter signal holds.
+    names : dict
+        What each object of the network is called.
     time_constants : dict
         The signal of the trained time constants of each connection that has some.
     where : dict
         The graph's source signal of each base signal of the model that has one.
-    overruled : list
-        Connections whose learning rule changes what the user wanted trained.
+    both : list
+        Objects that a learning rule changes, and that the user also set to be trainable.
     """
 
     graph: Graph
     feeds: list[Feed]
     parameters: dict[Signal, Parameter]
+    names: dict[object, str]
     time_constants: dict[object, NengoSignal]
     where: dict[NengoSignal, Signal]
-    overruled: list[object]
+    both: list[object]
 
 
 def lower(
@@ -76,7 +80,7 @@ def lower(
         Of which connections time constants are trained; see `resolve_trainable_synapses`.
     """
     sources = _Sources(model, operators, trainable, explicitly_trainable)
-    constants = find_time_constants(model, trainable_synapses)
+    constants = find_time_constants(model, trainable_synapses, sources.objects)
     sources.known.update((c.sig, c.parameter) for c in constants.values())
     memory = Memory(operators, sources.make)
     steps = Signal("step", (), Role.TIME, dtype="int")
@@ -109,7 +113,15 @@ def lower(
     pinned = [*sources.parameters, *(f.signal for f in feeds if f.node is not None and f.signal)]
     graph = Graph(tuple(ctx.ops + sums), following, outputs, tuple(pinned))
     trained = {c.parameter.obj: c.sig for c in constants.values()}
-    return Lowered(graph, feeds, sources.parameters, trained, sources.where, sources.overruled)
+    return Lowered(
+        graph,
+        feeds,
+        sources.parameters,
+        sources.objects,
+        trained,
+        sources.where,
+        list(sources.both.values()),
+    )
 
 
 def _connect(feeds: list[Feed], ctx: Context) -> set:
@@ -134,18 +146,20 @@ class _Sources:
     def __init__(
         self, model: Model, operators: Sequence[Operator], trainable: Callable, explicit: Callable
     ) -> None:
-        self.names = _names(operators)
-        self.known = find_parameters(model, trainable)
+        self.unnamed = _names(operators)
+        self.objects = name_objects(model.toplevel)
+        self.known = find_parameters(model, trainable, self.objects)
         self.learned = find_learned(model)
         self.parameters: dict[Signal, Parameter] = {}
         self.where: dict[NengoSignal, Signal] = {}
-        learned_objects = (self.known.get(sig) for sig in self.learned)
-        self.overruled = [p.obj for p in learned_objects if p is not None and explicit(p.obj)]
+        known = {sig: self.known[sig] for sig in self.learned if sig in self.known}
+        self.both = {sig: p.obj for sig, p in known.items() if p.trainable and explicit(p.obj)}
 
     def make(self, sig: NengoSignal, persistent: bool) -> Signal:
         parameter = self.known.get(sig)
         adapted = persistent and (parameter is not None or sig in self.learned)
-        trainable = parameter is not None and parameter.trainable and not persistent
+        trainable = parameter is not None and parameter.trainable
+        trainable = trainable and (not persistent or sig in self.both)
         if adapted:
             role = Role.ADAPTED
         elif persistent:
@@ -153,7 +167,7 @@ class _Sources:
         else:
             role = Role.CONSTANT if parameter is None else Role.PARAMETER
         initial = initial_of(sig)
-        name = self.names.get(sig, sig.name) if parameter is None else parameter.name
+        name = self.unnamed.get(sig, sig.name) if parameter is None else parameter.name
         signal = Signal(name, initial.shape, role, dtype_of(sig), initial, trainable)
         self.where[sig] = signal
         if parameter is not None:

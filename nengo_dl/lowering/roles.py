@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import nengo
@@ -28,12 +28,7 @@ class Parameter:
     obj: object
     attr: str
     trainable: bool
-    adapted: bool = False
-
-    @property
-    def name(self) -> str:
-        """What the parameter is called in Keras's summaries and messages."""
-        return f"{label_of(self.obj)}.{self.attr}"
+    name: str  # such as "ens.encoders"; see `name_objects`
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,16 +60,6 @@ class Feed:
         return 0 if self.signal is None else self.signal.size
 
 
-def label_of(obj: object) -> str:
-    """A readable name of a Nengo object."""
-    if isinstance(obj, Neurons):
-        return f"{label_of(obj.ensemble)}.neurons"
-    if isinstance(obj, nengo.Connection) and obj.label is None:
-        return f"{label_of(obj.pre_obj)}->{label_of(obj.post_obj)}"
-    label = getattr(obj, "label", None)
-    return str(label) if label is not None else type(obj).__name__.lower()
-
-
 def description_of(op: Operator) -> str:
     """The user's code that an operator runs, and the object that it belongs to."""
     if isinstance(op, SimPyFunc):
@@ -91,7 +76,7 @@ def description_of(op: Operator) -> str:
 
 
 def find_parameters(
-    model: Model, trainable: Callable[[object], bool]
+    model: Model, trainable: Callable[[object], bool], names: Mapping[object, str]
 ) -> dict[NengoSignal, Parameter]:
     """The parameter that each base signal holds; empty for a model without a network."""
     found: dict[NengoSignal, Parameter] = {}
@@ -99,17 +84,17 @@ def find_parameters(
     if network is None:
         return found
 
-    def add(obj: object, key: str, attr: str, owner: object) -> None:
-        sig = model.sig[owner].get(key, None) if owner in model.sig else None
+    def add(obj: object, attr: str, name: str) -> None:
+        sig = model.sig[obj].get(attr, None) if obj in model.sig else None
         if sig is not None and sig.size:
-            found.setdefault(sig.base, Parameter(obj, attr, trainable(obj)))
+            found.setdefault(sig.base, Parameter(obj, attr, trainable(obj), f"{name}.{attr}"))
 
     for ens in network.all_ensembles:
-        add(ens, "encoders", "encoders", ens)
+        add(ens, "encoders", names[ens])
         if not isinstance(ens.neuron_type, Direct):
-            add(ens.neurons, "bias", "bias", ens.neurons)
+            add(ens.neurons, "bias", names[ens])
     for conn in network.all_connections:
-        add(conn, "weights", "weights", conn)
+        add(conn, "weights", names[conn])
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import nengo
@@ -16,7 +17,9 @@ from .roles import Parameter
 LEAST_TAU = 0.03  # steps: any less, and what is left of a step's input is less than rounding
 
 
-def find_time_constants(model: Model, choices: Any) -> dict[NengoSignal, TimeConstant]:
+def find_time_constants(
+    model: Model, choices: Any, names: Mapping[object, str]
+) -> dict[NengoSignal, TimeConstant]:
     """The trained time constants, by the signal that the filter of a connection gives out.
 
     Raises
@@ -32,7 +35,8 @@ def find_time_constants(model: Model, choices: Any) -> dict[NengoSignal, TimeCon
             continue
         if _has_time_constant(conn.synapse, model.dt):
             output = model.sig[conn]["weighted"]
-            found[output] = TimeConstant(conn, output.size if choice == "per_dimension" else 1)
+            size = output.size if choice == "per_dimension" else 1
+            found[output] = TimeConstant(conn, size, names[conn])
         elif choices.explicit(conn):
             raise BuildError(
                 f"{conn}: trainable_synapses is {choice!r}, and the synapse is {conn.synapse}; "
@@ -55,6 +59,8 @@ class TimeConstant:
     conn : nengo.Connection
     size : int
         1, or the dimensions of the connection.
+    name : str
+        Of the connection.
 
     Attributes
     ----------
@@ -63,7 +69,7 @@ class TimeConstant:
     parameter : Parameter
     """
 
-    def __init__(self, conn: nengo.Connection, size: int) -> None:
+    def __init__(self, conn: nengo.Connection, size: int, name: str) -> None:
         values = np.full(size, np.log(conn.synapse.tau))
         self.sig = NengoSignal(values, name=f"{conn}.log_tau", readonly=True)
-        self.parameter = Parameter(conn, "log_tau", trainable=True)
+        self.parameter = Parameter(conn, "log_tau", True, f"{name}.log_tau")
