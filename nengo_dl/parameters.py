@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import nengo
@@ -31,7 +33,8 @@ class Parameters:
     compiled : Compilation
         Knows where signals are.
     read : callable
-        `read(block)` is the live array of a block, or None after the simulator was closed.
+        `read(block)` gives the live values (1 or B, size) of a block; None after the simulator was
+        closed.
     minibatched : bool
         Whether values that differ by batch item keep their batch axis.
     """
@@ -44,11 +47,19 @@ class Parameters:
         self._time_constants = compiled.lowered.time_constants
         self._read = read
 
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Read every array once for all objects that share it; nothing changes meanwhile."""
+        read = self._read
+        self._read = functools.cache(read)
+        try:
+            yield
+        finally:
+            self._read = read
+
     def warn_if_closed(self) -> None:
         """Warn if values are not live any more."""
-        blocks = (b for b, _ in self._places.values() if b.role in (Role.PARAMETER, Role.ADAPTED))
-        block = next(blocks, None)
-        if block is not None and self._read(block) is None:
+        if self.closed:
             warn("The simulator is closed: parameters have the values that they were built with")
 
     def live(self, obj: Any, attr: str) -> Any:
@@ -56,10 +67,33 @@ class Parameters:
         attr = "encoders" if attr == "scaled_encoders" else attr
         if attr == "bias" and isinstance(obj, nengo.Ensemble):
             obj = obj.neurons
-        sig = self.model.sig[obj].get(attr) if obj in self.model.sig else None
-        if sig is None:
-            return None
-        return self.value(sig)
+        sig = self.signal(obj, attr)
+        return None if sig is None else self.value(sig)
+
+    def single(self, obj: Any, attr: str) -> Any:
+        """As `live`, of the first batch item where each has learned values of its own."""
+        sig = self.signal(obj, attr)
+        value = None if sig is None else self.value(sig)
+        if sig is None or not (self.minibatched and self._is_learned(sig)):
+            return value
+        if not np.array_equal(value, np.broadcast_to(value[:1], value.shape)):
+            warn(f"{obj} learned different {attr} in each batch item; those of the first are used")
+        return value[0]
+
+    def signal(self, obj: Any, attr: str) -> Any:
+        """Nengo's signal of an attribute of an object; None if there is none."""
+        return self.model.sig[obj].get(attr) if obj in self.model.sig else None
+
+    def _is_learned(self, sig: Any) -> bool:
+        source = self._where.get(sig.base)
+        return source is not None and source.role is Role.ADAPTED and not self.closed
+
+    @property
+    def closed(self) -> bool:
+        """Whether values are not live any more."""
+        blocks = (b for b, _ in self._places.values() if b.role in (Role.PARAMETER, Role.ADAPTED))
+        block = next(blocks, None)
+        return block is not None and self._read(block) is None
 
     def time_constants(self, conn: nengo.Connection) -> np.ndarray | None:
         """Trained time constants [s]: one, or one for each dimension; None if it has none."""
@@ -81,11 +115,11 @@ class Parameters:
         if array is None:
             return sig.initial_value
         shape = initial_of(sig).shape or (1,)
-        lead = array.shape[:1] if block.role is Role.ADAPTED else ()
-        flat = array.reshape(*lead, -1)[..., offset : offset + source.size]
+        flat = array[:, offset : offset + source.size]
         index = positions(sig)
-        value = (flat if index is None else flat[..., index]).reshape(*lead, *shape)
-        return value[0] if lead and not self.minibatched else value
+        value = (flat if index is None else flat[:, index]).reshape(len(array), *shape)
+        shared = block.role is not Role.ADAPTED or not self.minibatched
+        return value[0] if shared else value
 
 
 class FullWeights(NoSolver):
@@ -99,7 +133,8 @@ def nengo_params(objs: Any, as_dict: bool, parameters: Parameters) -> Any:
     parameters.warn_if_closed()
     single = not isinstance(objs, list | tuple)
     objects = [objs] if single else list(objs)
-    params = [nengo_arguments(obj, parameters) for obj in objects]
+    with parameters.at_once():
+        params = [nengo_arguments(obj, parameters) for obj in objects]
     if as_dict:
         return by_label(objects, params)
     return params[0] if single else params
@@ -107,38 +142,52 @@ def nengo_params(objs: Any, as_dict: bool, parameters: Parameters) -> Any:
 
 def freeze(objs: Any, parameters: Parameters) -> None:
     """See `Simulator.freeze_params`."""
-    parts = [
-        part
-        for obj in (objs if isinstance(objs, list | tuple) else [objs])
-        for part in _with_parameters(obj, parameters.model.toplevel)
-    ]
-    # all of them are read before any is written
-    for part, args in [(part, nengo_arguments(part, parameters)) for part in parts]:
+    network = parameters.model.toplevel
+    known = set() if network is None else {network, *network.all_objects}
+    with parameters.at_once():
+        parts = [
+            part
+            for obj in (objs if isinstance(objs, list | tuple) else [objs])
+            for part in _with_parameters(obj, known, parameters)
+        ]
+        # all of them are read before any is written
+        found = [(part, nengo_arguments(part, parameters)) for part in parts]
+    for part, args in found:
         for name, value in args.items():
             setattr(part, name, value)
 
 
-def _with_parameters(obj: Any, network: nengo.Network | None) -> list:
+def _with_parameters(obj: Any, known: set, parameters: Parameters) -> list:
     """Ensembles and connections in an object of the network."""
     if not isinstance(obj, nengo.Network | nengo.Ensemble | nengo.Connection):
         raise TypeError(
             f"{obj} is a {type(obj).__name__}; only Networks, Ensembles and Connections can be "
             f"frozen"
         )
-    known = [] if network is None else [network, *network.all_objects]
     if obj not in known:
         raise ValueError(f"{obj} is not in the Simulator's network")
     if not isinstance(obj, nengo.Network):
         return [obj]
-    ensembles = [e for e in obj.all_ensembles if not isinstance(e.neuron_type, Direct)]
+    ensembles = []
+    for ens in obj.all_ensembles:
+        if not isinstance(ens.neuron_type, Direct):
+            ensembles.append(ens)
+        elif not np.array_equal(parameters.live(ens, "encoders"), np.eye(ens.dimensions)):
+            raise ValueError(
+                f"{ens} is in Direct mode, where Nengo knows no encoders, and its encoders were "
+                f"trained; configure it to be not trainable"
+            )
     return [*ensembles, *obj.all_connections]
 
 
 def nengo_arguments(obj: Any, parameters: Parameters) -> dict[str, Any]:
     """Constructor arguments with which a Nengo object has its current parameters.
 
-    Gains are those that the object was built with: training moves encoders, which then need no
-    normalisation.
+    The rule about gains: what is trained is the product of gain and encoder (divided by the
+    radius), one vector for each neuron. Arguments keep the gain that the ensemble was built with,
+    which also scales connections to its neurons, and put all that training changed into the
+    encoders, which are then no longer of length one (`normalize_encoders=False`). A neuron that was
+    built with a gain of 0 and has been trained gets a gain of 1.
 
     Raises
     ------
@@ -161,16 +210,36 @@ def nengo_arguments(obj: Any, parameters: Parameters) -> dict[str, Any]:
 def _ensemble_arguments(ens: nengo.Ensemble, parameters: Parameters) -> dict[str, Any]:
     if isinstance(ens.neuron_type, Direct):
         raise ValueError(f"{ens} is in Direct mode, and has no parameters")
-    gain = np.asarray(parameters.model.params[ens].gain)
-    scaled = _single(parameters.live(ens, "encoders"), ens)
+    built = parameters.model.params[ens]
+    scaled = parameters.single(ens, "encoders")
+    gain = _gain(ens, np.array(built.gain), scaled, parameters.model.toplevel)
+    encoders = np.divide(
+        scaled * ens.radius, gain[:, None], out=np.array(built.encoders), where=gain[:, None] != 0
+    )
     return {
-        "encoders": scaled * ens.radius / gain[:, None],
+        "encoders": encoders,
         "normalize_encoders": False,
         "gain": gain,
         "bias": np.array(parameters.live(ens, "bias")),
         "max_rates": nengo.Ensemble.max_rates.default,
         "intercepts": nengo.Ensemble.intercepts.default,
     }
+
+
+def _gain(
+    ens: nengo.Ensemble, gain: np.ndarray, scaled: np.ndarray, network: nengo.Network | None
+) -> np.ndarray:
+    """The gains that an ensemble was built with, but none of 0 where encoders are not."""
+    wrong = (gain == 0) & np.any(scaled != 0, axis=-1)
+    if not wrong.any():
+        return gain
+    connections = [] if network is None else network.all_connections
+    if any(conn.post_obj == ens.neurons for conn in connections):
+        raise ValueError(
+            f"{ens} has neurons with a gain of 0 whose encoders were trained, and connections to "
+            f"its neurons, which need that gain; no arguments give both"
+        )
+    return np.where(wrong, 1, gain)
 
 
 def _connection_arguments(conn: nengo.Connection, parameters: Parameters) -> dict[str, Any]:
@@ -190,19 +259,18 @@ def _connection_arguments(conn: nengo.Connection, parameters: Parameters) -> dic
 
 
 def _weight_arguments(conn: nengo.Connection, parameters: Parameters) -> dict[str, Any]:
-    weights = parameters.live(conn, "weights")
+    transform = conn.transform
+    if isinstance(transform, Sparse) and parameters.signal(conn, "weights") is not None:
+        return {"transform": _sparse(transform, conn, parameters)}
+    weights = parameters.single(conn, "weights")
     if weights is None:
         return {"transform": None}
-    transform = conn.transform
-    if isinstance(transform, Sparse):
-        return {"transform": _sparse(transform, conn, weights, parameters)}
     if isinstance(transform, Convolution | ConvolutionTranspose):
         twin = copy.copy(transform)
         type(twin).init.data[twin] = np.array(weights)
         return {"transform": twin}
     if not isinstance(transform, Dense | NoTransform):
         raise NotImplementedError(f"{conn}: cannot make a {type(transform).__name__} from weights")
-    weights = _single(weights, conn)
     decoded = isinstance(conn.pre_obj, nengo.Ensemble) and not isinstance(
         conn.pre_obj.neuron_type, Direct
     )
@@ -215,27 +283,16 @@ def _weight_arguments(conn: nengo.Connection, parameters: Parameters) -> dict[st
         }
     if decoded:
         return {"solver": FullWeights(weights.T, weights=True)}
-    if weights.ndim == 0 or weights.size == 1 and weights.ndim < 2:
-        weights = weights.reshape(())
-    return {"transform": weights}
+    return {"transform": weights.reshape(()) if weights.shape == (1,) else weights}
 
 
-def _sparse(transform: Sparse, conn: Any, weights: Any, parameters: Parameters) -> Sparse:
-    sig = parameters.model.sig[conn]["weights"]
+def _sparse(transform: Sparse, conn: Any, parameters: Parameters) -> Sparse:
+    sig = parameters.signal(conn, "weights")
     rows, columns, _ = coordinates(sig)
     indices = np.stack([rows, columns], axis=1)
-    data = np.array(weights) if isinstance(weights, np.ndarray) else initial_of(sig)
+    values = parameters.single(conn, "weights")
+    data = np.array(values) if isinstance(values, np.ndarray) else initial_of(sig)
     return Sparse(transform.shape, indices=indices, init=data)
-
-
-def _single(value: np.ndarray, obj: Any) -> np.ndarray:
-    """One set of values, where batch items may have learned different ones."""
-    value = np.asarray(value)
-    base = 2 if isinstance(obj, nengo.Ensemble) or value.ndim > 2 else value.ndim
-    if value.ndim > base:
-        warn(f"{obj} learned different parameters in each batch item; those of the first are used")
-        return value[0]
-    return value
 
 
 def by_label(objects: Sequence[Any], params: Sequence[dict]) -> dict[str, dict]:
