@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ import tensorflow as tf
 from nengo.ensemble import Neurons
 from nengo.exceptions import ValidationError
 
+from . import saving
 from .simulator import Simulator
 from .utils import sanitize_name
 
@@ -44,6 +46,117 @@ class IsolateState(keras.callbacks.Callback):
     def on_predict_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Go back."""
         self.reset()
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves the parameters of a simulator while `fit` trains it, and finds the best.
+
+    Parameters
+    ----------
+    sim : Simulator
+        The simulator whose `fit` is called with this callback.
+    path : path-like, optional
+        File, as of `Simulator.save_params`, written at the end of epochs. In braces, it may have
+        what Keras reports: ``"weights_{epoch}_{loss:.3f}"``. By default nothing is written.
+    monitor : str, optional
+        What tells how good an epoch was: "loss", or any other key of the history of `fit`. By
+        default "val_loss" if there are validation data, else "loss".
+    mode : str
+        "min" (the default): less is better. "max": more is better.
+    save_best_only : bool
+        Whether to write the file only if an epoch was better than all before (the default), or
+        after each.
+    restore_best : bool
+        Whether the simulator has the parameters of the best epoch when `fit` ends, instead of
+        those of the last (the default).
+    include_optimizer : bool
+        Whether files have the state of the optimizer too. False by default.
+
+    Attributes
+    ----------
+    best : float or None
+        The best value so far, in all calls of `fit`; None before the first.
+    best_epoch : int or None
+        Its epoch, counted from 0 as Keras does.
+
+    Raises
+    ------
+    ValidationError
+        If an argument is not one of these; at the end of the first epoch, if Keras does not
+        report what is monitored.
+
+    Examples
+    --------
+    >>> best = nengo_dl.callbacks.Checkpoint(sim, "best", restore_best=True)
+    >>> sim.fit(x, y, validation_data=(x_val, y_val), epochs=50, callbacks=[best])
+    """
+
+    def __init__(
+        self,
+        sim: Simulator,
+        path: str | os.PathLike | None = None,
+        monitor: str | None = None,
+        mode: str = "min",
+        save_best_only: bool = True,
+        restore_best: bool = False,
+        include_optimizer: bool = False,
+    ) -> None:
+        super().__init__()
+        if mode not in ("min", "max"):
+            raise ValidationError(f"got {mode!r}, expected 'min' or 'max'", attr="mode")
+        self._sim, self.monitor, self.mode = sim, monitor, mode
+        self._path = None if path is None else saving.file_name(path)
+        self._best_only, self._restores = save_best_only, restore_best
+        self._include_optimizer = include_optimizer
+        self.best: float | None = None
+        self.best_epoch: int | None = None
+        self._restore: Callable[[], None] | None = None
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Check that it is the simulator's own `fit`."""
+        if self.model is not self._sim.keras_model:
+            raise ValidationError("fit was called on another simulator", attr="sim")
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Save, if that is wanted after this epoch."""
+        logs = dict(logs or {})
+        better = self._is_better(self._value(logs))
+        if better:
+            self.best, self.best_epoch = self._value(logs), epoch
+            if self._restores:
+                self._restore = saving.remember(self._sim.session)
+        if self._path is not None and (better or not self._best_only):
+            path = self._formatted(epoch=epoch + 1, **logs)
+            self._sim.save_params(path, include_optimizer=self._include_optimizer)
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Go back to the best epoch, if that is wanted."""
+        if self._restore is not None:
+            self._restore()
+
+    def _formatted(self, **values: Any) -> str:
+        try:
+            return self._path.format(**values)
+        except (LookupError, ValueError) as error:
+            raise ValidationError(
+                f"{self._path!r} cannot be completed; in braces may be {', '.join(values)}",
+                attr="path",
+            ) from error
+
+    def _value(self, logs: dict) -> float:
+        name = self.monitor or ("val_loss" if "val_loss" in logs else "loss")
+        if name not in logs:
+            raise ValidationError(
+                f"{name!r} is not reported; expected one of {', '.join(map(repr, logs))}",
+                attr="monitor",
+            )
+        return float(logs[name])
+
+    def _is_better(self, value: float) -> bool:
+        """Whether a value is the best so far; NaN never is."""
+        if self.best is None:
+            return value == value
+        return value < self.best if self.mode == "min" else value > self.best
 
 
 class NengoSummaries(keras.callbacks.Callback):

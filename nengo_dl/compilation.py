@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -26,7 +26,7 @@ from .lowering.order import draw_seeds, process_order
 from .lowering.roles import Feed, Uniform
 from .opinions import resolve_trainable, resolve_trainable_synapses, resolve_training_spikes
 from .pipeline import build_program, for_training
-from .sources import Constant, ProcessSource, TimeFunction, UniformNumbers
+from .sources import Constant, ProcessSource, Source, TimeFunction, UniformNumbers
 from .utils import io_names
 
 
@@ -102,36 +102,15 @@ class Compilation:
         neurons = [op.neurons for op in operators if isinstance(op, SimNeurons)]
         return list(dict.fromkeys(type(n).__name__ for n in neurons))
 
-    def generators(self, seed: int) -> Callable[..., list[Any]]:
-        """Random generators for operators on the host: one for each batch item.
+    def generators(self, seed: int) -> Generators:
+        """Random generators for operators on the host."""
+        return Generators(self.order, seed, self.batch)
 
-        The function returned takes an operator, and the numbers of the items: by default those of
-        one minibatch.
-
-        The first item hears what Nengo's simulator with the same seed would; the others differ
-        unless the process has a seed of its own.
-        """
-        rng = np.random.RandomState(seed)
-        seeds = draw_seeds(self.order, rng)
-        # what is left of the generator is shared by all other operators, as in Nengo
-        others = (_seed_of_item(seed, item) for item in range(1, self.batch))
-        shared = [rng, *map(np.random.RandomState, others)]
-
-        def rngs(op: Operator, items: Iterable[int] = range(self.batch)) -> list[Any]:
-            if not isinstance(op, SimProcess):
-                return shared
-            first = seeds[op]
-            if op.process.seed is not None:
-                return [_Drawn(first) for _ in items]
-            return [_Drawn(_seed_of_item(first, item)) for item in items]
-
-        return rngs
-
-    def sources(self, seed: int) -> dict[Feed, Any]:
+    def sources(self, seed: int) -> dict[Feed, Source]:
         """What generates each input that is given no data."""
         rngs = self.generators(seed)
         dt, dtype = self.model.dt, self.settings.dtype
-        made = {}
+        made: dict[Feed, Source] = {}
         for feed in self.lowered.feeds:
             source = feed.source
             if isinstance(source, SimProcess):
@@ -173,6 +152,42 @@ def _no_garbage_collection() -> Iterator[None]:
         gc.unfreeze()
         if enabled:
             gc.enable()
+
+
+class Generators:
+    """Random generators for operators on the host: one for each batch item.
+
+    The first item hears what Nengo's simulator with the same seed would; the others differ unless
+    the process has a seed of its own.
+
+    Parameters
+    ----------
+    order : list of Operator
+        Processes, in the order in which Nengo draws their seeds.
+    seed : int
+    batch : int
+        Items in a minibatch.
+
+    Attributes
+    ----------
+    shared : list of numpy.random.RandomState
+        What is left of the generators is shared by all other operators, as in Nengo.
+    """
+
+    def __init__(self, order: list[Operator], seed: int, batch: int) -> None:
+        rng = np.random.RandomState(seed)
+        self._seeds, self._batch = draw_seeds(order, rng), batch
+        others = (_seed_of_item(seed, item) for item in range(1, batch))
+        self.shared = [rng, *map(np.random.RandomState, others)]
+
+    def __call__(self, op: Operator, items: Iterable[int] | None = None) -> list[Any]:
+        """What an operator draws from, for some items: by default those of one minibatch."""
+        if not isinstance(op, SimProcess):
+            return self.shared
+        first, items = self._seeds[op], range(self._batch) if items is None else items
+        if op.process.seed is not None:
+            return [_Drawn(first) for _ in items]
+        return [_Drawn(_seed_of_item(first, item)) for item in items]
 
 
 class _Drawn:

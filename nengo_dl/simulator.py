@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -9,12 +11,14 @@ import nengo
 import numpy as np
 from nengo.exceptions import SimulationError
 
-from . import calls, gradients, prediction, training
+from . import calls, gradients, prediction, saving, training
 from .data import SimulationData
 from .engine.model import SimulationModel
 from .engine.tensor_graph import TensorGraph
 from .parameters import freeze, nengo_params
 from .simulation import Simulation
+from .summary import summarize
+from .utils import warn
 
 __all__ = ["SimulationData", "Simulator"]
 
@@ -251,6 +255,111 @@ class Simulator(Simulation):
         self._open()
         freeze(objs, self._parameters)
 
+    def save_params(
+        self,
+        path: str | os.PathLike,
+        include_state: bool = False,
+        include_optimizer: bool = False,
+        include_non_trainable: bool | None = None,
+    ) -> None:
+        """Save all parameters to one file.
+
+        These are encoders, biases and weights, trained, learned or neither, and the weights of
+        Keras layers. They are named after the objects of the network: the label, or the kind if
+        there is none, behind the labels of the networks around it; connections without a label
+        after what they connect. Of several with one name, the second is called ``..._1``, the
+        third ``..._2``: ``"sub.ens.encoders"``, ``"ens.bias"``, ``"ens->out_1.weights"``.
+
+        The file is NumPy's ``.npz`` with a checksum. It is written beside the old one, and takes
+        its place once it is on the disk: whatever happens meanwhile, one of both is there, whole.
+
+        Parameters
+        ----------
+        path : path-like
+            ``.npz`` is added unless the name ends so.
+        include_state : bool
+            Save what changes from step to step too, and all that random numbers are drawn from:
+            after `load_params`, the simulation goes on as if it had not stopped, to the bit.
+            Not saved are recorded data, what the user's own functions and step functions keep
+            elsewhere than in a process's state, and TensorFlow's own random numbers.
+        include_optimizer : bool
+            Save what the optimizer of `compile` keeps too.
+        include_non_trainable : bool, optional
+            Deprecated name of `include_state`.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; the old one is as it was.
+        SimulationError
+            If there is no optimizer to save.
+
+        See Also
+        --------
+        load_params
+        """
+        state = _include_state(include_state, include_non_trainable)
+        saving.save(self._open(), path, state, include_optimizer)
+
+    def load_params(
+        self,
+        path: str | os.PathLike,
+        include_state: bool = False,
+        include_optimizer: bool = False,
+        include_non_trainable: bool | None = None,
+    ) -> None:
+        """Load what `save_params` saved, into any network that has the same objects.
+
+        Their names, and the shapes of their parameters, have to be the same; minibatch size,
+        precision, neuron types and settings may differ. What a learning rule has changed has a
+        value for each batch item; into a simulator of another minibatch size it can be loaded if
+        the items learned the same (or there was one), and then all items get it.
+
+        A file with more in it, such as state, may be loaded without that.
+
+        Parameters
+        ----------
+        path : path-like
+            As given to `save_params`.
+        include_state : bool
+            Go on with the simulation that was saved: state, steps, seed and random numbers.
+        include_optimizer : bool
+            Go on with the optimizer, which has to be of the same kind.
+        include_non_trainable : bool, optional
+            Deprecated name of `include_state`.
+
+        Raises
+        ------
+        SimulationError
+            If the file is damaged, or does not fit; then nothing has changed. The message names
+            what is missing, what is left over, and what has another shape.
+        OSError
+            If the file cannot be read.
+        """
+        state = _include_state(include_state, include_non_trainable)
+        saving.load(self._open(), path, state, include_optimizer)
+
+    def summary(
+        self, line_length: int | None = None, print_fn: Callable[[str], Any] | None = None
+    ) -> None:
+        """Print a table of the network: objects, neurons, parameters, and totals.
+
+        There is a row for each ensemble, each TensorNode, and each connection with weights, by the
+        names that `save_params` describes. Parameters are trainable ("yes"), not ("no"), or learned
+        while the simulation runs ("online"). The last column tells which groups of operators
+        compute with them, and of how many: "dot ×64" is one product of 64 matrices; "unused" means
+        that no probe depends on them.
+        `keras_model.summary` prints the Keras model around the simulation.
+
+        Parameters
+        ----------
+        line_length : int, optional
+            Characters in a line; by default those of the terminal.
+        print_fn : callable, optional
+            Is called with the table as a string, instead of printing it.
+        """
+        summarize(self._open(), line_length, print_fn)
+
     # ------------------------------------------------------------------ for extensions
 
     @property
@@ -277,3 +386,10 @@ class Simulator(Simulation):
     def loss(self, *_: Any, **__: Any) -> None:
         """Removed: use `compile` and `evaluate`."""
         raise SimulationError("Simulator.loss was removed; use Simulator.compile and .evaluate")
+
+
+def _include_state(include_state: bool, include_non_trainable: bool | None) -> bool:
+    if include_non_trainable is None:
+        return include_state
+    warn("include_non_trainable is deprecated, use include_state", DeprecationWarning)
+    return include_non_trainable

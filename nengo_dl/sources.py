@@ -1,6 +1,7 @@
 """Where inputs come from when the user gives no data: constants, functions of time, processes.
 
-All are evaluated on the host, ahead of the simulation.
+All are evaluated on the host, ahead of the simulation.  What changes as they go on are the random
+generators in `generators`, and the arrays in `memory`: with these, they can be continued.
 """
 
 from __future__ import annotations
@@ -17,18 +18,29 @@ from .lowering.roles import description_of
 from .utils import blame, own_generator
 
 
-class Constant:
+class Source:
+    """What makes the values of an input."""
+
+    generators: Sequence[np.random.RandomState] = ()
+    memory: Sequence[np.ndarray] = ()
+
+    def rows(self, first: int, n: int) -> np.ndarray:
+        """Values of steps first + 1 to first + n: array (n or 1, B or 1, size)."""
+        raise NotImplementedError
+
+
+class Constant(Source):
     """One row, for all steps and items."""
 
     def __init__(self, value: np.ndarray, dtype: str) -> None:
         self.value = np.asarray(value, dtype=dtype).reshape(1, 1, -1)
 
     def rows(self, first: int, n: int) -> np.ndarray:
-        """Values of steps first + 1 to first + n: array (n or 1, B or 1, size)."""
+        """As of `Source`."""
         return self.value
 
 
-class TimeFunction:
+class TimeFunction(Source):
     """A function of time: all items see the same values."""
 
     def __init__(self, function: Callable, size: int, dt: float, dtype: str, name: str) -> None:
@@ -36,7 +48,7 @@ class TimeFunction:
         self.name = name
 
     def rows(self, first: int, n: int) -> np.ndarray:
-        """As of `Constant`."""
+        """As of `Source`."""
         try:
             values = [_own(self.function((first + i + 1) * self.dt)) for i in range(n)]
         except Exception as error:
@@ -80,7 +92,7 @@ def _own(value: Any) -> Any:
     return value.copy() if isinstance(value, np.ndarray | list) else value
 
 
-class ProcessSource:
+class ProcessSource(Source):
     """A process: one step function, with state and random numbers of its own, for each item.
 
     Parameters
@@ -100,8 +112,9 @@ class ProcessSource:
     ) -> None:
         self.op, self.dt, self.dtype = op, dt, dtype
         self._generators = generators
-        rngs = [op.process.get_rng(rng) for rng in generators(op, items)]
-        self.items = [self._make_step(rng) for rng in rngs]
+        self.generators = [op.process.get_rng(rng) for rng in generators(op, items)]
+        self.memory: list[np.ndarray] = []
+        self.items = [self._make_step(rng) for rng in self.generators]
 
     def for_items(self, items: Sequence[int]) -> ProcessSource:
         """Return the same process for other items of a larger batch, from its beginning."""
@@ -110,10 +123,11 @@ class ProcessSource:
     def _make_step(self, rng: np.random.RandomState) -> Callable:
         shape = self.op.output.shape
         state = {name: np.array(sig.initial_value) for name, sig in self.op.state.items()}
+        self.memory += state.values()
         return self.op.process.make_step((0,), shape, self.dt, rng, state)
 
     def rows(self, first: int, n: int) -> np.ndarray:
-        """As of `Constant`."""
+        """As of `Source`."""
         times = [(first + i + 1) * self.dt for i in range(n)]
         try:
             rows = [self._together([_own(step(t)) for t in times]) for step in self.items]
@@ -140,7 +154,7 @@ class ProcessSource:
         return value
 
 
-class UniformNumbers:
+class UniformNumbers(Source):
     """Numbers in [0, 1) from a generator as it was when the model was built.
 
     The first batch item hears what Nengo's simulator would draw, the others something else.
@@ -150,15 +164,15 @@ class UniformNumbers:
         self, rng: np.random.RandomState, size: int, dtype: str, minibatch_size: int
     ) -> None:
         self.size, self.dtype = size, dtype
-        self.rngs = [own_generator(rng, item) for item in range(minibatch_size)]
+        self.generators = [own_generator(rng, item) for item in range(minibatch_size)]
 
     def rows(self, first: int, n: int) -> np.ndarray:
         """Values of the next n steps: array (n, B, size)."""
-        drawn = [rng.random_sample((n, self.size)) for rng in self.rngs]
+        drawn = [rng.random_sample((n, self.size)) for rng in self.generators]
         return np.stack(drawn, axis=1).astype(self.dtype)
 
 
-class Series:
+class Series(Source):
     """Data that the user gave: (B, T, size), from step `first` of the simulation on."""
 
     def __init__(self, data: np.ndarray, first: int) -> None:
@@ -170,6 +184,6 @@ class Series:
         return cls(np.swapaxes(rows, 0, 1), first)
 
     def rows(self, first: int, n: int) -> np.ndarray:
-        """As of `Constant`."""
+        """As of `Source`."""
         start = first - self.first
         return np.swapaxes(self.data[:, start : start + n], 0, 1)

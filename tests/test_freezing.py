@@ -186,8 +186,11 @@ def build(group, dtype="float64"):
     return net, probes
 
 
-@pytest.mark.parametrize("batch", [None, 2])
-@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)
+@pytest.mark.parametrize(
+    "group, batch",
+    [*((group, None) for group in GROUPS), (neurons, 2), (learned, 2)],
+    ids=lambda value: getattr(value, "__name__", value),
+)
 def test_frozen_networks_run_in_nengo(group, batch, uncompiled):
     uncompiled()
     net, probes = build(group)

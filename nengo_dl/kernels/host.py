@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from keras import ops
+from nengo.builder.processes import SimProcess
 from nengo.builder.signal import SignalDict
 from nengo.exceptions import SimulationError
 from nengo.utils.functions import function_name
@@ -124,16 +125,23 @@ class Stepper:
         Step length [s].
     rngs : list of numpy.random.RandomState
         For each batch item, what Nengo's simulator would give the operator.
+
+    Attributes
+    ----------
+    generators : list of numpy.random.RandomState
+        From which the operator draws, and no other.
     """
 
     def __init__(self, op: Op, dt: float, rngs: Sequence[np.random.RandomState]) -> None:
         attrs = op.attrs
+        self.generators: list[np.random.RandomState] = []
         self.inputs, self.outputs = attrs["inputs"], attrs["outputs"]
         self.zeros, self.name = attrs["zeros"], op.tag
         self.items = []
         for item, rng in enumerate(rngs):
             signals = SignalDict()
-            operator = _with_own_generators(attrs["operator"], item)
+            operator, generators = _with_own_generators(attrs["operator"], item, rng)
+            self.generators += generators
             operator.init_signals(signals)
             self.items.append((signals, operator.make_step(signals, dt, rng)))
 
@@ -224,19 +232,38 @@ class Steppers:
                 self._made[op] = make(op, self.dt, self.rngs(op.attrs["operator"]))
             return self._made[op]
 
+    def generators(self, ops: Iterable[Op]) -> list[list[np.random.RandomState]]:
+        """What each of the ops that have a stepper draws from, and no other."""
+        mine = [op for op in ops if CATALOGUE.kernel(op.kind).stepper is not None]
+        return [self._stepper(op).generators for op in mine]
 
-def _with_own_generators(operator: Any, item: int) -> Any:
-    """A copy of a neuron operator whose random generators are as they were when it was built.
+
+def _with_own_generators(operator: Any, item: int, rng: Any) -> tuple[Any, list]:
+    """A copy of an operator that has random generators of its own, and these.
 
     Nengo's neurons share theirs between simulators; here the first batch item hears what Nengo's
     first run hears, every time, and the others something else.
     """
     shared = getattr(operator, "state_extra", None)
-    if not shared:
-        return operator
-    twin = copy.copy(operator)
-    twin.state_extra = {name: own_generator(rng, item) for name, rng in shared.items()}
-    return twin
+    if shared:
+        twin = copy.copy(operator)
+        twin.state_extra = {name: own_generator(rng, item) for name, rng in shared.items()}
+        return twin, list(twin.state_extra.values())
+    if isinstance(operator, SimProcess):
+        twin = copy.copy(operator)
+        twin.process = _Drawing(operator.process, rng)
+        return twin, [twin.process.rng]
+    return operator, []
+
+
+class _Drawing:
+    """A process whose step draws from a generator that can be asked for."""
+
+    def __init__(self, process: Any, rng: Any) -> None:
+        self.rng, self.make_step = process.get_rng(rng), process.make_step
+
+    def get_rng(self, _: Any) -> np.random.RandomState:
+        return self.rng
 
 
 def _write(signals: SignalDict, sig: Any, value: np.ndarray) -> None:

@@ -59,7 +59,7 @@ class Generators:
 
     def __init__(self, op: Op, dt: float, rngs: Sequence[Any]) -> None:
         self.neurons, self.dt, self.name = op.attrs["neurons"], dt, op.tag
-        self.items = [own_generator(op.attrs["rng"], item) for item in range(len(rngs))]
+        self.generators = [own_generator(op.attrs["rng"], item) for item in range(len(rngs))]
 
     def run(self, items: Sequence[int], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Spikes of some items, for rates (steps * items, N) [Hz]."""
@@ -74,7 +74,7 @@ class Generators:
         (rates,) = arrays
         output = np.empty(rates.size, rates.dtype)
         try:
-            self.neurons.step(self.dt, rates.ravel(), output, rng=self.items[item])
+            self.neurons.step(self.dt, rates.ravel(), output, rng=self.generators[item])
         except Exception as error:
             blame(error, self.name)
             raise
