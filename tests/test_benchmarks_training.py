@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nengo_dl.benchmarks import training
+from nengo_dl.benchmarks import memory, training
 
 pytestmark = pytest.mark.training
 
@@ -43,3 +43,18 @@ def test_unknown_names(capsys):
     with pytest.raises(SystemExit):
         training.main(["dens"])
     assert "dens: expected some of dense, conv, autoencoder" in capsys.readouterr().err
+
+
+def test_memory_is_that_of_the_largest_program(tmp_path):
+    for name, size in (("a", 20), ("b", 3000), ("c", 100)):
+        report = tmp_path / f"module_{name}-memory-usage-report.txt"
+        report.write_text(f"Total bytes used: {size} ({size}B)\nAllocations sorted by size:\n")
+    assert memory.largest_program(tmp_path) == 3000
+
+
+def test_gradients_with_checkpoints():
+    runs = [memory.train(s, "float64", 5, n_neurons=4, batch=2, repeats=1) for s in (None, 2)]
+    assert all(run["ms"] > 0 for run in runs)
+    for found, expected in zip(*(run["gradients"] for run in runs), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-15)
+    assert max(np.abs(g).max() for g in runs[0]["gradients"]) > 0
