@@ -365,6 +365,21 @@ def test_whoever_is_nearest_decides():
     assert spikes(values["b"]) and rates(values["c"], currents["c"], sigma=0.4)
 
 
+def test_the_rates_behind_spikes_follow_their_ensemble(rng):
+    """They are smoothed where rates are trained, and never behind spikes."""
+    currents = rng.uniform(0, 3, (STEPS, NEURONS))
+    neurons = nengo.RegularSpiking(nengo.LIFRate(), amplitude=0.5)
+    net = population(neurons, training_spikes=Rates(0.3), lif_smoothing=0.1)
+    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        outputs, _ = trained(sim, currents, 1.0)
+    np.testing.assert_allclose(outputs, 0.5 * soft_rates(currents, 0.3))
+    net.config[net.ens].training_spikes = "triangle"
+    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        outputs, _ = trained(sim, currents, 1.0)
+        simulated = sim.predict({"node": currents[None]})[net.probe][0]
+    np.testing.assert_array_equal(outputs, simulated)
+
+
 @pytest.mark.parametrize("value", ["spikes", 25, FastSigmoid])
 def test_configured_values_are_checked(value):
     with nengo.Network() as net:

@@ -101,10 +101,11 @@ def find_parameters(
 def find_training_spikes(
     model: Model, choice: Callable[[nengo.Ensemble | None], object]
 ) -> Callable[[NengoSignal], object]:
-    """What neurons do in training, by the signal of their output."""
+    """What neurons do in training, by the signal of their output, or of the rates behind it."""
     network = model.toplevel
     ensembles = [] if network is None else network.all_ensembles
-    owners = {model.sig[e.neurons].get("out"): e for e in ensembles if e.neurons in model.sig}
+    built = [e for e in ensembles if e.neurons in model.sig]
+    owners = {model.sig[e.neurons].get(key): e for key in ("out", "rate_out") for e in built}
     return lambda sig: choice(owners.get(sig))
 
 
