@@ -113,7 +113,7 @@ def test_untrained_synapses_keep_their_time_constants_to_the_bit():
         assert sim.get_nengo_params(net.conn)["synapse"] == nengo.Alpha(0.0123)
 
 
-def test_dimensions_that_differ_are_no_nengo_synapse():
+def test_dimensions_that_differ_are_saved_but_are_no_nengo_synapse(tmp_path):
     net = network(nengo.Alpha(0.01), trainable_synapses="per_dimension")
     with simulator(net) as sim:
         variable(sim).assign(np.log([0.01, 0.02]))
@@ -123,7 +123,11 @@ def test_dimensions_that_differ_are_no_nengo_synapse():
             sim.get_nengo_params(net.conn)
         with pytest.raises(ValidationError, match=message):
             sim.freeze_params(net)
+        sim.save_params(tmp_path / "trained")
     assert net.conn.synapse == nengo.Alpha(0.01)
+    with simulator(net) as sim:
+        sim.load_params(tmp_path / "trained")
+        np.testing.assert_allclose(sim.data[net.conn].tau, [0.01, 0.02])
 
 
 # --- which ----------------------------------------------------------------------------------------
