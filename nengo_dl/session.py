@@ -71,6 +71,7 @@ class Session:
         backend.seed_tensorflow(seed)
         self.remake_processes()
         self.graph: TensorGraph | None = TensorGraph(self._plan())
+        replicas.check_layers(self.graph.user_layers)
         self.runner: Runner | None = Runner(self.graph)
 
     def _plan(self) -> Plan:

@@ -85,6 +85,7 @@ def mirrored():
         wrong = {
             "uneven": lambda: nengo_dl.Simulator(learning(False), minibatch_size=5),
             "optimizer": lambda: compile_with(optimizer),
+            "synchronized": synchronized,
             "metric": lambda: compile_with("sgd", metrics=metric),
         }
         found.update({f"error {case}": message_of(call) for case, call in wrong.items()})
@@ -97,6 +98,13 @@ def mirrored():
 def compile_with(*args, **kwargs):
     with nengo_dl.Simulator(learning(False), minibatch_size=2, progress_bar=False) as sim:
         sim.compile(*args, loss="mse", **kwargs)
+
+
+def synchronized():
+    with nengo.Network() as net:
+        normalize = keras.layers.BatchNormalization(synchronized=True, name="bn")
+        nengo_dl.Layer(normalize)(nengo.Node([0.0]))
+    nengo_dl.Simulator(net, minibatch_size=2, progress_bar=False)
 
 
 def message_of(call):

@@ -25,6 +25,7 @@ LOADED = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
 ERRORS = {
     "uneven": "a minibatch of 5 cannot be split evenly over the 2 replicas of the MirroredStrategy",
     "optimizer": "the optimizer was made outside of the scope of the MirroredStrategy",
+    "synchronized": "layer 'bn' has synchronized=True, but the replicas of a MirroredStrategy",
     "metric": "the metric 'y_mean_squared_error' was made outside of the scope",
 }
 

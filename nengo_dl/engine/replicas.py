@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 from nengo.exceptions import SimulationError, ValidationError
 
@@ -114,6 +115,17 @@ class Replicas:
                 f"in; make it within `with sim:`, or `with strategy.scope():`",
                 attr=attr,
             )
+
+    def check_layers(self, layers: Sequence[keras.layers.Layer]) -> None:
+        """Raise ValidationError for layers that exchange values, within the loop over time."""
+        for layer in (part for one in layers for part in (one, *getattr(one, "layers", ()))):
+            if self.several and getattr(layer, "synchronized", False):
+                raise ValidationError(
+                    f"layer {layer.name!r} has synchronized=True, but the replicas of a "
+                    f"{type(self.strategy).__name__} cannot exchange anything within the loop over "
+                    f"time; set synchronized=False",
+                    attr="tensor_func",
+                )
 
     @property
     def local_items(self) -> list[range]:
