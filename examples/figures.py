@@ -148,6 +148,47 @@ def two_simulators(path, t, x, ideal, outputs, times):
     save(figure, path)
 
 
+def spiking_digits(path, results, images, labels):
+    """Draw training and testing of digits, and how one of them is recognized.
+
+    Parameters
+    ----------
+    results : dict
+        By way of training: "loss" and "accuracy" (one an epoch), "right over time" (one a step),
+        and "scores" (n, steps, 10).
+    images : array (n, 28, 28)
+    labels : array (n,)
+    """
+    figure, ((loss, right), (time, one)) = plt.subplots(2, 2, figsize=(9, 5.6))
+    for (name, result), colour in zip(results.items(), ("#d9822b", "#1f6fb2"), strict=True):
+        epochs = np.arange(1, len(result["loss"]) + 1)
+        loss.plot(epochs, result["loss"], color=colour, label=name)
+        right.plot(epochs, 100 * np.array(result["accuracy"]), color=colour)
+        over_time = 100 * np.array(result["right over time"])
+        steps = np.arange(1, len(over_time) + 1)
+        time.plot(steps, over_time, color=colour, label=f"{name}: {over_time[-1]:.1f} %")
+        summed = np.cumsum(result["scores"][0], axis=0)
+    for digit, colour in zip(range(10), shades(10), strict=True):
+        mine = digit == labels[0]
+        one.plot(steps, summed[:, digit], color=colour if mine else PALE, lw=2 if mine else 1)
+        one.text(
+            steps[-1] + 0.5, summed[-1, digit], digit, color=INK if mine else GREY, va="center"
+        )
+    inset = one.inset_axes((0.0, 0.02, 0.3, 0.38))
+    inset.imshow(images[0], cmap="gray_r")
+    inset.set_axis_off()
+    loss.set(title="Loss while training", xlabel="epoch")
+    loss.set_ylim(0)
+    right.set(title="Digits right while training [%]", xlabel="epoch", ylim=(50, 100))
+    time.set(title="Test digits right, with spikes [%]", xlabel="steps of 1 ms", ylim=(50, 100))
+    one.set(title=f"Summed scores of a {labels[0]} ({name})", xlabel="steps of 1 ms")
+    for axes in (loss, right):
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    loss.legend()
+    time.legend(loc="lower right")
+    save(figure, path)
+
+
 def shades(n):
     """Return n colours in an order that one can see."""
     return plt.cm.viridis(np.linspace(0.05, 0.9, n))

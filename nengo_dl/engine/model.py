@@ -253,7 +253,7 @@ class SimulationModel(keras.Model):
         """Not possible: what is simulated is a network, which Keras cannot write down."""
         raise SimulationError(
             f"A simulation cannot be saved as a Keras model ({filepath}): Keras cannot write down "
-            f"the network. Save its weights (save_weights, or save_weights_only=True)."
+            f"the network. Save its parameters (Simulator.save_params, or save_weights_only=True)."
         )
 
 
