@@ -17,7 +17,7 @@ import pytest
 import nengo_dl
 import nengo_dl.compiler.interleave
 import nengo_dl.engine.numpy_loop
-from tests.networks import NETWORKS, wave, wave2
+from tests.networks import NETWORKS, sink, wave, wave2
 
 N_STEPS = 60
 
@@ -423,3 +423,29 @@ def test_state_that_moves_on_step_by_step():
         expected = [np.array(sim.data[probe]) for probe in net.probes_to_check]
     for got, wanted in zip(run(net, n_steps=12), expected, strict=True):
         np.testing.assert_allclose(got, wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("minibatch_size", [None, 2])
+def test_rows_of_many_probes_do_not_mix(minibatch_size, monkeypatch):
+    """Short rows are recorded as one; long ones, and what items share, apart."""
+    monkeypatch.setattr("nengo_dl.engine.execute.SHORT", 8)
+    with nengo.Network(seed=0) as net:
+        nengo_dl.configure_settings(keep_history=True)
+        ens = nengo.Ensemble(9, 2)
+        conn = nengo.Connection(nengo.Node(wave2), ens, transform=[[1, 0.5], [0, 1]])
+        learned = nengo.Connection(
+            ens, sink(1), function=lambda x: 0, learning_rule_type=nengo.PES()
+        )
+        nengo.Connection(ens[0], learned.learning_rule)
+        net.probes_to_check = [nengo.Probe(ens[i % 2], synapse=0.001 * i) for i in range(1, 7)]
+        net.probes_to_check += [nengo.Probe(ens.neurons), nengo.Probe(learned, "weights")]
+        net.probes_to_check += [nengo.Probe(conn, "weights"), nengo.Probe(ens, synapse=0.01)]
+        net.config[net.probes_to_check[1]].keep_history = False
+    with quiet(), nengo.Simulator(net, progress_bar=False) as reference:
+        reference.run_steps(20)
+    with simulator(net, minibatch_size=minibatch_size) as sim:
+        sim.run_steps(20)
+        for i, probe in enumerate(net.probes_to_check):
+            expected = reference.data[probe][-1:] if i == 1 else reference.data[probe]
+            for item in sim.data[probe] if minibatch_size else [sim.data[probe]]:
+                assert_same(probe, item, expected)

@@ -18,6 +18,8 @@ from .emit import argument, as_held, assemble, in_own_order, interleaved, run_gr
 from .loop import scan, scan_again
 from .segments import run_segments
 
+SHORT = 256  # elements of a row that costs less to join to others than a series of its own
+
 
 @dataclass(frozen=True)
 class Span:
@@ -184,7 +186,7 @@ def _run_loop(
             target[block] = tf.squeeze(array, 0) if array.shape[0] == 1 else array
     arguments = _assembled_before(stage, shared, ctx)
     fixed = _differentiable(shared, arguments)
-    recorded = [(o, r) for o, r in stage.outputs if not o.last_only]
+    recorded = _joined([(o, r) for o, r in stage.outputs if not o.last_only])
     latest = [(o, r) for o, r in stage.outputs if o.last_only]
 
     def step(i, carry, xs, values):
@@ -208,20 +210,40 @@ def _run_loop(
             _per_item(as_held(r, now, ctx.batch, ctx.dtype), ctx.batch) for _, r in stage.carried
         ]
         following += [_row(o, r, now, ctx) for o, r in latest]
-        ys = [_row(o, r, now, ctx) for o, r in recorded]
+        ys = [_joined_row([_row(o, r, now, ctx) for o, r in outputs]) for outputs in recorded]
         return following + ys + [_per_item(in_own_order(now[b]), ctx.batch) for b in stage.exports]
 
     start = [_held(stage, b, _per_item(blocks[b][0], ctx.batch)) for b in carried]
     start += [tf.zeros(_row_shape(o, r, ctx), ctx.dtype) for o, r in latest]
-    specs = [(_row_shape(o, r, ctx), ctx.dtype) for o, r in recorded]
+    specs = [(_joined_shape([_row_shape(o, r, ctx) for o, r in j]), ctx.dtype) for j in recorded]
     specs += [((ctx.batch, b.size), ctx.dtype) for b in stage.exports]
     arrays = start, list(series.values()), list(fixed.values())
     again = ctx.training and repeatable(stage)
     after, ys = _scan(step, *arrays, specs, span, unroll, again)
-    outputs = {o: y for (o, _), y in zip(recorded, ys, strict=False)}
+    outputs = {}
+    for joined, y in zip(recorded, ys, strict=False):
+        parts = tf.split(y, [r.size for _, r in joined], axis=2) if len(joined) > 1 else [y]
+        outputs.update(zip([o for o, _ in joined], parts, strict=True))
     outputs.update({o: y[None] for (o, _), y in zip(latest, after[len(carried) :], strict=True)})
     blocks.update(zip(stage.exports, ys[len(recorded) :], strict=True))
     return outputs, dict(zip(carried, map(in_own_order, after), strict=False))
+
+
+def _joined(outputs: list[tuple[Output, Read]]) -> list[list[tuple[Output, Read]]]:
+    """Outputs whose rows are recorded as one: a loop over many series costs their square."""
+    series: dict[Any, list[tuple[Output, Read]]] = {}
+    for output, read in outputs:
+        key = output.batched if read.size <= SHORT else output
+        series.setdefault(key, []).append((output, read))
+    return list(series.values())
+
+
+def _joined_row(rows: list) -> Any:
+    return rows[0] if len(rows) == 1 else tf.concat(rows, axis=1)
+
+
+def _joined_shape(shapes: list[tuple[int, int]]) -> tuple[int, int]:
+    return shapes[0][0], sum(size for _, size in shapes)
 
 
 def _held(stage: Stage, block: Block, array: Any) -> Any:
