@@ -126,3 +126,28 @@ def test_four_dimensions_are_refused_as_by_nengo():
     with nengo_dl.Simulator(net, progress_bar=False) as sim:
         with pytest.raises(NotImplementedError, match="> 2D not supported"):
             sim.run_steps(1)
+
+
+@pytest.mark.training
+def test_training_with_loops_compiled_apart():
+    """Convolutions train without XLA, loops with it: the weights are those of either alone."""
+
+    def trained(jit_compile):
+        with nengo.Network(seed=0) as net:
+            nengo_dl.configure_settings(dtype="float64", training_spikes="fast_sigmoid")
+            inp = nengo.Node(np.zeros(16))
+            conv = nengo.Convolution(2, (4, 4, 1), kernel_size=(2, 2))
+            ens = nengo.Ensemble(conv.output_shape.size, 1)
+            nengo.Connection(inp, ens.neurons, transform=conv, synapse=None)
+            p = nengo.Probe(ens.neurons, synapse=0.01)
+        x = np.random.RandomState(0).uniform(0, 9, (4, 5, 16))
+        with nengo_dl.Simulator(net, minibatch_size=2, progress_bar=False, seed=0) as sim:
+            sim.compile("sgd", loss="mse", jit_compile=jit_compile)
+            sim.fit({inp: x}, {p: np.ones((4, 5, ens.n_neurons))}, shuffle=False, verbose=0)
+            assert sim.tensor_graph.loops_apart == (jit_compile == "auto")
+            return [w.numpy() for w in sim.keras_model.trainable_weights]
+
+    expected = trained(False)
+    for found in (trained("auto"), trained(True)):
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)

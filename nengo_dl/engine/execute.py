@@ -52,6 +52,7 @@ def execute(
     ctx: Context,
     unroll: int = 1,
     uncompiled: Collection[Group] = (),
+    loops_apart: bool = False,
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Simulate a chunk of time.
 
@@ -69,6 +70,8 @@ def execute(
     uncompiled : collection of Group
         If some are given, XLA compiles the stages without them, and in loops the parts of a step
         between them; the whole is not compiled.
+    loops_apart : bool
+        Whether XLA compiles each loop by itself, and nothing else.
 
     Returns
     -------
@@ -81,7 +84,8 @@ def execute(
     outputs: dict[Output, Any] = {}
     following = dict(carry)
     for stage in program.stages:
-        if uncompiled and not any(g in uncompiled for g in stage.groups):
+        separate = loops_apart and stage.looped
+        if separate or (uncompiled and not any(g in uncompiled for g in stage.groups)):
             found, after = _compiled(stage, blocks, span, ctx, unroll)
         else:
             found, after = _run(stage, blocks, span, ctx, unroll, uncompiled)

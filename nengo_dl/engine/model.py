@@ -89,7 +89,10 @@ class SimulationModel(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Any:
         """Make what `fit` calls."""
-        self.jit_compile = self._uses_xla(True) and self._simulation.compiles_whole(True)
+        simulation, xla = self._simulation, self._uses_xla(True)
+        whole = xla and simulation.compiles_whole(True)
+        simulation.loops_apart = whole and self.jit_wanted == "auto" and simulation.convolves
+        self.jit_compile = whole and not simulation.loops_apart
         # replicas could not agree on it in their functions; others would be traced twice
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)

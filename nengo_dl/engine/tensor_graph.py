@@ -49,6 +49,7 @@ class TensorGraph(keras.layers.Layer):
         self._constants: dict[Block, Any] = {}
         self.replicas = plan.replicas
         self._stateful = False
+        self.loops_apart = False  # whether XLA compiles loops alone, in training
         self._lengths: Lengths = (None, None)
         self.state: dict[Block, Any] = {}
         self.parameters = Variables(
@@ -249,7 +250,10 @@ class TensorGraph(keras.layers.Layer):
                 program, sources, carry, span, ctx, plan.unroll, plan.checkpoint_steps
             )
         else:
-            outputs, after = execute(program, sources, carry, span, ctx, plan.unroll, uncompiled)
+            apart = ctx.training and self.loops_apart
+            outputs, after = execute(
+                program, sources, carry, span, ctx, plan.unroll, uncompiled, apart
+            )
         return {output.key: value for output, value in outputs.items()}, after
 
     def worth_compiling(self, training: bool) -> bool:
@@ -259,6 +263,13 @@ class TensorGraph(keras.layers.Layer):
         compiled = all(CATALOGUE.is_compiled(g.ops[0]) for g in program.groups)
         looped = any(stage.looped for stage in program.stages)
         return looped and compiled and not user_code
+
+    @property
+    def convolves(self) -> bool:
+        """Whether training convolves for all steps at once: without XLA, that is twice as fast."""
+        stages = [s for s in self.plan.training_program.stages if not s.looped]
+        groups = [g for s in stages for g in s.groups]
+        return not self.plan.checkpoint_steps and any(g.kind == "convolution" for g in groups)
 
     def compiles_whole(self, training: bool) -> bool:
         """Whether that holds for all of a call: what it draws, and what replicas exchange, too."""
