@@ -8,8 +8,10 @@ from nengo_dl.benchmarks import memory, training
 pytestmark = pytest.mark.training
 
 
-def test_autoencoders_of_both_kinds_learn_by_turns(capsys):
-    contenders = training.autoencoder(n_batches=3, batch=2, n_hidden=4)
+def test_autoencoders_of_both_kinds_learn_by_turns():
+    sizes = {"n_batches": 3, "batch": 2, "n_hidden": 4}
+    labels = training.labels_of("autoencoder")
+    contenders = {label: training.trainer("autoencoder", label, **sizes) for label in labels}
     found = training.by_turns(contenders, turns=2)
     assert list(found) == ["nengo_dl", "Keras"]
     assert all(len(times) == 2 and min(times) > 0 for times in found.values())
@@ -23,11 +25,20 @@ def test_spiking_networks_train_with_rates_and_with_spikes(monkeypatch):
         return training.deep.dense_spiking((784, 6, 10))
 
     monkeypatch.setitem(training.SPIKING, "dense", (small, 2, 3))
-    contenders = training.spiking("dense", n_batches=3, compiled=False)
-    assert list(contenders)[:2] == ["nengo_dl, rates", "nengo_dl, fast_sigmoid"]
-    for label in list(contenders)[:2]:
-        seconds = contenders[label]()
+    assert training.labels_of("dense")[:2] == ["nengo_dl, rates", "nengo_dl, fast_sigmoid"]
+    for label in training.OURS:
+        seconds = training.trainer("dense", label, n_batches=3)()
         assert len(seconds) == 2 and min(seconds) > 0
+
+
+def test_processes_of_their_own():
+    """They train when asked, and one that ends is missed."""
+    with training.in_processes("autoencoder", ["Keras"], threads=1) as contenders:
+        seconds = contenders["Keras"]()
+        assert len(seconds) == 199 and min(seconds) > 0
+    with training.in_processes("unknown", ["Keras"], threads=1) as contenders:
+        with pytest.raises(ChildProcessError, match="the process of Keras has ended"):
+            contenders["Keras"]()
 
 
 def test_loss_is_that_of_the_mean_over_time():

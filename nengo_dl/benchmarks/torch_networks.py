@@ -91,17 +91,17 @@ NETWORKS = {"dense": dense, "conv": convolutional}
 KINDS = {"snnTorch": SnnTorch, "SpikingJelly": SpikingJelly}
 
 
-def trainers(name: str, data: Batches, compiled: bool, clock: Callable) -> dict[str, Callable]:
-    """For each library, a function that trains on all batches and gives the seconds of each.
+def torch_trainer(name: str, label: str, data: Batches, clock: Callable) -> Callable:
+    """A function that trains on all batches and gives the seconds of each.
 
     Parameters
     ----------
     name : str
         Of the network.
+    label : str
+        The library, and perhaps ", compiled": by `torch.compile`.
     data : (array (N, B, T, size), array (N, B))
         Inputs and labels of N minibatches.
-    compiled : bool
-        Whether by `torch.compile` too.
     clock : callable
         Gives the seconds.
     """
@@ -111,19 +111,8 @@ def trainers(name: str, data: Batches, compiled: bool, clock: Callable) -> dict[
         side = int(np.sqrt(series.shape[-1]))
         series = series.reshape(*series.shape[:-1], 1, side, side)
     batches = list(zip(torch.from_numpy(series), torch.from_numpy(labels), strict=True))
-    found = {}
-    for label, kind in KINDS.items():
-        found[label] = _trainer(NETWORKS[name](kind), batches, clock, compiled=False)
-        if compiled:
-            found[f"{label}, compiled"] = _trainer(
-                NETWORKS[name](kind), batches, clock, compiled=True
-            )
-    return found
-
-
-def _trainer(
-    model: nn.Module, batches: list, clock: Callable, compiled: bool
-) -> Callable[[], list[float]]:
+    library, _, compiled = label.partition(", ")
+    model = NETWORKS[name](KINDS[library])
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     loss_of = nn.CrossEntropyLoss()
     call = torch.compile(model) if compiled else model

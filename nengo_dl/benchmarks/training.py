@@ -2,18 +2,22 @@
 
 Two spiking networks for images are trained here, with rates and with surrogate gradients, and by
 snnTorch and SpikingJelly where these are installed (with torch; they are no dependencies); an
-autoencoder without time here and as a plain Keras model.  All run in one process, by turns, on as
-many threads.
+autoencoder without time here and as a plain Keras model.  Each trains in a process of its own, by
+turns, on as many threads: the idle threads of one library slow another one down.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
+import multiprocessing
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from multiprocessing.connection import Connection
 from typing import Any
 
 import keras
@@ -34,39 +38,56 @@ Clock = Callable[[], float]
 SPIKING = {"dense": (deep.dense_spiking, 128, 25), "conv": (deep.conv_spiking, 64, 10)}
 NAMES = (*SPIKING, "autoencoder")
 LIBRARIES = ("torch", "snntorch", "spikingjelly")
+OURS = {"nengo_dl, rates": "rates", "nengo_dl, fast_sigmoid": "fast_sigmoid"}
+ELSEWHERE = ("snnTorch", "snnTorch, compiled", "SpikingJelly", "SpikingJelly, compiled")
 N_PIXELS = 784
 
 
-def spiking(
-    name: str, n_batches: int = 6, compiled: bool = True, clock: Clock = time.perf_counter
-) -> dict[str, Train]:
-    """Trainers of a spiking network, by the name of what trains it.
+def labels_of(name: str, compiled: bool = True) -> list[str]:
+    """What trains a network: the labels that `trainer` knows and that are installed.
 
     Parameters
     ----------
     name : str
-        "dense" (784-256-256-10, 25 steps, minibatches of 128) or "conv" (28 × 28, 32 and 64
-        filters of 3 × 3 with stride 2, 10 outputs, 10 steps, minibatches of 64).
-    n_batches : int
-        That are trained on in each turn.
+        Of the network, one of `NAMES`.
     compiled : bool
-        Whether to measure `torch.compile` as well, which takes a minute to compile.
+        Whether to list `torch.compile` as well, which takes a minute to compile.
+    """
+    if name == "autoencoder":
+        return ["nengo_dl", "Keras"]
+    others = ELSEWHERE if has_libraries() else ()
+    return [*OURS, *(label for label in others if compiled or "compiled" not in label)]
+
+
+def trainer(name: str, label: str, clock: Clock = time.perf_counter, **sizes: int) -> Train:
+    """Trainer of a network.
+
+    Parameters
+    ----------
+    name : str
+        "dense" (784-256-256-10, 25 steps, minibatches of 128), "conv" (28 × 28, 32 and 64
+        filters of 3 × 3 with stride 2, 10 outputs, 10 steps, minibatches of 64), or "autoencoder".
+    label : str
+        What trains it, of `labels_of(name)`.
     clock : callable
         Gives the seconds.
+    **sizes : int
+        `n_batches` that are trained on in each turn; for the autoencoder `batch` and `n_hidden`.
     """
+    make = _autoencoder if name == "autoencoder" else partial(_spiking, name)
+    return make(label, clock, **sizes)
+
+
+def _spiking(name: str, label: str, clock: Clock, n_batches: int = 6) -> Train:
     network, batch, steps = SPIKING[name]
     rng = np.random.default_rng(0)
     x = rng.random((n_batches, batch, steps, N_PIXELS), dtype=np.float32)
     y = rng.integers(0, 10, (n_batches, batch))
-    found = {
-        f"nengo_dl, {spikes}": _spiking_trainer(network(), spikes, x, y, clock)
-        for spikes in ("rates", "fast_sigmoid")
-    }
-    if has_libraries():
-        from .torch_networks import trainers
+    if label in OURS:
+        return _spiking_trainer(network(), OURS[label], x, y, clock)
+    from .torch_networks import torch_trainer
 
-        found |= trainers(name, (x, y), compiled, clock)
-    return found
+    return torch_trainer(name, label, (x, y), clock)
 
 
 def has_libraries() -> bool:
@@ -74,11 +95,11 @@ def has_libraries() -> bool:
     return all(importlib.util.find_spec(name) for name in LIBRARIES)
 
 
-def limit_threads(threads: int) -> None:
-    """Let TensorFlow, which must not have begun to compute, and PyTorch use so many threads."""
+def limit_threads(threads: int, label: str) -> None:
+    """Let TensorFlow, which must not have begun to compute, or PyTorch use so many threads."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    if has_libraries():
+    if label in ELSEWHERE:
         import torch
 
         torch.set_num_threads(threads)
@@ -101,36 +122,22 @@ def _crossentropy_of_mean(y_true: Any, y_pred: Any) -> Any:
     return keras.ops.sparse_categorical_crossentropy(y_true[:, 0, 0], logits, from_logits=True)
 
 
-def autoencoder(
-    n_batches: int = 200, batch: int = 50, n_hidden: int = 64, clock: Clock = time.perf_counter
-) -> dict[str, Train]:
-    """Trainers of an autoencoder of two dense layers, without time.
-
-    Parameters
-    ----------
-    n_batches : int
-        That are trained on in each turn.
-    batch : int
-        Minibatch size.
-    n_hidden : int
-        Units between 784 inputs and 784 outputs.
-    clock : callable
-        Gives the seconds.
-    """
+def _autoencoder(
+    label: str, clock: Clock, n_batches: int = 200, batch: int = 50, n_hidden: int = 64
+) -> Train:
+    """Two dense layers, without time."""
     x = np.random.default_rng(0).random((n_batches * batch, N_PIXELS), dtype=np.float32)
-    image = keras.Input((N_PIXELS,))
-    hidden = keras.layers.Dense(n_hidden, activation="relu")(image)
-    model = keras.Model(image, keras.layers.Dense(N_PIXELS, activation="relu")(hidden))
-    model.compile(keras.optimizers.RMSprop(1e-3), loss="mse")
-
-    sim = our_simulator()(
-        deep.autoencoder(n_hidden=n_hidden), minibatch_size=batch, progress_bar=False
-    )
-    sim.compile(keras.optimizers.RMSprop(1e-3), loss="mse")
-    return {
-        "nengo_dl": _by_fit(sim, x[:, None], x[:, None], clock),
-        "Keras": _by_fit(model, x, x, clock, batch_size=batch),
-    }
+    optimizer = keras.optimizers.RMSprop(1e-3)
+    if label == "Keras":
+        image = keras.Input((N_PIXELS,))
+        hidden = keras.layers.Dense(n_hidden, activation="relu")(image)
+        model = keras.Model(image, keras.layers.Dense(N_PIXELS, activation="relu")(hidden))
+        model.compile(optimizer, loss="mse")
+        return _by_fit(model, x, x, clock, batch_size=batch)
+    net = deep.autoencoder(n_hidden=n_hidden)
+    sim = our_simulator()(net, minibatch_size=batch, progress_bar=False)
+    sim.compile(optimizer, loss="mse")
+    return _by_fit(sim, x[:, None], x[:, None], clock)
 
 
 class _Timer(keras.callbacks.Callback):
@@ -152,6 +159,45 @@ def _by_fit(model: Any, x: np.ndarray, y: np.ndarray, clock: Clock, **options: A
         return list(np.diff(timer.times))
 
     return train
+
+
+@contextlib.contextmanager
+def in_processes(
+    name: str, labels: Sequence[str], threads: int, processor_time: bool = False
+) -> Iterator[dict[str, Train]]:
+    """Trainers of a network, each in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    with contextlib.ExitStack() as stack:
+        trainers = {}
+        for label in labels:
+            ours, theirs = context.Pipe()
+            arguments = (theirs, name, label, threads, processor_time)
+            process = context.Process(target=_serve, args=arguments, daemon=True)
+            process.start()
+            theirs.close()  # so that its end is noticed here
+            stack.callback(process.terminate)
+            trainers[label] = partial(_ask, ours, label)
+        yield trainers
+
+
+def _ask(connection: Connection, label: str) -> list[float]:
+    try:
+        connection.send(None)
+        return connection.recv()
+    except (EOFError, OSError) as error:
+        message = f"the process of {label} has ended; see what it printed"
+        raise ChildProcessError(message) from error
+
+
+def _serve(
+    connection: Connection, name: str, label: str, threads: int, processor_time: bool
+) -> None:
+    limit_threads(threads, label)
+    clock = time.process_time if processor_time else time.perf_counter
+    train = trainer(name, label, clock)
+    while True:
+        connection.recv()
+        connection.send(train())
 
 
 def by_turns(contenders: dict[str, Train], turns: int) -> dict[str, list[float]]:
@@ -194,15 +240,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     unknown = [name for name in options.names if name not in NAMES]
     if unknown:
         parser.error(f"{', '.join(unknown)}: expected some of {', '.join(NAMES)}")
-    clock = time.process_time if options.processor_time else time.perf_counter
-    limit_threads(1 if options.processor_time else _cores())
+    threads = 1 if options.processor_time else _cores()
     console = Console(width=120)
     for name in options.names or NAMES:
-        if name == "autoencoder":
-            contenders = autoencoder(clock=clock)
-        else:
-            contenders = spiking(name, compiled=not options.no_compile, clock=clock)
-        console.print(table(name, by_turns(contenders, options.turns)))
+        labels = labels_of(name, compiled=not options.no_compile)
+        with in_processes(name, labels, threads, options.processor_time) as contenders:
+            console.print(table(name, by_turns(contenders, options.turns)))
     if not has_libraries():
         console.print(f"To compare with other libraries, install {', '.join(LIBRARIES)}.")
 
