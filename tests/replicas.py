@@ -35,7 +35,8 @@ def learning(python):
         net.y = nengo.Probe(net.out, synapse=0.01, label="y")
         nengo.Probe(net.learned, synapse=0.01, label="z")
         if python:
-            dense = nengo_dl.Layer(keras.layers.Dense(1, kernel_initializer="ones"))
+            layer = keras.layers.Dense(1, kernel_initializer="ones", name="dense")
+            dense = nengo_dl.Layer(layer)
             nengo.Probe(dense(net.out), label="dense")
             jitter = nengo.Node(nengo.processes.FilteredNoise(seed=2), size_in=0)
             host = nengo.Node(lambda t, x: np.sin(t + x), size_in=1)

@@ -178,7 +178,7 @@ def test_timed_runs_are_long_enough_and_warm(monkeypatch):
     monkeypatch.setattr(measure_module, "our_simulator", lambda: Recording)
     measure_module.start_backend()
     runs.clear()
-    m = measure(networks.lif_population, steps=99, repeats=2, min_seconds=0.01, n_neurons=10)
+    m = measure(networks.lif_population, steps=99, repeats=2, min_seconds=0.3, n_neurons=10)
     assert m.our_steps > m.steps == 99
     assert runs[:2] == [100, 99] and runs[-2:] == [m.our_steps] * 2
     assert m.our_steps in runs[:-2]

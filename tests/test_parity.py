@@ -13,6 +13,7 @@ import warnings
 import nengo
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import nengo_dl
 import nengo_dl.compiler.interleave
@@ -391,6 +392,18 @@ def test_runs_of_any_length_compile_once():
             sim.run_steps(n_steps)
         assert sim.n_steps == 267
         assert sim.compile_count == 1
+
+
+def test_calls_look_for_no_other_arguments(monkeypatch):
+    """TensorFlow writes down all arguments where they may be meant otherwise: a millisecond."""
+
+    def written_down(_):
+        raise AssertionError("arguments were written down")
+
+    with simulator(NETWORKS["lif"]()) as sim:
+        sim.run_steps(5)
+        monkeypatch.setattr(type(tf.constant(0)), "__repr__", written_down)
+        sim.run_steps(5)
 
 
 def test_reset_does_not_compile_again():

@@ -136,7 +136,7 @@ class Runner:
         carried = len(self._carried)
         jit = True if self.xla else None
 
-        def simulate(*args, items=None):
+        def simulate(args, items=None):
             self.compile_count += 1  # this is Python: it runs once per trace
             carry = dict(zip(self._carried, args, strict=False))
             arrays = {block: x for (block, _), x in zip(inputs, args[carried:-2], strict=True)}
@@ -155,14 +155,15 @@ class Runner:
                 mine = [_of_items(a, 0, items) for a in args[:carried]]
                 mine += [_of_items(a, 1, items) for a in args[carried:-2]]
                 function = tf.function(partial(simulate, items=items), jit_compile=jit)
-                return function(*mine, *args[-2:])
+                return function([*mine, *args[-2:]])
 
             return self.graph.replicas.each(part)
 
         if split:
             function = tf.function(simulate_parts, autograph=False)
         else:
-            function = tf.function(simulate, jit_compile=jit, autograph=False)
+            # no other arguments: TensorFlow would look for them in each call, at a millisecond
+            function = tf.function(lambda *args: simulate(args), jit_compile=jit, autograph=False)
         return function.get_concrete_function(*[tf.TensorSpec(a.shape, a.dtype) for a in args])
 
     def _gathered(self, parts: list[list]) -> list:
