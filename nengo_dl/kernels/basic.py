@@ -86,6 +86,7 @@ def _with_rank(array: Any, rank: int) -> Any:
 
 FEW_COLUMNS = 8  # as many products of vectors with numbers cost less than one of matrices
 ROW = 64  # terms that are summed together
+ITEMS = 8  # for each vector, above which products of single rows are faster as matrices
 SMALL_MATRIX = 2**12  # elements, below which a product of matrices costs more than its numbers
 
 
@@ -115,7 +116,8 @@ class Dot(Kernel):
         if not ctx.training and m * n <= SMALL_MATRIX:
             if n <= FEW_COLUMNS:
                 return [ctx.once(_sum_of_columns(a, x))]
-            if x.shape[0] == 1:
+            most = ITEMS * x.shape[1] if m == 1 else 1
+            if x.shape[0] is not None and x.shape[0] <= most:
                 return [_summed_by_product(a * ops.expand_dims(x, 2))]
         return [ops.einsum("gmn,bgn->bgm", ops.squeeze(a, 0), x)]
 
