@@ -35,7 +35,7 @@ def learning(python):
         net.y = nengo.Probe(net.out, synapse=0.01, label="y")
         nengo.Probe(net.learned, synapse=0.01, label="z")
         if python:
-            layer = keras.layers.Dense(1, kernel_initializer="ones", name="dense")
+            layer = keras.layers.Dense(1, kernel_initializer="ones", name="dense", dtype="float64")
             dense = nengo_dl.Layer(layer)
             nengo.Probe(dense(net.out), label="dense")
             jitter = nengo.Node(nengo.processes.FilteredNoise(seed=2), size_in=0)
