@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nengo_dl.engine.loop import scan, scan_again
+from nengo_dl.engine.loop import scan, scan_again, scan_keeping
 
 BATCH, SIZE = 2, 3
 SPECS = [((BATCH, SIZE), tf.float64), ((BATCH, 1), tf.float64)]
@@ -71,7 +71,35 @@ def loop_again(weights, state, xs, length, valid, unroll=1):
     return *carry, *ys
 
 
-loops = pytest.mark.parametrize("run_loop", [loop, loop_again])
+def loop_alone(weights, state, xs, length, valid, unroll=1):
+    """The same, each loop compiled by itself."""
+
+    def one(i, carry, x, fixed):
+        return step(fixed[0])(i, carry, x)
+
+    start = [state, tf.constant(0)]
+    bounds = length, valid, unroll
+    carry, ys = scan_again(one, start, [xs], [weights], SPECS, *bounds, alone=True)
+    return *carry, *ys
+
+
+def loop_keeping(weights, state, xs, length, valid, unroll=1):
+    """The loop that keeps what the gradient of a step needs, in two parts."""
+
+    def one(i, carry, x, fixed, keep):
+        (state, count), (x,) = carry, x
+        state = state + tf.stop_gradient(keep(state)[0] - state)
+        kept, weights = keep(x, fixed[0])
+        weights = fixed[0] + tf.stop_gradient(weights - fixed[0])
+        return step(weights)(i, [state, count], [x + tf.stop_gradient(kept - x)])
+
+    start, kept_specs = [state, tf.constant(0)], [SPECS[0]] * 2 + [((SIZE, SIZE), tf.float64)]
+    bounds = length, valid, unroll
+    carry, ys = scan_keeping(one, start, [xs], [weights], SPECS, kept_specs, *bounds)
+    return *carry, *ys
+
+
+loops = pytest.mark.parametrize("run_loop", [loop, loop_again, loop_alone, loop_keeping])
 
 
 def in_mode(function, mode):

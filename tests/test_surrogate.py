@@ -13,6 +13,7 @@ from nengo.exceptions import SimulationError, ValidationError
 
 import nengo_dl
 from nengo_dl import surrogate
+from nengo_dl.engine import execute
 from nengo_dl.neurons import SpikingLeakyReLU
 from nengo_dl.surrogate import Arctangent, FastSigmoid, Rates, SmoothRate, Triangle
 
@@ -181,6 +182,45 @@ def test_gradient_through_time(name, detach, rng):
     if name == "RegularSpiking":
         by_current = by_current * (1000 - currents**2 / 1000)
     np.testing.assert_allclose(gradient, by_current, rtol=1e-7, atol=1e-8)
+
+
+SYNAPSES = {
+    "lowpass": nengo.Lowpass(0.003),
+    "alpha": nengo.Alpha(0.004),
+    "feed-through": nengo.LinearFilter([0.3, 1], [0.01, 1], analog=True),
+}
+
+
+@pytest.mark.parametrize("name", SYNAPSES)
+def test_gradient_follows_from_what_is_kept(name, monkeypatch, rng):
+    """It is the same if all steps run again, for all that shares a loop with the neurons."""
+    kinds = []
+
+    def again(stage, ctx, kept=execute._kept):
+        kinds.extend(g.kind for g in stage.groups)
+        assert kept(stage, ctx) is not None
+
+    synapse, neurons = SYNAPSES[name], nengo.AdaptiveLIF(tau_n=0.02, inc_n=0.01)
+    with nengo.Network(seed=0) as net:
+        nengo_dl.configure_settings(dtype="float64", training_spikes="fast_sigmoid")
+        node = nengo.Node(np.zeros(NEURONS), label="node")
+        unit = {"gain": np.ones(NEURONS), "bias": np.ones(NEURONS), "neuron_type": neurons}
+        first, second = (nengo.Ensemble(NEURONS, 1, **unit).neurons for _ in range(2))
+        nengo.Connection(node, first, synapse=synapse)
+        nengo.Connection(first, second, synapse=synapse)
+        nengo.Connection(first, second, synapse=nengo.Lowpass(0.01))
+        nengo.Probe(second, synapse=synapse, label="probe")
+    currents = rng.uniform(0, 8, (STEPS, NEURONS))
+    pull = rng.uniform(-1, 1, (STEPS, NEURONS))
+    found = []
+    for _ in range(2):
+        with nengo_dl.Simulator(net, progress_bar=False) as sim:
+            found.append(trained(sim, currents, pull))
+        monkeypatch.setattr(execute, "_kept", again)
+    assert {"neurons", "lowpass"} <= set(kinds)
+    assert np.count_nonzero(found[0][1]) > STEPS
+    for kept, computed in zip(*found, strict=True):
+        np.testing.assert_array_equal(kept, computed)
 
 
 def soft_rates(currents, sigma, **constants):

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
 from ..compiler.ir import Block, Group, Output, Program, Read, Role, Stage
-from ..kernels.registry import CATALOGUE, Context
+from ..kernels.registry import CATALOGUE, Context, as_they_are
 from .emit import argument, as_held, assemble, in_own_order, interleaved, run_groups
-from .loop import scan, scan_again
+from .loop import scan, scan_again, scan_keeping
 from .segments import run_segments
 
 SHORT = 256  # elements of a row that costs less to join to others than a series of its own
@@ -84,11 +85,12 @@ def execute(
     outputs: dict[Output, Any] = {}
     following = dict(carry)
     for stage in program.stages:
-        separate = loops_apart and stage.looped
-        if separate or (uncompiled and not any(g in uncompiled for g in stage.groups)):
+        apart = loops_apart and stage.looped
+        whole = apart and not repeatable(stage)
+        if whole or (uncompiled and not any(g in uncompiled for g in stage.groups)):
             found, after = _compiled(stage, blocks, span, ctx, unroll)
         else:
-            found, after = _run(stage, blocks, span, ctx, unroll, uncompiled)
+            found, after = _run(stage, blocks, span, ctx, unroll, uncompiled, apart)
         following.update(after)
         outputs.update(found)
     return outputs, following
@@ -101,10 +103,11 @@ def _run(
     ctx: Context,
     unroll: int,
     uncompiled: Collection[Group] = (),
+    apart: bool = False,
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Run a stage; `blocks` receives what later stages may read."""
     if stage.looped:
-        return _run_loop(stage, blocks, span, ctx, unroll, uncompiled)
+        return _run_loop(stage, blocks, span, ctx, unroll, uncompiled, apart)
     return _run_at_once(stage, blocks, span, ctx), {}
 
 
@@ -178,6 +181,7 @@ def _run_loop(
     ctx: Context,
     unroll: int,
     uncompiled: Collection[Group],
+    apart: bool,
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Step after step; what does not change over time stays outside."""
     carried = _carried(stage)
@@ -193,7 +197,7 @@ def _run_loop(
     recorded = _joined([(o, r) for o, r in stage.outputs if not o.last_only])
     latest = [(o, r) for o, r in stage.outputs if o.last_only]
 
-    def step(i, carry, xs, values):
+    def step(i, carry, xs, values, keep=as_they_are):
         known = dict(zip(fixed, values, strict=True))
         now = shared | {b: v for b, v in known.items() if b in shared}
         now.update(zip(carried, carry, strict=False))
@@ -204,7 +208,7 @@ def _run_loop(
                 stage.groups, uncompiled, now, ctx, arguments, finish, _wanted(stage)
             )
         else:
-            run_groups(stage.groups, now, ctx.batch, ctx, arguments | known)
+            run_groups(stage.groups, now, ctx.batch, replace(ctx, keep=keep), arguments | known)
             results = finish(now)
         n_carried = len(carried) + len(latest)
         return results[:n_carried], results[n_carried:]
@@ -222,8 +226,8 @@ def _run_loop(
     specs = [(_joined_shape([_row_shape(o, r, ctx) for o, r in j]), ctx.dtype) for j in recorded]
     specs += [((ctx.batch, b.size), ctx.dtype) for b in stage.exports]
     arrays = start, list(series.values()), list(fixed.values())
-    again = ctx.training and repeatable(stage)
-    after, ys = _scan(step, *arrays, specs, span, unroll, again)
+    loop = _loop_of(stage, span, ctx, apart)
+    after, ys = loop(step, *arrays, specs, span, unroll)
     outputs = {}
     for joined, y in zip(recorded, ys, strict=False):
         parts = tf.split(y, [r.size for _, r in joined], axis=2) if len(joined) > 1 else [y]
@@ -256,7 +260,22 @@ def _held(stage: Stage, block: Block, array: Any) -> Any:
     return array if shape is None else interleaved(array, shape)
 
 
+def _loop_of(stage: Stage, span: Span, ctx: Context, apart: bool) -> Callable:
+    """The loop over a span; in training with a gradient of its own, if steps can run again."""
+    if span.unroll or not (ctx.training and repeatable(stage)):
+        return _scan
+    return partial(_scan_back, kept=_kept(stage, ctx), alone=apart)
+
+
 def _scan(
+    step: Callable, start: list, xs: list, fixed: list, specs: list, span: Span, unroll: int
+) -> tuple[list, list]:
+    done = tf.cast(span.first % span.unroll, tf.int32) if span.unroll else None
+    bounds = span.length, span.valid, span.unroll or unroll
+    return scan(lambda i, c, x: step(i, c, x, fixed), start, xs, specs, *bounds, done)
+
+
+def _scan_back(
     step: Callable,
     start: list,
     xs: list,
@@ -264,14 +283,23 @@ def _scan(
     specs: list,
     span: Span,
     unroll: int,
-    again: bool,
+    kept: list | None,
+    alone: bool,
 ) -> tuple[list, list]:
-    """Loop over a span; `again` if the gradient may run steps again."""
-    if again and not span.unroll:
-        return scan_again(step, start, xs, fixed, specs, span.length, span.valid, unroll)
-    done = tf.cast(span.first % span.unroll, tf.int32) if span.unroll else None
-    bounds = span.length, span.valid, span.unroll or unroll
-    return scan(lambda i, c, x: step(i, c, x, fixed), start, xs, specs, *bounds, done)
+    """With a gradient that runs steps again, unless what is `kept` is all it needs."""
+    bounds = span.length, span.valid, unroll
+    if kept is None:
+        return scan_again(step, start, xs, fixed, specs, *bounds, alone)
+    return scan_keeping(step, start, xs, fixed, specs, kept, *bounds, alone)
+
+
+def _kept(stage: Stage, ctx: Context) -> list | None:
+    """Specs of all that the gradient of a step depends on; None if on what it begins with."""
+    numbers = [CATALOGUE.kept(g) for g in stage.groups]
+    if None in numbers:
+        return None
+    shapes = [(ctx.batch, g.writes[0].size) for g in stage.groups]
+    return [(s, ctx.dtype) for s, n in zip(shapes, numbers, strict=True) for _ in range(n)]
 
 
 def _assembled_before(stage: Stage, shared: dict, ctx: Context) -> dict[Read, Any]:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import tensorflow as tf
 
+from ..kernels.registry import as_they_are
+
 # step(i, carry, x) -> (carry, y): lists of tensors; i counts from 0
 Step = Callable[[Any, list, list], tuple[list, list]]
 FixedStep = Callable[[Any, list, list, list], tuple[list, list]]
+Keep = Callable[..., tuple]
+KeepingStep = Callable[[Any, list, list, list, Keep], tuple[list, list]]
+Specs = Sequence[tuple[tuple[int, ...], Any]]
 
 
 def scan(
     step: Step,
     carry: Sequence[Any],
     xs: Sequence[Any],
-    specs: Sequence[tuple[tuple[int, ...], Any]],
+    specs: Specs,
     length: Any,
     valid: Any,
     unroll: int = 1,
@@ -98,10 +104,11 @@ def scan_again(
     carry: Sequence[Any],
     xs: Sequence[Any],
     fixed: Sequence[Any],
-    specs: Sequence[tuple[tuple[int, ...], Any]],
+    specs: Specs,
     length: Any,
     valid: Any,
     unroll: int = 1,
+    alone: bool = False,
 ) -> tuple[list, list]:
     """Like `scan`, with a gradient that computes each step again.
 
@@ -115,52 +122,136 @@ def scan_again(
         ``step(i, carry, x, fixed) -> (carry, y)``; it must do the same when it is called again.
     fixed : list of tensor
         All floating-point tensors, not in `carry` or `xs`, for which a gradient is wanted.
+    alone : bool
+        Whether XLA compiles the loop by itself, and that of the gradient.
     """
 
-    def forwards(i: Any, state: list, x: list) -> tuple[list, list]:
-        return step(i, state, x, fixed)
+    def one(i: Any, state: list, x: list, values: list, keep: Keep) -> tuple[list, list]:
+        return step(i, state, x, values)
 
+    return _scan_back(one, [carry, xs, fixed], specs, None, (length, valid, unroll), alone)
+
+
+def scan_keeping(
+    step: KeepingStep,
+    carry: Sequence[Any],
+    xs: Sequence[Any],
+    fixed: Sequence[Any],
+    specs: Specs,
+    kept_specs: Specs,
+    length: Any,
+    valid: Any,
+    unroll: int = 1,
+    alone: bool = False,
+) -> tuple[list, list]:
+    """Like `scan_again`, for steps that say what their gradient needs: that is kept instead.
+
+    Parameters
+    ----------
+    step : callable
+        ``step(i, carry, x, fixed, keep) -> (carry, y)``. It hands to `keep` all values on which
+        its gradient depends, and goes on with those that `keep` returns: in the gradient these are
+        the values of that step, while `carry` and `x` are zeros.
+    kept_specs : list of (shape, dtype)
+        Of what is handed to `keep`.
+    """
+    bounds = length, valid, unroll
+    return _scan_back(step, [carry, xs, fixed], specs, kept_specs, bounds, alone)
+
+
+def _scan_back(
+    step: KeepingStep,
+    arguments: Sequence[Sequence[Any]],
+    specs: Specs,
+    kept_specs: Specs | None,
+    bounds: tuple,
+    alone: bool,
+) -> tuple[list, list]:
+    """Scan with a gradient that goes back step by step; without `kept_specs`, runs them again."""
+    length, _, unroll = bounds
+    call = _by_xla if alone else _directly
     if isinstance(length, int) and length == unroll:
-        return scan(forwards, carry, xs, specs, length, valid, unroll)
-    sizes = [len(carry), len(xs), len(fixed)]
+        carry, xs, fixed = arguments
+
+        def forwards(i: Any, state: list, x: list) -> tuple[list, list]:
+            return step(i, state, x, fixed, as_they_are)
+
+        return call(lambda: scan(forwards, carry, xs, specs, *bounds))
+    sizes = [len(part) for part in arguments]
 
     @tf.custom_gradient
     def run(*tensors: Any) -> tuple[tuple, Callable]:
+        if alone:  # XLA's functions are not to be made for TensorFlow's own gradients, too
+            tensors = tuple(map(tf.stop_gradient, tensors))
         first, series, constant = _divide(tensors, sizes)
+        states = [(tuple(c.shape), c.dtype) for c in first]
+        inputs = [(tuple(x.shape[1:]), x.dtype) for x in series]
 
         def keeping(i: Any, state: list, x: list) -> tuple[list, list]:
-            after, ys = step(i, state, x, constant)
-            return after, [*ys, *state]
+            kept: list = []
 
-        kept_specs = [(tuple(c.shape), c.dtype) for c in first]
-        after, ys = scan(keeping, first, series, [*specs, *kept_specs], length, valid, unroll)
+            def keep(*values: Any) -> tuple:
+                kept.extend(values)
+                return values
+
+            after, ys = step(i, state, x, constant, keep)
+            return after, [*ys, *(state if kept_specs is None else kept)]
+
+        def recall(row: list) -> tuple[list, list, Keep]:
+            """What a step is called with in the gradient."""
+            if kept_specs is None:
+                return *_divide(row, [len(states), len(inputs)]), as_they_are
+            left = iter(row)
+            zeros = ([tf.zeros(*spec) for spec in part] for part in (states, inputs))
+            return *zeros, lambda *values: tuple(islice(left, len(values)))
+
+        all_specs = [*specs, *(states if kept_specs is None else kept_specs)]
+        after, ys = call(lambda: scan(keeping, first, series, all_specs, *bounds))
         ys, kept = ys[: len(specs)], ys[len(specs) :]
+        memory = [*kept, *series] if kept_specs is None else kept
 
         def gradient(*upstream: Any) -> list:
-            return _backwards(step, kept, series, constant, upstream, (length, valid, unroll))
+            shapes = states, inputs
+            return call(
+                lambda: _backwards(step, recall, memory, constant, upstream, shapes, bounds)
+            )
 
         return (*after, *ys), gradient
 
-    results = run(*carry, *xs, *fixed)
-    return list(results[: len(carry)]), list(results[len(carry) :])
+    results = run(*(tensor for part in arguments for tensor in part))
+    return list(results[: sizes[0]]), list(results[sizes[0] :])
+
+
+def _by_xla(function: Callable) -> Any:
+    return tf.function(function, jit_compile=True, autograph=False)()
+
+
+def _directly(function: Callable) -> Any:
+    return function()
 
 
 def _backwards(
-    step: FixedStep, kept: list, series: list, fixed: list, upstream: Sequence, bounds: tuple
+    step: KeepingStep,
+    recall: Callable,
+    memory: list,
+    fixed: list,
+    upstream: Sequence,
+    specs: tuple[Specs, Specs],
+    bounds: tuple,
 ) -> list:
     """Gradients of the first carry, of the series and of what is fixed; None for integers."""
-    length, valid, unroll = bounds
-    final, rows = list(upstream[: len(kept)]), list(upstream[len(kept) :])
-    states = [i for i, c in enumerate(kept) if c.dtype.is_floating]
-    inputs = [i for i, x in enumerate(series) if x.dtype.is_floating]
+    states, inputs = ([i for i, (_, d) in enumerate(part) if d.is_floating] for part in specs)
+    n_states, n_inputs = map(len, specs)
+    final, rows = list(upstream[:n_states]), list(upstream[n_states:])
 
     def back(i: Any, carry: list, row: list) -> tuple[list, list]:
-        state, x, ys = _divide(row, [len(kept), len(series), len(rows)])
+        known, ys = _divide(row, [len(memory), len(rows)])
+        state, x, keep = recall(known)
         later, sums = carry[: len(states)], carry[len(states) :]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             wanted = [state[k] for k in states], [x[k] for k in inputs], fixed
             tape.watch(wanted)
-            after, now = step(i, state, x, fixed)
+            after, now = step(i, state, x, fixed, keep)
         found = tape.gradient(
             [[after[k] for k in states], now], wanted, output_gradients=[later, ys]
         )
@@ -169,11 +260,10 @@ def _backwards(
         return [*d_state, *sums], d_x
 
     start = [final[k] for k in states] + [tf.zeros_like(f) for f in fixed]
-    specs = [(tuple(series[k].shape[1:]), series[k].dtype) for k in inputs]
-    arrays = [*kept, *series, *rows]
-    carry, d_series = scan(back, start, arrays, specs, length, valid, unroll, backwards=True)
-    d_state = _spread(carry[: len(states)], states, len(kept))
-    return [*d_state, *_spread(d_series, inputs, len(series)), *carry[len(states) :]]
+    d_specs = [specs[1][k] for k in inputs]
+    carry, d_series = scan(back, start, [*memory, *rows], d_specs, *bounds, backwards=True)
+    d_state = _spread(carry[: len(states)], states, n_states)
+    return [*d_state, *_spread(d_series, inputs, n_inputs), *carry[len(states) :]]
 
 
 def _divide(values: Sequence, sizes: Sequence[int]) -> list[list]:

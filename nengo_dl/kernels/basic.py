@@ -42,6 +42,9 @@ class Sum(Kernel):
         gathered = len(group.read_shapes[0]) == 2
         return [ops.sum(reads[0], axis=1) if gathered else reduce(add, reads)]
 
+    def kept(self, group: Group) -> int:
+        return 0
+
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         (out,) = writes
         first, *rest = reads[0] if reads[0].ndim == 2 else reads

@@ -17,6 +17,9 @@ class Convolution(Kernel):
 
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         weights, x = reads
+        if len(group.ops) == 1:  # the gradients of slices and stacks would copy all arrays
+            y = _convolve(ops.squeeze(x, 1), ops.squeeze(weights, (0, 1)), group.ops[0])
+            return [ops.expand_dims(y, 1)]
         results = []
         for i, op in enumerate(group.ops):
             results.append(_convolve(x[:, i], weights[0, i], op))

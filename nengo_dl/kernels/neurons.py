@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler.ir import Group, Op, Signal, View
-from ..surrogate import Rates
+from ..surrogate import Rates, Surrogate
 from .registry import Action, Arrays, Context, Kernel, NeuronKernel, kernel, neuron_kernel
 
 
@@ -29,12 +29,18 @@ class Neurons(Kernel):
         attrs = group.ops[0].attrs
         cls = neuron_kernel(type(attrs["neurons"]))
         values = Constants(group, cls.constants, ctx.dtype)
-        values.once = ctx.once
+        values.once, values.keep = ctx.once, ctx.keep
         values.initial = tuple(_largest_initial(group, i) for i in range(1, len(group.reads)))
         choice = attrs.get("training")
         if choice is None:
             return cls.step(values, ctx.dt, *reads)
         return cls.training_step(values, ctx.dt, choice, *reads)
+
+    def kept(self, group: Group) -> int | None:
+        attrs = group.ops[0].attrs
+        if not isinstance(attrs.get("training"), Surrogate):
+            return None
+        return neuron_kernel(type(attrs["neurons"])).kept
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action | None:
         """One call for all neurons that have the same constants."""
@@ -92,7 +98,7 @@ def _states(
 class Constants:
     """Constants of a group's neurons: a number where all agree, else an array.
 
-    Also has `once`, as of `Context`, for what several results of `step` are made of.
+    Also has `once` and `keep`, as of `Context`.
     """
 
     def __init__(self, group: Group, names: Sequence[str], dtype: str) -> None:

@@ -26,6 +26,11 @@ _KERNELS: dict[str, Kernel] = {}
 _NEURONS: dict[type, type[NeuronKernel]] = {}
 
 
+def as_they_are(*arrays: Any) -> tuple:
+    """Return what is given."""
+    return arrays
+
+
 @dataclass(frozen=True)
 class Context:
     """What kernels may know about the simulation.
@@ -49,6 +54,8 @@ class Context:
     rows, valid : int or scalar tensor, or None
         Outside loops: rows that results have, steps times items, and how many of them, from the
         first, are of steps that are simulated. None in loops.
+    keep : callable
+        `keep(*arrays)` takes what the gradient of a step needs, and returns it: see `Kernel.kept`.
     """
 
     dt: float
@@ -60,6 +67,7 @@ class Context:
     one: Any = None
     rows: Any = None
     valid: Any = None
+    keep: Callable = as_they_are
 
     def once(self, x: Any) -> Any:
         """Compute x, and keep it for all that read it.
@@ -115,6 +123,15 @@ class Kernel:
         list of tensor (L, G, ...) or (L, N)
         """
         raise NotImplementedError
+
+    def kept(self, group: Group) -> int | None:
+        """How many arrays (B, N) the gradient of a step in training depends on.
+
+        They are all that `compute` hands to `Context.keep`, whose results it goes on with: in the
+        gradient these are the arrays of that step, while arguments mean nothing. None, if the
+        gradient depends on arguments.
+        """
+        return None
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action | None:
         """The same for one step and item, in NumPy; None if there is no such form.
@@ -174,6 +191,8 @@ class NeuronKernel:
         neuron after its states.
     kind : str
         The kind of operation that computes it in simulation.
+    kept : int or None
+        Arrays that `surrogate_step` hands to `c.keep`; see `Kernel.kept`.
     """
 
     constants: tuple[str, ...] = ("amplitude",)
@@ -183,6 +202,7 @@ class NeuronKernel:
     rated: bool = True
     draws: str | None = None
     kind: str = "neurons"
+    kept: int | None = None
 
     @classmethod
     def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
@@ -285,6 +305,10 @@ class Catalogue:
     def runs_on_host(self, op: Op) -> bool:
         """Whether an op is a call of Python, out of the compiled program."""
         return op.kind != "route" and not _KERNELS[op.kind].compiled
+
+    def kept(self, group: Group) -> int | None:
+        """Arrays (B, N) on which alone the gradient of a step depends; None if on others too."""
+        return _KERNELS[group.kind].kept(group)
 
     def signature(self, op: Op) -> Hashable:
         """What has to be equal for ops to share a group."""

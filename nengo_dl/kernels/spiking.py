@@ -31,6 +31,7 @@ class LIFKernel(LIFRateKernel):
     constants = ("amplitude", "tau_rc", "tau_ref", "min_voltage")
     states = ("voltage", "refractory_time")
     spiking = True
+    kept = 2
 
     @classmethod
     def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
@@ -60,7 +61,8 @@ class LIFKernel(LIFRateKernel):
     def surrogate_step(cls, c: Any, dt: float, surrogate: Any, J: Any, *states: Any) -> tuple:
         """The gradient in closed form; how long a neuron is refractory has none."""
         frozen = [ops.stop_gradient(x) for x in (J, *states)]
-        (output, voltage, refractory), (charged, part) = cls.advance(c, dt, *frozen)
+        (output, voltage, refractory), needed = cls.advance(c, dt, *frozen)
+        charged, part = c.keep(*needed)
 
         @ops.custom_gradient
         def grafted(J: Any, before: Any) -> tuple:

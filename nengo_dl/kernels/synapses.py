@@ -41,6 +41,9 @@ class Lowpass(Kernel):
         a, b = (_per_element(group, name, ctx.dtype) for name in ("a", "b"))
         return [a * x + b * u]
 
+    def kept(self, group: Group) -> int:
+        return 0
+
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         (x, u), (out,) = reads, writes
         a, b = (np.ravel(_per_element(group, name, ctx.dtype)) for name in ("a", "b"))
@@ -75,6 +78,9 @@ class LinearFilter(Kernel):
         if not group.ops[0].attrs["feeds_through"]:
             return [ops.einsum("gi,lgid->lgd", C, following), following]
         return [ops.einsum("gi,lgid->lgd", C, x) + D[None, :, None] * u, following]
+
+    def kept(self, group: Group) -> int:
+        return 0
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         x, u = reads
