@@ -144,7 +144,7 @@ def test_training_with_loops_compiled_apart():
         with nengo_dl.Simulator(net, minibatch_size=2, progress_bar=False, seed=0) as sim:
             sim.compile("sgd", loss="mse", jit_compile=jit_compile)
             sim.fit({inp: x}, {p: np.ones((4, 5, ens.n_neurons))}, shuffle=False, verbose=0)
-            assert sim.tensor_graph.loops_apart == (jit_compile == "auto")
+            assert sim.tensor_graph.apart == (jit_compile == "auto")
             return [w.numpy() for w in sim.keras_model.trainable_weights]
 
     expected = trained(False)

@@ -16,7 +16,9 @@ import tensorflow as tf
 from ..compiler.ir import Block, Group, Output, Program, Read, Role, Stage
 from ..kernels.registry import CATALOGUE, Context, as_they_are
 from .emit import argument, as_held, assemble, in_own_order, interleaved, run_groups
+from .islands import run_with_islands
 from .loop import scan, scan_again, scan_keeping
+from .rows import Rows
 from .segments import run_segments
 
 SHORT = 256  # elements of a row that costs less to join to others than a series of its own
@@ -37,12 +39,16 @@ class Span:
     unroll : int or None
         Steps in the body of loops if runs are no multiples of them; each step then has the same
         place in the body wherever runs begin and end; see `scan`.
+    by_item : bool
+        Whether inputs lie in memory item by item, so that putting them in the order of steps
+        moves them.
     """
 
     first: Any
     length: Any
     valid: Any
     unroll: int | None = None
+    by_item: bool = False
 
 
 def execute(
@@ -53,7 +59,7 @@ def execute(
     ctx: Context,
     unroll: int = 1,
     uncompiled: Collection[Group] = (),
-    loops_apart: bool = False,
+    apart: bool = False,
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Simulate a chunk of time.
 
@@ -71,8 +77,9 @@ def execute(
     uncompiled : collection of Group
         If some are given, XLA compiles the stages without them, and in loops the parts of a step
         between them; the whole is not compiled.
-    loops_apart : bool
-        Whether XLA compiles each loop by itself, and nothing else.
+    apart : bool
+        Whether XLA compiles each loop by itself, and large populations outside loops, but not the
+        whole.
 
     Returns
     -------
@@ -84,13 +91,14 @@ def execute(
     blocks.update({block: array[None] for block, array in carry.items()})
     outputs: dict[Output, Any] = {}
     following = dict(carry)
-    for stage in program.stages:
-        apart = loops_apart and stage.looped
-        whole = apart and not repeatable(stage)
+    for number, stage in enumerate(program.stages):
+        whole = apart and stage.looped and not repeatable(stage)
         if whole or (uncompiled and not any(g in uncompiled for g in stage.groups)):
             found, after = _compiled(stage, blocks, span, ctx, unroll)
         else:
-            found, after = _run(stage, blocks, span, ctx, unroll, uncompiled, apart)
+            rest = () if stage.looped else program.stages[number + 1 :]
+            later = {b for s in rest for b in _needed(s)}
+            found, after = _run(stage, blocks, span, ctx, unroll, uncompiled, apart, later)
         following.update(after)
         outputs.update(found)
     return outputs, following
@@ -104,11 +112,12 @@ def _run(
     unroll: int,
     uncompiled: Collection[Group] = (),
     apart: bool = False,
+    later: Collection[Block] | None = None,
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
-    """Run a stage; `blocks` receives what later stages may read."""
+    """Run a stage; `blocks` receives what `later` stages read, or all that they may read."""
     if stage.looped:
         return _run_loop(stage, blocks, span, ctx, unroll, uncompiled, apart)
-    return _run_at_once(stage, blocks, span, ctx), {}
+    return _run_at_once(stage, blocks, span, ctx, apart, later), {}
 
 
 def _compiled(
@@ -135,43 +144,45 @@ def _carried(stage: Stage) -> list[Block]:
     return [block for block, _ in stage.carried]
 
 
-def _run_at_once(stage: Stage, blocks: dict, span: Span, ctx: Context) -> dict[Output, Any]:
+def _run_at_once(
+    stage: Stage,
+    blocks: dict,
+    span: Span,
+    ctx: Context,
+    apart: bool,
+    later: Collection[Block] | None,
+) -> dict[Output, Any]:
     """All steps at once: time and batch are one axis."""
-    rows = span.length * ctx.batch
-    ctx = replace(ctx, rows=rows, valid=span.valid * ctx.batch)
-    needed = dict.fromkeys(_needed(stage))
-    flat = {}
-    for block in needed:
-        flat[block] = _flatten(_time(block, span, ctx, blocks), span.length, ctx.batch)
-    run_groups(stage.groups, flat, rows, ctx)
-    for group in stage.groups:
-        for block in group.writes:
-            blocks[block] = _unflatten(flat[block], span.length, ctx.batch)
+    written = [b for g in stage.groups for b in g.writes]
+    made = written if later is None else [b for b in written if b in later]
+    number = span.length * ctx.batch
+    ctx = replace(ctx, rows=number, valid=span.valid * ctx.batch)
+    given = {b: _time(b, span, ctx, blocks) for b in dict.fromkeys(_needed(stage))}
+    rows = Rows(span.length, ctx.batch, span.by_item and _moves_less(stage, given, made, ctx))
+    flat = {block: rows.flat(array) for block, array in given.items()}
+    if apart:
+        shown = {b for _, read in stage.outputs for b in read.blocks}
+        run_with_islands(stage.groups, flat, number, ctx, shown.union(made))
+    else:
+        run_groups(stage.groups, flat, number, ctx)
+    blocks.update((block, rows.block(flat[block])) for block in made)
     outputs = {}
     for output, read in stage.outputs:
-        value = _unflatten(assemble(read, flat, rows, ctx.dtype), span.length, ctx.batch)
+        value = rows.block(assemble(read, flat, number, ctx.dtype))
         outputs[output] = _last(value, span) if output.last_only else value
     return outputs
 
 
+def _moves_less(stage: Stage, given: Mapping, made: Collection[Block], ctx: Context) -> bool:
+    """Whether to put what is `made` for later stages in the order of steps, and not the inputs."""
+    series = [b for b, array in given.items() if array.shape[0] != 1]
+    if not (ctx.training and repeatable(stage) and all(b.role is Role.INPUT for b in series)):
+        return False
+    return sum(b.size for b in made) < sum(b.size for b in series)
+
+
 def _last(value: Any, span: Span) -> Any:
     return value if value.shape[0] == 1 else value[span.valid - 1][None]
-
-
-def _flatten(array: Any, length: Any, batch: int) -> Any:
-    if array.shape[0] == 1 and array.shape[1] == 1:
-        return tf.squeeze(array, 0)
-    size = array.shape[2]
-    if not isinstance(length, int) or array.shape != (length, batch, size):
-        array = tf.broadcast_to(array, (length, batch, size))
-    return tf.reshape(array, (-1, size))
-
-
-def _unflatten(array: Any, length: Any, batch: int) -> Any:
-    if array.shape[0] == 1:
-        return tf.expand_dims(array, 0)
-    result = tf.reshape(array, (length, batch, array.shape[1]))
-    return result
 
 
 def _run_loop(

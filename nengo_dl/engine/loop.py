@@ -169,7 +169,7 @@ def _scan_back(
 ) -> tuple[list, list]:
     """Scan with a gradient that goes back step by step; without `kept_specs`, runs them again."""
     length, _, unroll = bounds
-    call = _by_xla if alone else _directly
+    call = by_xla if alone else _directly
     if isinstance(length, int) and length == unroll:
         carry, xs, fixed = arguments
 
@@ -222,7 +222,8 @@ def _scan_back(
     return list(results[: sizes[0]]), list(results[sizes[0] :])
 
 
-def _by_xla(function: Callable) -> Any:
+def by_xla(function: Callable) -> Any:
+    """Call a function of no arguments, compiled by XLA."""
     return tf.function(function, jit_compile=True, autograph=False)()
 
 

@@ -89,10 +89,11 @@ class SimulationModel(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Any:
         """Make what `fit` calls."""
-        simulation, xla = self._simulation, self._uses_xla(True)
-        whole = xla and simulation.compiles_whole(True)
-        simulation.loops_apart = whole and self.jit_wanted == "auto" and simulation.convolves
-        self.jit_compile = whole and not simulation.loops_apart
+        simulation = self._simulation
+        whole = simulation.compiles_whole(True)
+        chosen = self.jit_wanted == "auto" and backend.XLA and whole
+        simulation.apart = chosen and simulation.trains_apart
+        self.jit_compile = self._uses_xla(True) and whole and not simulation.apart
         # replicas could not agree on it in their functions; others would be traced twice
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)

@@ -49,7 +49,7 @@ class TensorGraph(keras.layers.Layer):
         self._constants: dict[Block, Any] = {}
         self.replicas = plan.replicas
         self._stateful = False
-        self.loops_apart = False  # whether XLA compiles loops alone, in training
+        self.apart = False  # whether XLA compiles loops and large populations alone, in training
         self._lengths: Lengths = (None, None)
         self.state: dict[Block, Any] = {}
         self.parameters = Variables(
@@ -250,7 +250,7 @@ class TensorGraph(keras.layers.Layer):
                 program, sources, carry, span, ctx, plan.unroll, plan.checkpoint_steps
             )
         else:
-            apart = ctx.training and self.loops_apart
+            apart = ctx.training and self.apart
             outputs, after = execute(
                 program, sources, carry, span, ctx, plan.unroll, uncompiled, apart
             )
@@ -258,18 +258,26 @@ class TensorGraph(keras.layers.Layer):
 
     def worth_compiling(self, training: bool) -> bool:
         """Whether XLA can compile the simulation in Keras's calls, and makes it faster."""
-        program = self._program(training)
+        looped = any(stage.looped for stage in self._program(training).stages)
+        return looped and self._compilable_in_calls(training)
+
+    def _compilable_in_calls(self, training: bool) -> bool:
         user_code = any(g.kind == "tensor_node" for g in self.uncompiled)
-        compiled = all(CATALOGUE.is_compiled(g.ops[0]) for g in program.groups)
-        looped = any(stage.looped for stage in program.stages)
-        return looped and compiled and not user_code
+        groups = self._program(training).groups
+        return not user_code and all(CATALOGUE.is_compiled(g.ops[0]) for g in groups)
 
     @property
-    def convolves(self) -> bool:
-        """Whether training convolves for all steps at once: without XLA, that is twice as fast."""
-        stages = [s for s in self.plan.training_program.stages if not s.looped]
-        groups = [g for s in stages for g in s.groups]
-        return not self.plan.checkpoint_steps and any(g.kind == "convolution" for g in groups)
+    def trains_apart(self) -> bool:
+        """Whether training is fastest if XLA compiles loops and large populations alone.
+
+        Convolutions for all steps at once take half the time without XLA; so does all of a small
+        network that has no loop.
+        """
+        stages = self.plan.training_program.stages
+        groups = [g for s in stages if not s.looped for g in s.groups]
+        looped = any(s.looped for s in stages)
+        faster = not looped or any(g.kind == "convolution" for g in groups)
+        return faster and not self.plan.checkpoint_steps and self._compilable_in_calls(True)
 
     def compiles_whole(self, training: bool) -> bool:
         """Whether that holds for all of a call: what it draws, and what replicas exchange, too."""
@@ -312,7 +320,7 @@ class TensorGraph(keras.layers.Layer):
         carry = self._mirror.values()
         if not self.replicas.several:
             carry.update(self._adapted())
-        span = Span(first, length, length)
+        span = Span(first, length, length, by_item=True)
         outputs, after = self.simulate(arrays, carry, span, bool(training), items=items)
         if not self.replicas.several:
             self.keep(after, state=False)
