@@ -205,10 +205,10 @@ def _seed_of_item(first: int, item: int) -> int:
 
 
 class _Switches:
-    """What the user's settings say about the compiler."""
+    """What the compiler is told besides the graph."""
 
     def __init__(self, settings: Settings, batch: int) -> None:
-        self.interleaves = batch == 1  # several items fill vectors anyway
+        self.batch = batch
         given = settings.simplifications
         self.simplifies = given is None or len(given) > 0
         self.groups = settings.planner is not graph_optimizer.noop_planner

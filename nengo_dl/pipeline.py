@@ -25,6 +25,7 @@ from .compiler.ir import (
     View,
 )
 from .compiler.members import order_members, split_by_sharing
+from .compiler.pack import pack
 from .compiler.schedule import schedule
 from .compiler.simplify import find_routes, simplify
 from .compiler.split import split
@@ -46,7 +47,7 @@ def build_program(
     catalogue
         The registry of kernels: which ops may share a group, and which must run in order.
     settings : Settings
-        Whether to simplify, to group and to interleave.
+        Whether to simplify and to group, and the minibatch size.
     layout : Layout, optional
         Where the sources lie, if another program has decided that.
     training : bool
@@ -69,8 +70,10 @@ def build_program(
         layout = arrange_sources(flat, graph, catalogue.is_flat, carriers)
     groups, space = arrange(flat, routes, layout, catalogue.is_flat)
     stages = _stages(graph, parts, [len(g) for g in grouped], groups, space)
-    if settings.interleaves and not training and not any(map(is_host, graph.ops)):
-        stages = [interleave(stage, catalogue.works_in_any_order) for stage in stages]
+    if not training and not any(map(is_host, graph.ops)):
+        stages = [pack(stage, catalogue.packs, settings.batch) for stage in stages]
+        if settings.batch == 1:  # several items fill vectors anyway
+            stages = [interleave(stage, catalogue.works_in_any_order) for stage in stages]
     return verify(Program(layout, tuple(stages)))
 
 
@@ -140,7 +143,7 @@ def _carried(
             continue
         views = [graph.next.get(s, View(s)) for s in block.members]
         read = space.read(Runs.join([space.runs(v) for v in views]))
-        if not (len(read.pieces) == 1 and read.pieces[0].block is block and read.gather is None):
+        if read.whole is not block:
             result[_carrier(block, carriers)].append((block, read))
     return result
 

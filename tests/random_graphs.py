@@ -33,11 +33,11 @@ def tried(examples):
 
 @dataclass
 class Switches:
-    """What the user's settings say about the compiler."""
+    """What the compiler is told besides the graph."""
 
     simplifies: bool = True
     groups: bool = True
-    interleaves: bool = True
+    batch: int = 1
 
 
 # -------------------------------------------------------------------------------- drawing graphs

@@ -203,6 +203,29 @@ def test_gathers_have_zeros_too():
     assert found == [None, 3] * 20
 
 
+@pytest.mark.parametrize(
+    ("starts", "n", "repeats"),
+    [
+        ([0, 0, 4, 4], 4, (4, 2)),
+        ([0] * 30, 1, (1, 30)),
+        ([2, 2, 2], 3, (3, 3)),
+        ([0, 4, 0, 4], 4, None),
+        ([0, 0, 4], 4, None),
+        ([0, 0, 5, 5], 4, None),
+        ([0, 0, -1, -1], 1, None),
+    ],
+    ids=["parts", "number", "one part", "in turn", "rest", "gap", "zeros"],
+)
+def test_parts_that_are_repeated(starts, n, repeats):
+    """What many read is not gathered."""
+    made, (block,) = space(11)
+    runs = Runs(np.array(starts), np.full(len(starts), n))
+    read = made.read(runs)
+    assert read.repeats == repeats
+    expected = [None if a < 0 else (block.members[0], a) for a in runs.expand()]
+    assert elements_read(read) == expected
+
+
 # ------------------------------------------------------------------------------------- sources
 
 

@@ -117,12 +117,29 @@ class Addresses:
 
     def read(self, runs: Runs) -> Read:
         """How to assemble the elements at the given addresses."""
+        repeated = self._repeated(runs)
+        if repeated is not None:
+            return repeated
         size = int(runs.counts.sum())
         pieces = self._pieces(runs)
         long = len(pieces) <= MOST_LONG_PIECES and size >= 64 * len(pieces)
         if len(pieces) <= MOST_PIECES or long:
             return Read(tuple(pieces), None, size)
         return self._gather(runs.expand())
+
+    def _repeated(self, runs: Runs) -> Read | None:
+        """Consecutive parts of a block, of equal size, each several times."""
+        starts, counts = runs.starts, runs.counts
+        if len(starts) < 2 or not (0 <= starts[0] == starts[1]) or np.any(counts != counts[0]):
+            return None
+        n = int(counts[0])
+        times = int(np.searchsorted(starts, starts[0], side="right"))
+        parts = np.arange(len(starts)) // times
+        if len(starts) % times or np.any(starts != starts[0] + n * parts):
+            return None
+        (piece,) = self._pieces(Runs.of(int(starts[0]), n * (int(parts[-1]) + 1)))
+        index = (n * parts[:, None] + np.arange(n)).ravel()
+        return Read((piece,), index, len(index), (n, times))
 
     def _place(self, block: Block) -> None:
         self._starts = None

@@ -89,12 +89,6 @@ def _is_fixed(read: Read) -> bool:
     return all(b.role in (Role.PARAMETER, Role.CONSTANT) for b in read.blocks)
 
 
-def _whole(read: Read) -> Block | None:
-    """The block that a read is all of."""
-    whole = len(read.pieces) == 1 and read.gather is None and read.pieces[0].whole
-    return read.pieces[0].block if whole else None
-
-
 def _inputs(group: Group, plan: Interleaving) -> list[tuple[Read, Shape]]:
     """What has to be interleaved already for a group to gain by it."""
     encodes = group.kind == "dot" and plan.writes is not None
@@ -106,12 +100,12 @@ def _inputs(group: Group, plan: Interleaving) -> list[tuple[Read, Shape]]:
 def _holds(group: Group, plan: Interleaving, held: Mapping[Block, Shape]) -> bool:
     """Whether all that a group reads and writes in this order is held so."""
     made = plan.writes is None or all(b in held for b in group.writes)
-    return made and all(held.get(_whole(r)) == s for r, s in _inputs(group, plan))
+    return made and all(held.get(r.whole) == s for r, s in _inputs(group, plan))
 
 
 def _held(stage: Stage, plans: Mapping[Group, Interleaving]) -> dict[Block, Shape]:
     """Blocks that can be held interleaved: who makes them can, and who reads them."""
-    following = {block: _whole(read) for block, read in stage.carried}
+    following = {block: read.whole for block, read in stage.carried}
     held = {b: p.writes for g, p in plans.items() if p.writes for b in g.writes}
     held |= {b: held[new] for b, new in following.items() if new in held}
     size = None
@@ -148,7 +142,7 @@ def _connected(
 ) -> dict[Block, Shape]:
     """Of blocks that can be held interleaved, those that small populations read or make."""
     users = [g for g, p in plans.items() if _holds(g, p, held)]
-    touched = {g: {_whole(r) for r, _ in _inputs(g, plans[g])} | set(g.writes) for g in users}
+    touched = {g: {r.whole for r, _ in _inputs(g, plans[g])} | set(g.writes) for g in users}
     found = {b for g in users if _is_small(g) for b in touched[g]}
     size = None
     while size != len(found):

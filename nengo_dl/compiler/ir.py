@@ -202,20 +202,32 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """How a group assembles one argument: its pieces, end to end, then (perhaps) one gather."""
+    """How a group assembles one argument: its pieces, end to end, then (perhaps) one gather.
+
+    If the gather takes parts of equal size in order, each several times, `repeats` is how many
+    elements how often: copies are cheaper than a gather.
+    """
 
     pieces: tuple[Piece, ...]
     gather: np.ndarray | None
     size: int
+    repeats: tuple[int, int] | None = None
 
     @property
     def blocks(self) -> list[Block]:
         """Blocks of the pieces, in order."""
         return [p.block for p in self.pieces if p.block is not None]
 
+    @property
+    def whole(self) -> Block | None:
+        """The block that it is all of, if there is one."""
+        whole = len(self.pieces) == 1 and self.gather is None and self.pieces[0].whole
+        return self.pieces[0].block if whole else None
+
     def __repr__(self) -> str:
         inner = " + ".join(map(repr, self.pieces))
-        return inner if self.gather is None else f"gather({inner})"
+        how = "gather" if self.repeats is None else "repeat"
+        return inner if self.gather is None else f"{how}({inner})"
 
 
 @dataclass(frozen=True)
@@ -244,6 +256,7 @@ class Group:
     read_shapes: tuple[tuple[int, ...], ...]  # without batch; starts with len(ops) unless flat
     writes: tuple[Block, ...]
     interleaving: Interleaving | None = None
+    packed: bool = False  # whether it reads and writes all its states as one; see `Packing`
 
     def per_element(self, values: Sequence[Any]) -> np.ndarray:
         """A value for each op as an array that fits those of the group, if its kernel is flat."""
@@ -254,8 +267,28 @@ class Group:
     def __str__(self) -> str:
         reads = ", ".join(map(repr, self.reads))
         writes = ", ".join(map(repr, self.writes))
-        along = "" if self.interleaving is None else "  (interleaved)"
+        along = "  (packed)" if self.packed else ""
+        along += "" if self.interleaving is None else "  (interleaved)"
         return f"{self.kind:<12} ×{len(self.ops):<5} {reads}  ->  {writes}{along}"
+
+
+@dataclass(frozen=True, eq=False)
+class Packing:
+    """States that a loop holds as one array, which is all that their group needs; see `pack`.
+
+    Attributes
+    ----------
+    group : Group
+        Whose kernel packs and unpacks them.
+    states : tuple of Block
+        In the order in which it reads them.
+    held : Block
+        What takes their place in the loop.
+    """
+
+    group: Group
+    states: tuple[Block, ...]
+    held: Block
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,6 +302,13 @@ class Stage:
     exports: tuple[Block, ...] = ()  # blocks of a loop that later stages read
     # states that the loop holds interleaved, with their members and elements
     interleaved: Mapping[Block, tuple[int, int]] = field(default_factory=dict)
+    packings: tuple[Packing, ...] = ()
+
+    @property
+    def states(self) -> list[Block]:
+        """State blocks that the stage changes."""
+        held = {p.held: p.states for p in self.packings}
+        return [state for block, _ in self.carried for state in held.get(block, (block,))]
 
     def __str__(self) -> str:
         head = "for each step:" if self.looped else "for all steps at once:"

@@ -13,6 +13,7 @@ def verify(program: Program) -> Program:
     """Return the program unless it reads what is not yet there, or what lies outside a block."""
     known: set[Block] = set(program.layout.blocks)
     for stage in program.stages:
+        known.update(packing.held for packing in stage.packings)
         for group in stage.groups:
             for read in group.reads:
                 _check(read, known, "group", group)

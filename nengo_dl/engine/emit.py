@@ -85,15 +85,22 @@ def as_held(read: Read, blocks: Blocks, rows: Any, dtype: str) -> Any:
 
 def _held(read: Read, blocks: Blocks) -> Any | None:
     """The interleaved block that a read is all of."""
-    if len(read.pieces) != 1 or read.gather is not None or not read.pieces[0].whole:
+    if read.whole is None:
         return None
-    array = blocks[read.pieces[0].block]
+    array = blocks[read.whole]
     return array if len(array.shape) == 3 else None
 
 
 def _rows(array: Any) -> int:
     """The first axis; -1 where it is not known yet, which only arrays with elements can tell."""
     return -1 if array.shape[0] is None else array.shape[0]
+
+
+def per_item(array: Any, batch: int) -> Any:
+    """An array with a row for each batch item, also where all share one."""
+    if array.shape[0] == batch:
+        return array
+    return ops.broadcast_to(array, (batch, *array.shape[1:]))
 
 
 def assemble(read: Read, blocks: Blocks, rows: Any, dtype: str) -> Any:
@@ -106,7 +113,16 @@ def assemble(read: Read, blocks: Blocks, rows: Any, dtype: str) -> Any:
         whole = ops.concatenate(parts, axis=1)
     else:
         whole = parts[0]
+    if read.repeats is not None:
+        return _repeated(whole, *read.repeats)
     return whole if read.gather is None else ops.take(whole, read.gather.astype(np.int32), axis=1)
+
+
+def _repeated(array: Any, size: int, times: int) -> Any:
+    """Each part of a size, several times: XLA never makes such an array."""
+    parts = array.shape[1] // size
+    copies = ops.tile(ops.reshape(array, (_rows(array), parts, 1, size)), (1, 1, times, 1))
+    return ops.reshape(copies, (_rows(array), parts * times * size))
 
 
 def _slice(piece: Piece, blocks: Blocks, dtype: str) -> Any:

@@ -15,7 +15,8 @@ import tensorflow as tf
 
 from ..compiler.ir import Block, Group, Output, Program, Read, Role, Stage
 from ..kernels.registry import CATALOGUE, Context, as_they_are
-from .emit import argument, as_held, assemble, in_own_order, interleaved, run_groups
+from .carry import begin, end
+from .emit import argument, as_held, assemble, in_own_order, per_item, run_groups
 from .islands import run_with_islands
 from .loop import scan, scan_again, scan_keeping
 from .rows import Rows
@@ -124,9 +125,9 @@ def _compiled(
     stage: Stage, blocks: dict, span: Span, ctx: Context, unroll: int
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Run a stage as one XLA function."""
-    given = [b for b in dict.fromkeys([*_needed(stage), *_carried(stage)]) if b in blocks]
+    given = [b for b in dict.fromkeys([*_needed(stage), *stage.states]) if b in blocks]
     made = stage.exports if stage.looped else [b for g in stage.groups for b in g.writes]
-    keys = [o for o, _ in stage.outputs], _carried(stage)
+    keys = [o for o, _ in stage.outputs], stage.states
 
     def compute(arrays: list, first: Any, valid: Any) -> tuple[list, list, list]:
         local = dict(zip(given, arrays, strict=True))
@@ -138,10 +139,6 @@ def _compiled(
     blocks.update(zip(made, new, strict=True))
     found, after = (dict(zip(k, v, strict=True)) for k, v in zip(keys, values, strict=True))
     return found, after
-
-
-def _carried(stage: Stage) -> list[Block]:
-    return [block for block, _ in stage.carried]
 
 
 def _run_at_once(
@@ -195,7 +192,7 @@ def _run_loop(
     apart: bool,
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Step after step; what does not change over time stays outside."""
-    carried = _carried(stage)
+    carried = [block for block, _ in stage.carried]
     series, shared = {}, {}
     for block in _needed(stage):
         if block not in carried and block.role is not Role.TIME:
@@ -226,13 +223,13 @@ def _run_loop(
 
     def finish(now):
         following = [
-            _per_item(as_held(r, now, ctx.batch, ctx.dtype), ctx.batch) for _, r in stage.carried
+            per_item(as_held(r, now, ctx.batch, ctx.dtype), ctx.batch) for _, r in stage.carried
         ]
         following += [_row(o, r, now, ctx) for o, r in latest]
         ys = [_joined_row([_row(o, r, now, ctx) for o, r in outputs]) for outputs in recorded]
-        return following + ys + [_per_item(in_own_order(now[b]), ctx.batch) for b in stage.exports]
+        return following + ys + [per_item(in_own_order(now[b]), ctx.batch) for b in stage.exports]
 
-    start = [_held(stage, b, _per_item(blocks[b][0], ctx.batch)) for b in carried]
+    start = begin(stage, blocks, ctx)
     start += [tf.zeros(_row_shape(o, r, ctx), ctx.dtype) for o, r in latest]
     specs = [(_joined_shape([_row_shape(o, r, ctx) for o, r in j]), ctx.dtype) for j in recorded]
     specs += [((ctx.batch, b.size), ctx.dtype) for b in stage.exports]
@@ -245,7 +242,7 @@ def _run_loop(
         outputs.update(zip([o for o, _ in joined], parts, strict=True))
     outputs.update({o: y[None] for (o, _), y in zip(latest, after[len(carried) :], strict=True)})
     blocks.update(zip(stage.exports, ys[len(recorded) :], strict=True))
-    return outputs, dict(zip(carried, map(in_own_order, after), strict=False))
+    return outputs, end(stage, after, ctx)
 
 
 def _joined(outputs: list[tuple[Output, Read]]) -> list[list[tuple[Output, Read]]]:
@@ -263,12 +260,6 @@ def _joined_row(rows: list) -> Any:
 
 def _joined_shape(shapes: list[tuple[int, int]]) -> tuple[int, int]:
     return shapes[0][0], sum(size for _, size in shapes)
-
-
-def _held(stage: Stage, block: Block, array: Any) -> Any:
-    """A state in the order in which the loop holds it."""
-    shape = stage.interleaved.get(block)
-    return array if shape is None else interleaved(array, shape)
 
 
 def _loop_of(stage: Stage, span: Span, ctx: Context, apart: bool) -> Callable:
@@ -348,17 +339,11 @@ def repeatable(part: Stage | Group) -> bool:
 
 def _row(output: Output, read: Read, blocks: dict, ctx: Context) -> Any:
     row = assemble(read, blocks, ctx.batch, ctx.dtype)
-    return _per_item(row, ctx.batch) if output.batched else row
+    return per_item(row, ctx.batch) if output.batched else row
 
 
 def _row_shape(output: Output, read: Read, ctx: Context) -> tuple[int, int]:
     return (ctx.batch if output.batched else 1, read.size)
-
-
-def _per_item(array: Any, batch: int) -> Any:
-    if array.shape[0] == batch:
-        return array
-    return tf.broadcast_to(array, (batch, *array.shape[1:]))
 
 
 def _needed(stage: Stage) -> Sequence[Block]:

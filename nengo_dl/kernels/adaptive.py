@@ -54,6 +54,11 @@ class AdaptiveLIFKernel(LIFKernel):
     rate_states = ("adaptation",)
 
     @classmethod
+    def packs(cls, neurons: Any, *initial: Any) -> bool:
+        """Not with a third state."""
+        return False
+
+    @classmethod
     def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
         *fast, n = states
         output, *fast = super().step(c, dt, J - n, *fast)

@@ -27,14 +27,26 @@ class Neurons(Kernel):
 
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         attrs = group.ops[0].attrs
-        cls = neuron_kernel(type(attrs["neurons"]))
+        cls = _type_of(group)
         values = Constants(group, cls.constants, ctx.dtype)
         values.once, values.keep = ctx.once, ctx.keep
         values.initial = tuple(_largest_initial(group, i) for i in range(1, len(group.reads)))
         choice = attrs.get("training")
-        if choice is None:
-            return cls.step(values, ctx.dt, *reads)
-        return cls.training_step(values, ctx.dt, choice, *reads)
+        if choice is not None:
+            return cls.training_step(values, ctx.dt, choice, *reads)
+        return (cls.packed_step if group.packed else cls.step)(values, ctx.dt, *reads)
+
+    def packs(self, group: Group) -> bool:
+        return all(
+            _type_of(group).packs(op.attrs["neurons"], *(v.signal.initial for v in op.reads[1:]))
+            for op in group.ops
+        )
+
+    def pack(self, group: Group, states: Sequence[Any], ctx: Context) -> Any:
+        return _type_of(group).pack(ctx.dt, *states)
+
+    def unpack(self, group: Group, held: Any, ctx: Context) -> Sequence[Any]:
+        return _type_of(group).unpack(ctx.dt, held)
 
     def kept(self, group: Group) -> int | None:
         attrs = group.ops[0].attrs
@@ -87,6 +99,10 @@ class Neurons(Kernel):
         }
         reads, writes = ([views[i] for i in kept] for views in (op.reads, op.writes))
         return replace(op, reads=tuple(reads), writes=tuple(writes), attrs=attrs), held
+
+
+def _type_of(group: Group) -> type[NeuronKernel]:
+    return neuron_kernel(type(group.ops[0].attrs["neurons"]))
 
 
 def _states(

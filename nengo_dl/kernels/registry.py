@@ -151,6 +151,18 @@ class Kernel:
         """
         return None
 
+    def packs(self, group: Group) -> bool:
+        """Whether the states of a group, all it reads after the first, can be held as one array."""
+        return False
+
+    def pack(self, group: Group, states: Sequence[Any], ctx: Context) -> Any:
+        """That array (L, N), of states (L, N)."""
+        raise NotImplementedError
+
+    def unpack(self, group: Group, held: Any, ctx: Context) -> Sequence[Any]:
+        """The inverse of `pack`."""
+        raise NotImplementedError
+
     def for_training(self, op: Op) -> tuple[Op, dict[Signal, View]]:
         """What takes the place of an op in a program that trains.
 
@@ -208,6 +220,26 @@ class NeuronKernel:
     def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
         """Output and new states for the current J (L, N) of one step."""
         return (cls.rate(c, J),)
+
+    @classmethod
+    def packs(cls, neurons: Any, *initial: np.ndarray) -> bool:
+        """Whether states, that begin with given values, can be held as one; then see `pack`."""
+        return False
+
+    @classmethod
+    def pack(cls, dt: float, *states: Any) -> Any:
+        """The states as one array, without loss for all `step` will do."""
+        raise NotImplementedError
+
+    @classmethod
+    def unpack(cls, dt: float, held: Any) -> Sequence[Any]:
+        """States of which `pack` makes the same."""
+        raise NotImplementedError
+
+    @classmethod
+    def packed_step(cls, c: Any, dt: float, J: Any, held: Any) -> tuple:
+        """The results of `step`, with packed states."""
+        raise NotImplementedError
 
     @classmethod
     def numpy_step(cls, neurons: Any, J: np.ndarray) -> Callable:
@@ -295,6 +327,9 @@ class Catalogue:
     def works_in_any_order(self, group: Group) -> bool:
         """Whether a group's elements can be arranged in any order."""
         return _KERNELS[group.kind].any_order and self.is_flat(group.ops[0])
+
+    def packs(self, group: Group) -> bool:
+        return _KERNELS[group.kind].packs(group)
 
     def is_sequential(self, op: Op) -> bool:
         return op.kind != "route" and _KERNELS[op.kind].sequential
