@@ -89,7 +89,7 @@ def execute(
         State after the last step.
     """
     blocks = dict(sources)
-    blocks.update({block: array[None] for block, array in carry.items()})
+    blocks.update({block: tf.expand_dims(array, 0) for block, array in carry.items()})
     outputs: dict[Output, Any] = {}
     following = dict(carry)
     for number, stage in enumerate(program.stages):
@@ -179,7 +179,7 @@ def _moves_less(stage: Stage, given: Mapping, made: Collection[Block], ctx: Cont
 
 
 def _last(value: Any, span: Span) -> Any:
-    return value if value.shape[0] == 1 else value[span.valid - 1][None]
+    return value if value.shape[0] == 1 else tf.expand_dims(value[span.valid - 1], 0)
 
 
 def _run_loop(
@@ -240,7 +240,9 @@ def _run_loop(
     for joined, y in zip(recorded, ys, strict=False):
         parts = tf.split(y, [r.size for _, r in joined], axis=2) if len(joined) > 1 else [y]
         outputs.update(zip([o for o, _ in joined], parts, strict=True))
-    outputs.update({o: y[None] for (o, _), y in zip(latest, after[len(carried) :], strict=True)})
+    outputs.update(
+        {o: tf.expand_dims(y, 0) for (o, _), y in zip(latest, after[len(carried) :], strict=True)}
+    )
     blocks.update(zip(stage.exports, ys[len(recorded) :], strict=True))
     return outputs, end(stage, after, ctx)
 

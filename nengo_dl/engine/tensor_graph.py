@@ -241,7 +241,9 @@ class TensorGraph(keras.layers.Layer):
         plan, program = self.plan, self._program(training)
         ctx = replace(self.context(training, items), one=tf.cast(span.first >= 0, plan.dtype))
         parameters = self.parameters
-        sources = {b: parameters.tensor(b)[None] for b in parameters if b.role is Role.PARAMETER}
+        # the gradient of an index would copy the array into one of zeros
+        tensors = {b: parameters.tensor(b) for b in parameters if b.role is Role.PARAMETER}
+        sources = {b: tf.expand_dims(tensor, 0) for b, tensor in tensors.items()}
         sources.update(self._constants)
         sources.update(inputs)
         uncompiled = self.uncompiled if segmented and program is self._program(False) else ()
