@@ -234,15 +234,13 @@ def _run_loop(
     specs = [(_joined_shape([_row_shape(o, r, ctx) for o, r in j]), ctx.dtype) for j in recorded]
     specs += [((ctx.batch, b.size), ctx.dtype) for b in stage.exports]
     arrays = start, list(series.values()), list(fixed.values())
-    loop = _loop_of(stage, span, ctx, apart)
-    after, ys = loop(step, *arrays, specs, span, unroll)
+    after, ys = _loop_of(stage, span, ctx, apart)(step, *arrays, specs, span, unroll)
     outputs = {}
     for joined, y in zip(recorded, ys, strict=False):
         parts = tf.split(y, [r.size for _, r in joined], axis=2) if len(joined) > 1 else [y]
         outputs.update(zip([o for o, _ in joined], parts, strict=True))
-    outputs.update(
-        {o: tf.expand_dims(y, 0) for (o, _), y in zip(latest, after[len(carried) :], strict=True)}
-    )
+    last = [tf.expand_dims(y, 0) for y in after[len(carried) :]]
+    outputs.update(zip([o for o, _ in latest], last, strict=True))
     blocks.update(zip(stage.exports, ys[len(recorded) :], strict=True))
     return outputs, end(stage, after, ctx)
 

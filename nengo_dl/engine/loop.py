@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -211,15 +212,93 @@ def _scan_back(
         memory = [*kept, *series] if kept_specs is None else kept
 
         def gradient(*upstream: Any) -> list:
-            shapes = states, inputs
-            return call(
-                lambda: _backwards(step, recall, memory, constant, upstream, shapes, bounds)
-            )
+            back = _Backwards(step, recall, constant, (states, inputs), kept_specs is not None)
+            return call(lambda: back.scan(memory, upstream, bounds))
 
         return (*after, *ys), gradient
 
     results = run(*(tensor for part in arguments for tensor in part))
     return list(results[: sizes[0]]), list(results[sizes[0] :])
+
+
+@dataclass(frozen=True)
+class _Backwards:
+    """The gradient of a loop.
+
+    Attributes
+    ----------
+    step : callable
+    recall : callable
+        Gives the arguments of a step of what was kept of it.
+    fixed : list of tensor
+    specs : (Specs, Specs)
+        Of the carry, and of the rows of the series.
+    selects : bool
+        Whether to find out which states have a gradient, for which a step is traced once more.
+    """
+
+    step: KeepingStep
+    recall: Callable
+    fixed: list
+    specs: tuple[Specs, Specs]
+    selects: bool
+
+    def scan(self, memory: list, upstream: Sequence, bounds: tuple) -> list:
+        """Gradients of the first carry, of the series and of what is fixed; None for integers."""
+        n_states, n_inputs = map(len, self.specs)
+        final, rows = list(upstream[:n_states]), list(upstream[n_states:])
+        inputs = _floating(self.specs[1])
+        states = _floating(self.specs[0])
+        if self.selects:
+            states = self._reached(states, [tf.zeros(m.shape[1:], m.dtype) for m in memory])
+
+        def back(i: Any, carry: list, row: list) -> tuple[list, list]:
+            known, ys = _divide(row, [len(memory), len(rows)])
+            later, sums = carry[: len(states)], carry[len(states) :]
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                after, now, state, x = self._run(tape, i, known)
+            wanted = [state[k] for k in states], [x[k] for k in inputs], self.fixed
+            found = tape.gradient(
+                [[after[k] for k in states], now], wanted, output_gradients=[later, ys]
+            )
+            d_state, d_x = (_or_zeros(d, v) for d, v in zip(found[:2], wanted[:2], strict=True))
+            sums = [s if d is None else s + d for s, d in zip(sums, found[2], strict=True)]
+            return [*d_state, *sums], d_x
+
+        start = [final[k] for k in states] + [tf.zeros_like(f) for f in self.fixed]
+        d_specs = [self.specs[1][k] for k in inputs]
+        carry, d_series = scan(back, start, [*memory, *rows], d_specs, *bounds, backwards=True)
+        d_state = _spread(carry[: len(states)], states, n_states)
+        return [*d_state, *_spread(d_series, inputs, n_inputs), *carry[len(states) :]]
+
+    def _run(self, tape: tf.GradientTape, i: Any, known: list) -> tuple[list, list, list, list]:
+        """Results of a step, and its arguments, which the tape watches."""
+        state, x, keep = self.recall(known)
+        tape.watch([a for a in [*state, *x, *self.fixed] if a.dtype.is_floating])
+        after, now = self.step(i, state, x, self.fixed, keep)
+        return after, now, state, x
+
+    def _reached(self, states: list[int], known: list) -> list[int]:
+        """Those of the states that give a gradient on, or receive one.
+
+        The refractory time of a neuron does not: a loop over zeros would cost as much as others.
+        """
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            after, now, state, x = self._run(tape, tf.constant(0), known)
+        inputs = _floating(self.specs[1])
+        all_results = [*(after[k] for k in states), *now]
+        all_sources = [*(state[k] for k in states), *(x[k] for k in inputs), *self.fixed]
+
+        def depend(results: list, sources: list) -> bool:
+            return any(d is not None for d in tape.gradient(results, sources))
+
+        return [
+            k for k in states if depend(all_results, [state[k]]) or depend([after[k]], all_sources)
+        ]
+
+
+def _floating(specs: Specs) -> list[int]:
+    return [i for i, (_, dtype) in enumerate(specs) if dtype.is_floating]
 
 
 def by_xla(function: Callable) -> Any:
@@ -229,42 +308,6 @@ def by_xla(function: Callable) -> Any:
 
 def _directly(function: Callable) -> Any:
     return function()
-
-
-def _backwards(
-    step: KeepingStep,
-    recall: Callable,
-    memory: list,
-    fixed: list,
-    upstream: Sequence,
-    specs: tuple[Specs, Specs],
-    bounds: tuple,
-) -> list:
-    """Gradients of the first carry, of the series and of what is fixed; None for integers."""
-    states, inputs = ([i for i, (_, d) in enumerate(part) if d.is_floating] for part in specs)
-    n_states, n_inputs = map(len, specs)
-    final, rows = list(upstream[:n_states]), list(upstream[n_states:])
-
-    def back(i: Any, carry: list, row: list) -> tuple[list, list]:
-        known, ys = _divide(row, [len(memory), len(rows)])
-        state, x, keep = recall(known)
-        later, sums = carry[: len(states)], carry[len(states) :]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            wanted = [state[k] for k in states], [x[k] for k in inputs], fixed
-            tape.watch(wanted)
-            after, now = step(i, state, x, fixed, keep)
-        found = tape.gradient(
-            [[after[k] for k in states], now], wanted, output_gradients=[later, ys]
-        )
-        d_state, d_x = (_or_zeros(d, v) for d, v in zip(found[:2], wanted[:2], strict=True))
-        sums = [s if d is None else s + d for s, d in zip(sums, found[2], strict=True)]
-        return [*d_state, *sums], d_x
-
-    start = [final[k] for k in states] + [tf.zeros_like(f) for f in fixed]
-    d_specs = [specs[1][k] for k in inputs]
-    carry, d_series = scan(back, start, [*memory, *rows], d_specs, *bounds, backwards=True)
-    d_state = _spread(carry[: len(states)], states, n_states)
-    return [*d_state, *_spread(d_series, inputs, n_inputs), *carry[len(states) :]]
 
 
 def _divide(values: Sequence, sizes: Sequence[int]) -> list[list]:
