@@ -90,6 +90,7 @@ def _with_rank(array: Any, rank: int) -> Any:
 FEW_COLUMNS = 8  # as many products of vectors with numbers cost less than one of matrices
 ROW = 64  # terms that are summed together
 ITEMS = 8  # for each vector, above which products of single rows are faster as matrices
+TERMS = 2**13  # from which on they are not
 SMALL_MATRIX = 2**12  # elements, below which a product of matrices costs more than its numbers
 
 
@@ -119,8 +120,7 @@ class Dot(Kernel):
         if not ctx.training and m * n <= SMALL_MATRIX:
             if n <= FEW_COLUMNS:
                 return [ctx.once(_sum_of_columns(a, x))]
-            most = ITEMS * x.shape[1] if m == 1 else 1
-            if x.shape[0] is not None and x.shape[0] <= most:
+            if _is_summed(x, m):
                 return [_summed_by_product(a * ops.expand_dims(x, 2))]
         return [ops.einsum("gmn,bgn->bgm", ops.squeeze(a, 0), x)]
 
@@ -146,6 +146,14 @@ def _along_members(a: Any, x: Any, group: Group, ctx: Context) -> Any:
         return reduce(add, (a[:, :, i] * x[:, i : i + 1] for i in range(x.shape[1])))
     y = ops.sum(a * ops.expand_dims(x, 1), axis=2)
     return ops.transpose(ctx.once(y), (0, 2, 1))
+
+
+def _is_summed(x: Any, m: int) -> bool:
+    """Whether products of (m, n) matrices with x (L, G, n) are faster as products, then sums."""
+    rows, members, n = x.shape
+    if rows is None or m > 1:
+        return rows == 1
+    return rows <= ITEMS * members or rows * members * n >= TERMS
 
 
 def _sum_of_columns(a: Any, x: Any) -> Any:
