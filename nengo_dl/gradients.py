@@ -12,7 +12,7 @@ import tensorflow as tf
 from nengo.exceptions import SimulationError, ValidationError
 
 from . import calls
-from .engine.execute import Span
+from .engine.span import Span
 from .session import Session
 from .surrogate import Rates
 

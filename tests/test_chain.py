@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import nengo_dl
 from nengo_dl.compiler import split as splitting
 from nengo_dl.compiler.simplify import find_routes, simplify
-from nengo_dl.engine.execute import Span
+from nengo_dl.engine.span import Span
 from nengo_dl.kernels import CATALOGUE
 from tests.random_graphs import (
     build,

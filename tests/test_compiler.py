@@ -27,7 +27,7 @@ from nengo_dl.compiler.ir import (
     View,
 )
 from nengo_dl.compiler.verify import ProgramError, verify
-from nengo_dl.engine.execute import Span
+from nengo_dl.engine.span import Compiling, Span
 from tests.random_graphs import (
     BATCH,
     Switches,
@@ -118,7 +118,7 @@ def _traced(program, inputs, length, valid):
         (b, inputs[b.members[0]]) for b in program.layout.of(Role.INPUT) if b.members[0] in inputs
     )
     ctx = Context(DT, "float64", BATCH, False, host=None, steppers=None)
-    outputs, after = execute(program, sources, carry, span(length, valid), ctx)
+    outputs, after = execute(program, sources, carry, span(length, valid), ctx, Compiling())
     return {o.key: v for o, v in outputs.items()}, after
 
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import nengo_dl
-from nengo_dl.engine.execute import Span
+from nengo_dl.engine.span import Span
 
 
 def simulator(net, **kwargs):

@@ -16,8 +16,9 @@ import tensorflow as tf
 
 from ..compiler.ir import Block, Output, Program
 from ..kernels.registry import Context
-from .execute import Span, execute, repeatable, varies
+from .execute import execute, repeatable, varies
 from .loop import scan_again
+from .span import Compiling, Span
 
 Results = tuple[dict[Output, Any], dict[Block, Any]]
 
@@ -28,7 +29,7 @@ def execute_with_checkpoints(
     carry: Mapping[Block, Any],
     span: Span,
     ctx: Context,
-    unroll: int,
+    how: Compiling,
     setting: int | str,
 ) -> Results:
     """Like `execute`, for a whole call in training, as the setting `checkpoint_steps` says."""
@@ -38,10 +39,10 @@ def execute_with_checkpoints(
     elif not isinstance(span.length, int):
         _ignore("the number of steps is not known in advance; give data as arrays")
     else:
-        steps = steps_of_chunk(setting, span.length, unroll)
+        steps = steps_of_chunk(setting, span.length, how.unroll)
         if steps < span.length:
-            return _execute_in_chunks(program, sources, carry, span, ctx, unroll, steps)
-    return execute(program, sources, carry, span, ctx, unroll)
+            return _execute_in_chunks(program, sources, carry, span, ctx, how, steps)
+    return execute(program, sources, carry, span, ctx, how)
 
 
 def steps_of_chunk(setting: int | str, length: int, unroll: int) -> int:
@@ -70,7 +71,7 @@ def _execute_in_chunks(
     carry: Mapping[Block, Any],
     span: Span,
     ctx: Context,
-    unroll: int,
+    how: Compiling,
     steps: int,
 ) -> Results:
     """Run chunks of so many steps, in a loop; what is left over of T is one more, shorter."""
@@ -89,7 +90,7 @@ def _execute_in_chunks(
         }
         start = span.first + tf.cast(i, tf.int64) * steps
         before = dict(zip(blocks, state, strict=True))
-        found, after = execute(program, now, before, Span(start, steps, steps), ctx, unroll)
+        found, after = execute(program, now, before, Span(start, steps, steps), ctx, how)
         return [after[b] for b in blocks], [_rows(found[o], o, steps, ctx) for o in outputs]
 
     arrays = [tf.reshape(v[:whole], (number, steps, *v.shape[1:])) for v in series.values()]
@@ -102,7 +103,7 @@ def _execute_in_chunks(
         return found, state
     rest = {**shared, **{b: v[whole:] for b, v in series.items()}}
     left = span.length - whole
-    last, state = execute(program, rest, state, Span(span.first + whole, left, left), ctx, unroll)
+    last, state = execute(program, rest, state, Span(span.first + whole, left, left), ctx, how)
     for output in outputs:
         tail = _rows(last[output], output, left, ctx)
         found[output] = tail if output.last_only else tf.concat([found[output], tail], 0)

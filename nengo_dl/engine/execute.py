@@ -7,7 +7,7 @@ minibatch size B: 1 where all steps, or all items, share the values.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,35 +21,9 @@ from .islands import run_with_islands
 from .loop import scan, scan_again, scan_keeping
 from .rows import Rows
 from .segments import run_segments
+from .span import Compiling, Span
 
 SHORT = 256  # elements of a row that costs less to join to others than a series of its own
-
-
-@dataclass(frozen=True)
-class Span:
-    """The steps of a chunk.
-
-    Attributes
-    ----------
-    first : scalar tensor int64
-        Steps that came before.
-    length : int or scalar tensor
-        T, the steps that there is room for.
-    valid : int or scalar tensor
-        The steps to simulate; rows of the results beyond it mean nothing.
-    unroll : int or None
-        Steps in the body of loops if runs are no multiples of them; each step then has the same
-        place in the body wherever runs begin and end; see `scan`.
-    by_item : bool
-        Whether inputs lie in memory item by item, so that putting them in the order of steps
-        moves them.
-    """
-
-    first: Any
-    length: Any
-    valid: Any
-    unroll: int | None = None
-    by_item: bool = False
 
 
 def execute(
@@ -58,9 +32,7 @@ def execute(
     carry: Mapping[Block, Any],
     span: Span,
     ctx: Context,
-    unroll: int = 1,
-    uncompiled: Collection[Group] = (),
-    apart: bool = False,
+    how: Compiling,
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Simulate a chunk of time.
 
@@ -73,14 +45,7 @@ def execute(
         State before the first step.
     span : Span
     ctx : Context
-    unroll : int
-        Steps in the body of a loop.
-    uncompiled : collection of Group
-        If some are given, XLA compiles the stages without them, and in loops the parts of a step
-        between them; the whole is not compiled.
-    apart : bool
-        Whether XLA compiles each loop by itself, and large populations outside loops, but not the
-        whole.
+    how : Compiling
 
     Returns
     -------
@@ -93,13 +58,13 @@ def execute(
     outputs: dict[Output, Any] = {}
     following = dict(carry)
     for number, stage in enumerate(program.stages):
-        whole = apart and stage.looped and not repeatable(stage)
-        if whole or (uncompiled and not any(g in uncompiled for g in stage.groups)):
-            found, after = _compiled(stage, blocks, span, ctx, unroll)
+        whole = how.apart and stage.looped and not repeatable(stage)
+        if whole or (how.uncompiled and not any(g in how.uncompiled for g in stage.groups)):
+            found, after = _compiled(stage, blocks, span, ctx, Compiling(how.unroll))
         else:
             rest = () if stage.looped else program.stages[number + 1 :]
             later = {b for s in rest for b in _needed(s)}
-            found, after = _run(stage, blocks, span, ctx, unroll, uncompiled, apart, later)
+            found, after = _run(stage, blocks, span, ctx, how, later)
         following.update(after)
         outputs.update(found)
     return outputs, following
@@ -110,19 +75,17 @@ def _run(
     blocks: dict,
     span: Span,
     ctx: Context,
-    unroll: int,
-    uncompiled: Collection[Group] = (),
-    apart: bool = False,
+    how: Compiling,
     later: Collection[Block] | None = None,
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Run a stage; `blocks` receives what `later` stages read, or all that they may read."""
     if stage.looped:
-        return _run_loop(stage, blocks, span, ctx, unroll, uncompiled, apart)
-    return _run_at_once(stage, blocks, span, ctx, apart, later), {}
+        return _run_loop(stage, blocks, span, ctx, how)
+    return _run_at_once(stage, blocks, span, ctx, how.apart, later), {}
 
 
 def _compiled(
-    stage: Stage, blocks: dict, span: Span, ctx: Context, unroll: int
+    stage: Stage, blocks: dict, span: Span, ctx: Context, how: Compiling
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Run a stage as one XLA function."""
     given = [b for b in dict.fromkeys([*_needed(stage), *stage.states]) if b in blocks]
@@ -131,7 +94,7 @@ def _compiled(
 
     def compute(arrays: list, first: Any, valid: Any) -> tuple[list, list, list]:
         local = dict(zip(given, arrays, strict=True))
-        found, after = _run(stage, local, replace(span, first=first, valid=valid), ctx, unroll)
+        found, after = _run(stage, local, replace(span, first=first, valid=valid), ctx, how)
         return [found[o] for o in keys[0]], [after[b] for b in keys[1]], [local[b] for b in made]
 
     function = tf.function(compute, jit_compile=True, autograph=False)
@@ -187,9 +150,7 @@ def _run_loop(
     blocks: dict,
     span: Span,
     ctx: Context,
-    unroll: int,
-    uncompiled: Collection[Group],
-    apart: bool,
+    how: Compiling,
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Step after step; what does not change over time stays outside."""
     carried = [block for block, _ in stage.carried]
@@ -211,9 +172,9 @@ def _run_loop(
         now.update(zip(carried, carry, strict=False))
         now.update(zip(series, xs, strict=True))
         now.update(_clock(stage, span.first + tf.cast(i, tf.int64) + 1, ctx))
-        if uncompiled:
+        if how.uncompiled:
             results = run_segments(
-                stage.groups, uncompiled, now, ctx, arguments, finish, _wanted(stage)
+                stage.groups, how.uncompiled, now, ctx, arguments, finish, _wanted(stage)
             )
         else:
             run_groups(stage.groups, now, ctx.batch, replace(ctx, keep=keep), arguments | known)
@@ -234,7 +195,7 @@ def _run_loop(
     specs = [(_joined_shape([_row_shape(o, r, ctx) for o, r in j]), ctx.dtype) for j in recorded]
     specs += [((ctx.batch, b.size), ctx.dtype) for b in stage.exports]
     arrays = start, list(series.values()), list(fixed.values())
-    after, ys = _loop_of(stage, span, ctx, apart)(step, *arrays, specs, span, unroll)
+    after, ys = _loop_of(stage, span, ctx, how.apart)(step, *arrays, specs, span, how.unroll)
     outputs = {}
     for joined, y in zip(recorded, ys, strict=False):
         parts = tf.split(y, [r.size for _, r in joined], axis=2) if len(joined) > 1 else [y]

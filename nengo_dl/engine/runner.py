@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from ..compiler.ir import Block, Output, Read, Role, Stage
 from . import backend
-from .execute import Span
 from .numpy_loop import numpy_loop
+from .span import Span
 from .tensor_graph import TensorGraph
 
 LONGEST = 2048  # steps in a chunk

@@ -18,9 +18,10 @@ from ..kernels.registry import CATALOGUE, Context
 from .backend import HostCalls
 from .checkpoints import execute_with_checkpoints
 from .draws import Draws
-from .execute import Span, execute
+from .execute import execute
 from .mirror import Mirror
 from .plan import Plan
+from .span import Compiling, Span
 from .user_code import layers_in, uncompiled_groups
 from .variables import Variables
 
@@ -247,15 +248,13 @@ class TensorGraph(keras.layers.Layer):
         sources.update(self._constants)
         sources.update(inputs)
         uncompiled = self.uncompiled if segmented and program is self._program(False) else ()
+        arguments = program, sources, carry, span, ctx
         if ctx.training and plan.checkpoint_steps is not None:
-            outputs, after = execute_with_checkpoints(
-                program, sources, carry, span, ctx, plan.unroll, plan.checkpoint_steps
-            )
+            how = Compiling(plan.unroll)
+            outputs, after = execute_with_checkpoints(*arguments, how, plan.checkpoint_steps)
         else:
-            apart = ctx.training and self.apart
-            outputs, after = execute(
-                program, sources, carry, span, ctx, plan.unroll, uncompiled, apart
-            )
+            how = Compiling(plan.unroll, uncompiled, ctx.training and self.apart)
+            outputs, after = execute(*arguments, how)
         return {output.key: value for output, value in outputs.items()}, after
 
     def worth_compiling(self, training: bool) -> bool:
