@@ -11,6 +11,7 @@ from nengo.dists import Choice, Uniform
 from nengo.synapses import Triangle
 
 import nengo_dl
+from nengo_dl.kernels.spiking import decay, log_ratio
 from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
 
 N_STEPS = 200
@@ -311,3 +312,23 @@ def test_synapse_on_a_matrix(synapse, rng):
     expected = np.concatenate([np.zeros_like(filtered[:1]), filtered[:-1]])
     assert np.ptp(got["raw"], axis=0).max() > 0
     np.testing.assert_allclose(got["filtered"], expected, rtol=1e-9, atol=1e-12)
+
+
+# ------------------------------------------------------------------------- exact to rounding
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("longest", [1e-4, 0.01, 0.05, 0.056, 0.1, 0.25, 0.26, 3.0])
+def test_decay_and_its_inverse(dtype, longest):
+    """Series and fractions stand for `expm1` and `log1p` wherever they are as exact."""
+    rng, rounding = np.random.default_rng(0), 6 * np.finfo(dtype).eps
+    x = rng.uniform(0, longest, 10_000).astype(dtype)
+    found = np.asarray(decay(x, 1.0, longest))
+    np.testing.assert_allclose(found, -np.expm1(-x.astype("float64")), rtol=rounding)
+
+    drive = rng.uniform(0.01, 20, x.size).astype(dtype)
+    excess = (drive * -np.expm1(-x)).astype(dtype)
+    expected = -np.log1p(-excess.astype("float64") / drive)
+    # where the ratio nears 1, its own rounding counts for more
+    rounding = max(rounding, 2 * np.finfo(dtype).eps * np.exp(longest))
+    np.testing.assert_allclose(log_ratio(excess, drive, longest), expected, rtol=rounding)
