@@ -213,6 +213,11 @@ class Read:
     size: int
     repeats: tuple[int, int] | None = None
 
+    @classmethod
+    def of(cls, block: Block) -> Read:
+        """All of a block."""
+        return cls((Piece(block, 0, block.size),), None, block.size)
+
     @property
     def blocks(self) -> list[Block]:
         """Blocks of the pieces, in order."""

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from .ir import Block, Group, Packing, Piece, Read, Role, Stage
+from .ir import Block, Group, Packing, Read, Role, Stage
 
 # XLA divides kernels among threads, from the first number of elements on, if they compute more for
 # each byte: with packed states of several items, that share their parameters, that does not pay
@@ -72,10 +72,9 @@ def _packed(group: Group) -> tuple[Group, Packing]:
     first, new = states[0], group.writes[1]
     held = Block(f"packed {first.name}", Role.STATE, first.dtype, first.members, first.start)
     after = Block(f"packed {new.name}", new.role, new.dtype, new.members, new.start)
-    read = Read((Piece(held, 0, held.size),), None, held.size)
     group = replace(
         group,
-        reads=(group.reads[0], read),
+        reads=(group.reads[0], Read.of(held)),
         read_shapes=group.read_shapes[:2],
         writes=(group.writes[0], after),
         packed=True,
@@ -86,7 +85,4 @@ def _packed(group: Group) -> tuple[Group, Packing]:
 def _carried(stage: Stage, packings: list[Packing]) -> tuple[tuple[Block, Read], ...]:
     inside = {state for p in packings for state in p.states}
     kept = [(block, read) for block, read in stage.carried if block not in inside]
-    for p in packings:
-        after = p.group.writes[1]
-        kept.append((p.held, Read((Piece(after, 0, after.size),), None, after.size)))
-    return tuple(kept)
+    return (*kept, *((p.held, Read.of(p.group.writes[1])) for p in packings))

@@ -28,6 +28,11 @@ UNCOMPILABLE = frozenset(
 )
 
 
+def by_xla(function: Callable, *arguments: Any) -> Any:
+    """Call a function, compiled by XLA as one."""
+    return tf.function(function, jit_compile=True, autograph=False)(*arguments)
+
+
 def require_tensorflow() -> None:
     """Raise SimulationError unless Keras runs on TensorFlow."""
     backend = keras.backend.backend()

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from ..compiler.ir import Block, Group, Output, Program, Read, Role, Stage
 from ..kernels.registry import CATALOGUE, Context, as_they_are
+from .backend import by_xla
 from .carry import begin, end
 from .emit import argument, as_held, assemble, in_own_order, per_item, run_groups
 from .islands import run_with_islands
@@ -97,8 +98,7 @@ def _compiled(
         found, after = _run(stage, local, replace(span, first=first, valid=valid), ctx, how)
         return [found[o] for o in keys[0]], [after[b] for b in keys[1]], [local[b] for b in made]
 
-    function = tf.function(compute, jit_compile=True, autograph=False)
-    *values, new = function([blocks[b] for b in given], span.first, span.valid)
+    *values, new = by_xla(compute, [blocks[b] for b in given], span.first, span.valid)
     blocks.update(zip(made, new, strict=True))
     found, after = (dict(zip(k, v, strict=True)) for k, v in zip(keys, values, strict=True))
     return found, after

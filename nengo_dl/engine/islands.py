@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from ..compiler.ir import Block, Group
 from ..kernels.registry import CATALOGUE, Context
+from .backend import by_xla
 from .emit import Blocks, run_groups
-from .loop import by_xla
 
 LARGE = 2**17  # elements; smaller arrays cost less than the call of a function
 

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..kernels.registry import as_they_are
+from .backend import by_xla
 
 # step(i, carry, x) -> (carry, y): lists of tensors; i counts from 0
 Step = Callable[[Any, list, list], tuple[list, list]]
@@ -299,11 +300,6 @@ class _Backwards:
 
 def _floating(specs: Specs) -> list[int]:
     return [i for i, (_, dtype) in enumerate(specs) if dtype.is_floating]
-
-
-def by_xla(function: Callable) -> Any:
-    """Call a function of no arguments, compiled by XLA."""
-    return tf.function(function, jit_compile=True, autograph=False)()
 
 
 def _directly(function: Callable) -> Any:

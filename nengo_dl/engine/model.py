@@ -172,9 +172,8 @@ class SimulationModel(keras.Model):
 
     def _compiled(self, compute: Any, x: Any, y: Any, weight: Any, training: bool) -> Any:
         """Outputs and gradients, by XLA; the loss is added to the mean that the log shows."""
-        function = tf.function(compute, jit_compile=True, autograph=False)
         with self._simulation.drawing_ahead(x, training):
-            y_pred, loss, gradients = function(x, y, weight)
+            y_pred, loss, gradients = backend.by_xla(compute, x, y, weight)
         (mean,) = (m for m in super().metrics if m.name == "loss")
         items = self._simulation.replicas.items()
         mean.update_state(loss * self._simulation.replicas.count, sample_weight=len(items))

@@ -10,10 +10,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-import tensorflow as tf
-
 from ..compiler.ir import Block, Group, Read
 from ..kernels.registry import Context
+from .backend import by_xla
 from .emit import Blocks, run_groups
 
 Finish = Callable[[Blocks], list]
@@ -90,5 +89,4 @@ def _compiled(
         run_groups(part, local, ctx.batch, ctx, dict(zip(given, assembled, strict=True)))
         return finish(local)
 
-    function = tf.function(compute, jit_compile=True, autograph=False)
-    return function([blocks[b] for b in needed], [arguments[r] for r in given])
+    return by_xla(compute, [blocks[b] for b in needed], [arguments[r] for r in given])

@@ -49,10 +49,8 @@ class Neurons(Kernel):
         return _type_of(group).unpack(ctx.dt, held)
 
     def kept(self, group: Group) -> int | None:
-        attrs = group.ops[0].attrs
-        if not isinstance(attrs.get("training"), Surrogate):
-            return None
-        return neuron_kernel(type(attrs["neurons"])).kept
+        surrogate = isinstance(group.ops[0].attrs.get("training"), Surrogate)
+        return _type_of(group).kept if surrogate else None
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action | None:
         """One call for all neurons that have the same constants."""

@@ -44,18 +44,26 @@ class LIFKernel(LIFRateKernel):
         """Results of a step; the voltage before the reset, and the part of J - v that it took."""
         refractory = refractory - dt
         # a refractory period that ended within the step leaves a part of it to integrate
-        delta = ops.clip(dt - refractory, 0, dt)
-        longest = _longest(c, dt)
-        part = decay(delta, c.tau_rc, longest)
-        charged = c.once(voltage + (J - voltage) * part)
+        charged, part, since = cls.charge(c, dt, J, voltage, dt - refractory)
         spiked = charged > 1
-        # v = 1 at the spike; since v was below 1 before, excess / drive < decay(longest)
-        since = c.tau_rc * log_ratio(charged - 1, J - 1, longest)
         refractory = ops.where(spiked, c.tau_ref + dt - since, refractory)
         rest = ops.maximum(charged, c.min_voltage)
         voltage = ops.where(spiked, ops.zeros_like(charged), rest)
         output = ops.cast(spiked, J.dtype) * (c.amplitude / dt)
         return (output, voltage, refractory), (charged, part)
+
+    @classmethod
+    def charge(cls, c: Any, dt: float, J: Any, voltage: Any, left: Any) -> tuple[Any, Any, Any]:
+        """The voltage before the reset, the part of J - v that it took, and time since the spike.
+
+        `left` is the time that a neuron integrates for, up to one step.
+        """
+        # bounds both series, if voltages never exceed the threshold
+        longest = float(np.max(dt / c.tau_rc)) if c.initial[0] <= 1 else np.inf
+        part = decay(ops.clip(left, 0, dt), c.tau_rc, longest)
+        charged = c.once(voltage + (J - voltage) * part)
+        # v = 1 at the spike; since v was below 1 before, excess / drive < decay(longest)
+        return charged, part, c.tau_rc * log_ratio(charged - 1, J - 1, longest)
 
     @classmethod
     def packs(cls, neurons: Any, *initial: np.ndarray) -> bool:
@@ -75,12 +83,8 @@ class LIFKernel(LIFRateKernel):
     def packed_step(cls, c: Any, dt: float, J: Any, held: Any) -> tuple:
         """As `advance`."""
         J = ops.stop_gradient(J)
-        longest = _longest(c, dt)
-        voltage = ops.maximum(held, 0)
-        part = decay(ops.clip(held + 2 * dt, 0, dt), c.tau_rc, longest)
-        charged = c.once(voltage + (J - voltage) * part)
+        charged, _, since = cls.charge(c, dt, J, ops.maximum(held, 0), held + 2 * dt)
         spiked = charged > 1
-        since = c.tau_rc * log_ratio(charged - 1, J - 1, longest)
         rest = ops.where(held <= -2 * dt, held + dt, ops.maximum(charged, 0))
         held = ops.where(spiked, since - (c.tau_ref + dt), rest)
         return ops.cast(spiked, J.dtype) * (c.amplitude / dt), held
@@ -111,11 +115,6 @@ class LIFKernel(LIFRateKernel):
     @classmethod
     def numpy_step(cls, neurons: Any, J: np.ndarray) -> Callable:
         return LIFInNumPy(neurons, J) if type(neurons) is nengo.LIF else neurons.step
-
-
-def _longest(c: Any, dt: float) -> float:
-    """The largest dt / tau_rc, if voltages never exceed the threshold."""
-    return float(np.max(dt / c.tau_rc)) if c.initial[0] <= 1 else np.inf
 
 
 def _is_at_rest(voltage: np.ndarray | None, refractory: np.ndarray | None) -> bool:
