@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
 from .compiler.arrange import Addresses, Runs, arrange, arrange_sources
 from .compiler.chain import Part
 from .compiler.graph import in_order
+from .compiler.inline import inline
 from .compiler.interleave import interleave
 from .compiler.ir import (
     Block,
@@ -71,10 +73,19 @@ def build_program(
     groups, space = arrange(flat, routes, layout, catalogue.is_flat)
     stages = _stages(graph, parts, [len(g) for g in grouped], groups, space)
     if not training and not any(map(is_host, graph.ops)):
-        stages = [pack(stage, catalogue.packs, settings.batch) for stage in stages]
-        if settings.batch == 1:  # several items fill vectors anyway
-            stages = [interleave(stage, catalogue.works_in_any_order) for stage in stages]
+        stages = [_tuned(stage, catalogue, settings.batch) for stage in stages]
     return verify(Program(layout, tuple(stages)))
+
+
+def _tuned(stage: Stage, catalogue: Any, batch: int) -> Stage:
+    """Let a stage hold arrays as its loop is fastest, be that one kernel or many."""
+    for whole in (True, False):
+        tuned = pack(stage, catalogue.packs, batch, whole)
+        tuned = interleave(tuned, catalogue.works_in_any_order)
+        tuned = inline(tuned, partial(catalogue.inlines, batch=batch), batch)
+        if tuned.inline:
+            break
+    return tuned
 
 
 def for_training(graph: Graph, catalogue: Any) -> Graph:

@@ -118,25 +118,6 @@ def equal(found, expected, rtol=1e-12):
 # ------------------------------------------------------------------------------------- results
 
 
-@pytest.mark.parametrize("mode", ["traced", "xla"])
-@pytest.mark.parametrize("unroll", [2, 3])
-@pytest.mark.parametrize("done, valid", [(0, 6), (0, 5), (1, 5), (1, 4), (1, 1)])
-def test_turns_that_began_before(arrays, mode, unroll, done, valid):
-    """Places in the body before the first step and after the last one change nothing."""
-    weights, state, xs = arrays
-    xs = xs[:6]
-    expected = python_loop(weights, state, xs, 6, valid)
-
-    def loop_(weights, state, xs, done):
-        carry, ys = scan(
-            step(weights), [state, tf.constant(0)], [xs], SPECS, 6, valid, unroll, done
-        )
-        return *carry, *(y[:valid] for y in ys)
-
-    found = in_mode(loop_, mode)(weights, state, xs, tf.constant(done))
-    equal(found, (*expected[:2], *(y[:valid] for y in expected[2:])))
-
-
 @modes
 @lengths
 @loops

@@ -308,6 +308,7 @@ class Stage:
     # states that the loop holds interleaved, with their members and elements
     interleaved: Mapping[Block, tuple[int, int]] = field(default_factory=dict)
     packings: tuple[Packing, ...] = ()
+    inline: bool = False  # whether a CPU is faster if the loop is a single kernel
 
     @property
     def states(self) -> list[Block]:

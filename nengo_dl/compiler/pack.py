@@ -19,7 +19,7 @@ from .ir import Block, Group, Packing, Read, Role, Stage
 DIVIDED = range(2**10, 2**15)
 
 
-def pack(stage: Stage, packs: Callable[[Group], bool], batch: int) -> Stage:
+def pack(stage: Stage, packs: Callable[[Group], bool], batch: int, inline: bool = False) -> Stage:
     """Let a loop hold the states of neurons as one array where it can.
 
     Parameters
@@ -31,6 +31,8 @@ def pack(stage: Stage, packs: Callable[[Group], bool], batch: int) -> Stage:
         as one.
     batch : int
         Minibatch size.
+    inline : bool
+        Whether the loop is to be one kernel, which is never divided.
     """
     if not stage.looped:
         return stage
@@ -38,7 +40,7 @@ def pack(stage: Stage, packs: Callable[[Group], bool], batch: int) -> Stage:
     following = {block: read.whole for block, read in stage.carried}
     groups, packings = [], []
     for group in stage.groups:
-        divided = batch > 1 and group.writes[0].size * batch in DIVIDED
+        divided = not inline and batch > 1 and group.writes[0].size * batch in DIVIDED
         if not divided and packs(group) and _is_private(group, following, readers):
             group, packing = _packed(group)
             packings.append(packing)

@@ -75,6 +75,11 @@ def has_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
+def computes_on_cpu() -> bool:
+    """Whether TensorFlow computes here on a CPU."""
+    return tf.zeros(()).device.split(":")[-2] == "CPU"
+
+
 class HostCalls:
     """Calls Python out of a running program, and remembers what it raised."""
 

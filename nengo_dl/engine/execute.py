@@ -20,6 +20,7 @@ from .carry import begin, end
 from .emit import argument, as_held, assemble, in_own_order, per_item, run_groups
 from .islands import run_with_islands
 from .loop import scan, scan_again, scan_keeping
+from .one_kernel import as_one_kernel
 from .rows import Rows
 from .segments import run_segments
 from .span import Compiling, Span
@@ -60,7 +61,12 @@ def execute(
     following = dict(carry)
     for number, stage in enumerate(program.stages):
         whole = how.apart and stage.looped and not repeatable(stage)
-        if whole or (how.uncompiled and not any(g in how.uncompiled for g in stage.groups)):
+        if how.inline and stage.inline:
+            inside = replace(ctx, inline=True)
+            found, after = _compiled(
+                stage, blocks, span, inside, Compiling(how.unroll), as_one_kernel
+            )
+        elif whole or (how.uncompiled and not any(g in how.uncompiled for g in stage.groups)):
             found, after = _compiled(stage, blocks, span, ctx, Compiling(how.unroll))
         else:
             rest = () if stage.looped else program.stages[number + 1 :]
@@ -86,9 +92,14 @@ def _run(
 
 
 def _compiled(
-    stage: Stage, blocks: dict, span: Span, ctx: Context, how: Compiling
+    stage: Stage,
+    blocks: dict,
+    span: Span,
+    ctx: Context,
+    how: Compiling,
+    call: Callable = by_xla,
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
-    """Run a stage as one XLA function."""
+    """Run a stage as one XLA function, or as `call` calls a function."""
     given = [b for b in dict.fromkeys([*_needed(stage), *stage.states]) if b in blocks]
     made = stage.exports if stage.looped else [b for g in stage.groups for b in g.writes]
     keys = [o for o, _ in stage.outputs], stage.states
@@ -98,7 +109,7 @@ def _compiled(
         found, after = _run(stage, local, replace(span, first=first, valid=valid), ctx, how)
         return [found[o] for o in keys[0]], [after[b] for b in keys[1]], [local[b] for b in made]
 
-    *values, new = by_xla(compute, [blocks[b] for b in given], span.first, span.valid)
+    *values, new = call(compute, [blocks[b] for b in given], span.first, span.valid)
     blocks.update(zip(made, new, strict=True))
     found, after = (dict(zip(k, v, strict=True)) for k, v in zip(keys, values, strict=True))
     return found, after
@@ -225,7 +236,7 @@ def _joined_shape(shapes: list[tuple[int, int]]) -> tuple[int, int]:
 
 def _loop_of(stage: Stage, span: Span, ctx: Context, apart: bool) -> Callable:
     """The loop over a span; in training with a gradient of its own, if steps can run again."""
-    if span.unroll or not (ctx.training and repeatable(stage)):
+    if not (ctx.training and repeatable(stage)):
         return _scan
     return partial(_scan_back, kept=_kept(stage, ctx), alone=apart)
 
@@ -233,9 +244,8 @@ def _loop_of(stage: Stage, span: Span, ctx: Context, apart: bool) -> Callable:
 def _scan(
     step: Callable, start: list, xs: list, fixed: list, specs: list, span: Span, unroll: int
 ) -> tuple[list, list]:
-    done = tf.cast(span.first % span.unroll, tf.int32) if span.unroll else None
-    bounds = span.length, span.valid, span.unroll or unroll
-    return scan(lambda i, c, x: step(i, c, x, fixed), start, xs, specs, *bounds, done)
+    bounds = span.length, span.valid, unroll
+    return scan(lambda i, c, x: step(i, c, x, fixed), start, xs, specs, *bounds)
 
 
 def _scan_back(

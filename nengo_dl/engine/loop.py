@@ -28,7 +28,6 @@ def scan(
     length: Any,
     valid: Any,
     unroll: int = 1,
-    done: Any = None,
     backwards: bool = False,
 ) -> tuple[list, list]:
     """Apply `step` to slices of `xs` along their first axis, one after the other.
@@ -48,12 +47,7 @@ def scan(
     valid : int or scalar tensor
         Steps to run, at most `length`. Later rows of the results mean nothing.
     unroll : int
-        Steps in the body of the loop.
-    done : scalar tensor, optional
-        Steps of the first turn of the loop that were made before: there are fewer than `unroll`,
-        and together with `valid` at most `length`. Without it, `valid` is a multiple of `unroll`.
-        A step then has the same place in the body, and so the same rounding, wherever runs begin
-        and end; places before the first step and after the last change nothing.
+        Steps in the body of the loop; `valid` is a multiple of it.
     backwards : bool
         Whether to go from the last of the valid rows to the first; `i` is the row.
 
@@ -62,7 +56,7 @@ def scan(
     carry : list of tensor
     ys : list of tensor (length, ...)
     """
-    if done is None and isinstance(length, int) and length == unroll:
+    if isinstance(length, int) and length == unroll:
         return _unrolled(step, list(carry), xs, specs, length, backwards)
     inputs = [
         tf.TensorArray(x.dtype, size=length, element_shape=x.shape[1:]).unstack(x) for x in xs
@@ -71,13 +65,8 @@ def scan(
 
     def body(i, carry, outputs):
         for _ in range(unroll):
-            row = _row(i, valid, done, backwards)
-            following, ys = step(row, carry, [x.read(row) for x in inputs])
-            if done is not None:
-                counts = (i >= 0) & (i < valid)
-                pairs = zip(following, carry, strict=True)
-                following = [tf.where(counts, new, old) for new, old in pairs]
-            carry = following
+            row = valid - 1 - i if backwards else i
+            carry, ys = step(row, carry, [x.read(row) for x in inputs])
             outputs = [ta.write(row, y) for ta, y in zip(outputs, ys, strict=True)]
             i = i + 1
         return i, carry, outputs
@@ -85,7 +74,7 @@ def scan(
     _, carry, outputs = tf.while_loop(
         lambda i, *_: i < valid,
         body,
-        (tf.constant(0) if done is None else -done, list(carry), outputs),
+        (tf.constant(0), list(carry), outputs),
         maximum_iterations=length,
         parallel_iterations=1,
     )
@@ -93,12 +82,6 @@ def scan(
     for y, (shape, _) in zip(stacked, specs, strict=True):
         y.set_shape((length if isinstance(length, int) else None, *shape))
     return list(carry), stacked
-
-
-def _row(i: Any, valid: Any, done: Any, backwards: bool) -> Any:
-    if backwards:
-        return valid - 1 - i
-    return i if done is None else tf.maximum(i, 0)
 
 
 def scan_again(

@@ -22,7 +22,6 @@ LONGEST_ON_HOST = (
 )
 MEMORY = 32 * 2**20  # bytes that a chunk's inputs and results may take
 CHEAP = 2**22  # elements that may be computed in vain for the sake of one compilation
-SMALL_STEP = 2**12  # elements that a step reads; below, the loop itself costs as much
 PRODUCTS = 16  # elements of a matrix that cost as much as another one, in a product for all steps
 
 # steps in the chunk, the shape of each input, and whether the minibatch is split
@@ -50,12 +49,11 @@ class Runner:
         self._functions: dict[Key, Any] = {}
         self._carried = list(graph.carry())
         self._outputs = list(graph.plan.outputs.values())
-        self.unroll = self._unroll()
         self.longest = self._longest()
 
     def chunk(self, steps: int, first: int) -> int:
         """How many of `steps` to run in the next chunk, which begins after `first` steps."""
-        return min(steps, self.longest - first % self.unroll)
+        return min(steps, self.longest)
 
     def run(
         self,
@@ -86,7 +84,7 @@ class Runner:
         """
         if self.in_numpy is not None:
             return self.in_numpy.run(carry, inputs, constant, first, steps)
-        length = self._length(steps + first % self.unroll)
+        length = self._length(steps)
         arrays = [
             x if b in constant else _padded(x, length, self.graph.plan.dtype)
             for b, x in inputs.items()
@@ -122,7 +120,7 @@ class Runner:
             f"XLA cannot compile this network ({reason}); it runs without, more slowly",
             stacklevel=6,
         )
-        self.xla, self.unroll = False, self.graph.plan.unroll
+        self.xla = False
         self._functions.clear()
 
     def _function(self, key: Key, args: list) -> Any:
@@ -135,18 +133,18 @@ class Runner:
         length, inputs, split = key
         carried = len(self._carried)
         jit = True if self.xla else None
+        inline = self.xla and not self.graph.replicas.several and backend.computes_on_cpu()
 
         def simulate(args, items=None):
             self.compile_count += 1  # this is Python: it runs once per trace
             carry = dict(zip(self._carried, args, strict=False))
             arrays = {block: x for (block, _), x in zip(inputs, args[carried:-2], strict=True)}
             first, steps = args[-2:]
-            whole = length == self.graph.plan.unroll == self.unroll
-            unroll = self.unroll if self.unroll > self.graph.plan.unroll else None
-            span = Span(first, length, length if whole else steps, unroll)
+            whole = length == self.graph.plan.unroll
+            span = Span(first, length, length if whole else steps)
             segmented = backend.XLA and not self.xla
             outputs, after = self.graph.simulate(
-                arrays, carry, span, segmented=segmented, items=items
+                arrays, carry, span, segmented=segmented, items=items, inline=inline
             )
             return [outputs[o.key] for o in self._outputs] + [after[b] for b in self._carried]
 
@@ -178,23 +176,15 @@ class Runner:
 
     def _length(self, steps: int) -> int:
         """Room for `steps`: always the same, unless rows beyond them would cost too much."""
-        unroll = self.unroll
         if self._work() * self.longest <= CHEAP:
             return self.longest
         fitting = [n for n, *_ in self._functions if steps <= n <= 4 * steps]
         if fitting:
             return min(fitting)
-        length = unroll
+        length = self.graph.plan.unroll
         while length < steps:
             length *= 2
         return min(length, self.longest)
-
-    def _unroll(self) -> int:
-        """Steps in the body of the loop: two where turning it around costs as much as a step."""
-        plan = self.graph.plan
-        groups = [g for s in plan.program.stages if s.looped for g in s.groups]
-        small = sum(r.size for g in groups for r in g.reads) * plan.batch <= SMALL_STEP
-        return 2 if self.xla and small and plan.unroll == 1 else plan.unroll
 
     def _work(self) -> int:
         """Elements that stages outside the loop touch for each step, or as much work."""
@@ -204,14 +194,14 @@ class Runner:
         return (fixed + sum(r.size for r in reads if not _is_fixed(r))) * self.graph.plan.batch
 
     def _longest(self) -> int:
-        """Steps in a chunk, within the memory bound; a multiple of `unroll`."""
+        """Steps in a chunk, within the memory bound; a multiple of `plan.unroll`."""
         plan = self.graph.plan
         bytes_per_step = sum(_traffic(s) for s in plan.program.stages)
         bytes_per_step += sum(b.size for b in (*plan.inputs.values(), *plan.hidden))
         bytes_per_step *= plan.batch * np.dtype(plan.dtype).itemsize
         longest = LONGEST_ON_HOST if self.graph.calls_in_loops else LONGEST
         steps = int(np.clip(MEMORY // max(bytes_per_step, 1), 1, longest))
-        return max(steps // self.unroll, 1) * self.unroll
+        return max(steps // plan.unroll, 1) * plan.unroll
 
 
 def _of_items(array: Any, axis: int, items: range) -> Any:

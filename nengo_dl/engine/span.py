@@ -21,9 +21,6 @@ class Span:
         T, the steps that there is room for.
     valid : int or scalar tensor
         The steps to simulate; rows of the results beyond it mean nothing.
-    unroll : int or None
-        Steps in the body of loops if runs are no multiples of them; each step then has the same
-        place in the body wherever runs begin and end; see `scan`.
     by_item : bool
         Whether inputs lie in memory item by item, so that putting them in the order of steps
         moves them.
@@ -32,7 +29,6 @@ class Span:
     first: Any
     length: Any
     valid: Any
-    unroll: int | None = None
     by_item: bool = False
 
 
@@ -50,8 +46,12 @@ class Compiling:
     apart : bool
         Whether XLA compiles each loop by itself, and large populations outside loops, but not the
         whole.
+    inline : bool
+        Whether loops may be a single kernel of XLA:CPU: the whole is compiled, to run on a CPU, and
+        nobody asks for a gradient.
     """
 
     unroll: int = 1
     uncompiled: Collection[Group] = ()
     apart: bool = False
+    inline: bool = False

@@ -233,11 +233,12 @@ class TensorGraph(keras.layers.Layer):
         training: bool = False,
         segmented: bool = False,
         items: range | None = None,
+        inline: bool = False,
     ) -> tuple[dict[Any, Any], dict[Block, Any]]:
         """Run a chunk of time; see `execute`. Outputs come by the key of the `Output`.
 
         With `segmented`, XLA compiles what lies between the groups that it cannot compile. With
-        `items`, arrays have those alone.
+        `items`, arrays have those alone. `inline`: see `Compiling`.
         """
         plan, program = self.plan, self._program(training)
         ctx = replace(self.context(training, items), one=tf.cast(span.first >= 0, plan.dtype))
@@ -253,7 +254,9 @@ class TensorGraph(keras.layers.Layer):
             how = Compiling(plan.unroll)
             outputs, after = execute_with_checkpoints(*arguments, how, plan.checkpoint_steps)
         else:
-            how = Compiling(plan.unroll, uncompiled, ctx.training and self.apart)
+            how = Compiling(
+                plan.unroll, uncompiled, ctx.training and self.apart, inline and not ctx.training
+            )
             outputs, after = execute(*arguments, how)
         return {output.key: value for output, value in outputs.items()}, after
 

@@ -27,6 +27,7 @@ class Sum(Kernel):
     """Sums of views; those of about equally many terms share a group."""
 
     any_order = True
+    inlines = True
 
     def flat(self, op: Op) -> bool:
         return True
@@ -62,6 +63,7 @@ class Multiply(Kernel):
     """Elementwise products."""
 
     any_order = True
+    inlines = True
 
     def flat(self, op: Op) -> bool:
         return op.reads[0].shape == op.reads[1].shape == op.writes[0].shape
@@ -98,6 +100,16 @@ SMALL_MATRIX = 2**12  # elements, below which a product of matrices costs more t
 class Dot(Kernel):
     """Matrix times vector."""
 
+    def inlined(self, group: Group, batch: int) -> bool:
+        if batch == 1 or group.interleaving is not None:
+            return True
+        members, m, n = group.read_shapes[0]
+        if any(b.role is Role.ADAPTED for b in group.reads[0].blocks):
+            return False
+        if members == 1:
+            return m == 1 or n == 1
+        return n == 1 or (m * n <= SMALL_MATRIX and (m == 1 or n <= FEW_COLUMNS))
+
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         a, x = reads
         if group.interleaving is not None:
@@ -120,7 +132,7 @@ class Dot(Kernel):
         if not ctx.training and m * n <= SMALL_MATRIX:
             if n <= FEW_COLUMNS:
                 return [ctx.once(_sum_of_columns(a, x))]
-            if _is_summed(x, m):
+            if m == 1 and ctx.inline or _is_summed(x, m):
                 return [_summed_by_product(a * ops.expand_dims(x, 2))]
         return [ops.einsum("gmn,bgn->bgm", ops.squeeze(a, 0), x)]
 

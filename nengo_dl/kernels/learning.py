@@ -36,6 +36,8 @@ def _outer_into(out: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> None:
 class _Rule(Kernel):
     """Rules with different rates share a group."""
 
+    inlines = True
+
     def signature(self, op: Any) -> None:
         return None
 
@@ -132,6 +134,9 @@ class Voja(_Rule):
 @kernel("rls")
 class RLS(_Rule):
     """Recursive least squares."""
+
+    def inlined(self, group: Group, batch: int) -> bool:
+        return batch == 1
 
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         pre, error, inverse = reads

@@ -18,6 +18,7 @@ class Neurons(Kernel):
     """All neuron types; their constants become vectors where members of a group differ."""
 
     any_order = True
+    inlines = True
 
     def flat(self, op: Op) -> bool:
         return True

@@ -56,6 +56,8 @@ class Context:
         first, are of steps that are simulated. None in loops.
     keep : callable
         `keep(*arrays)` takes what the gradient of a step needs, and returns it: see `Kernel.kept`.
+    inline : bool
+        Whether all of a loop becomes one kernel of XLA:CPU; see `Kernel.inlined`.
     """
 
     dt: float
@@ -68,6 +70,7 @@ class Context:
     rows: Any = None
     valid: Any = None
     keep: Callable = as_they_are
+    inline: bool = False
 
     def once(self, x: Any) -> Any:
         """Compute x, and keep it for all that read it.
@@ -90,6 +93,8 @@ class Kernel:
         Whether XLA can compile it.
     stepper : type or None
         What keeps the state of an op on the host, for all batch items; see `host.Steppers`.
+    inlines : bool
+        What `inlined` is for all its groups.
     any_order : bool
         Whether a flat kernel takes elements in any order, and arrays of any rank: constants then
         come from `Group.per_element`.
@@ -97,6 +102,7 @@ class Kernel:
 
     sequential = False
     compiled = True
+    inlines = False
     any_order = False
     stepper: type | None = None
 
@@ -123,6 +129,13 @@ class Kernel:
         list of tensor (L, G, ...) or (L, N)
         """
         raise NotImplementedError
+
+    def inlined(self, group: Group, batch: int) -> bool:
+        """Whether XLA:CPU computes it well inside of a kernel for a whole loop.
+
+        Products of two matrices are plain loops there.
+        """
+        return self.inlines
 
     def kept(self, group: Group) -> int | None:
         """How many arrays (B, N) the gradient of a step in training depends on.
@@ -330,6 +343,10 @@ class Catalogue:
 
     def packs(self, group: Group) -> bool:
         return _KERNELS[group.kind].packs(group)
+
+    def inlines(self, group: Group, batch: int) -> bool:
+        """Whether a group's kernel may be a part of one for a whole loop."""
+        return _KERNELS[group.kind].inlined(group, batch)
 
     def is_sequential(self, op: Op) -> bool:
         return op.kind != "route" and _KERNELS[op.kind].sequential

@@ -29,6 +29,7 @@ class Lowpass(Kernel):
     """Filters with one state variable and no feed-through; coefficients may differ by op."""
 
     any_order = True
+    inlines = True
 
     def flat(self, op: Op) -> bool:
         return True
@@ -68,6 +69,8 @@ def _per_element(group: Group, name: str, dtype: str) -> Any:
 class LinearFilter(Kernel):
     """Any other linear system with one input and one output for each element."""
 
+    inlines = True
+
     def signature(self, op: Op) -> Hashable:
         return op.attrs["feeds_through"]
 
@@ -106,6 +109,8 @@ class LinearFilter(Kernel):
 @kernel("triangle")
 class Triangle(Kernel):
     """Finite, linearly falling impulse response."""
+
+    inlines = True
 
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         y, history, where, u = reads

@@ -1,0 +1,140 @@
+"""Which loops become one kernel, and that this changes nothing but their speed."""
+
+import nengo
+import numpy as np
+import pytest
+
+import nengo_dl
+from nengo_dl import pipeline
+from nengo_dl.compiler import inline
+
+N_STEPS = 60
+
+
+def population(n_neurons=10, dimensions=1, **kwargs):
+    """Recurrent ensembles, of few members or large."""
+    with nengo.Network(seed=0) as net:
+        nengo_dl.configure_settings(dtype="float64")
+        node = nengo.Node(lambda t: np.sin(20 * t + np.arange(dimensions)))
+        ens = nengo.Ensemble(n_neurons, dimensions, **kwargs)
+        nengo.Connection(node, ens)
+        nengo.Connection(ens, ens, synapse=0.01, transform=0.5)
+        nengo.Probe(ens, synapse=nengo.Alpha(0.01))
+    return net
+
+
+def array():
+    net = nengo.networks.EnsembleArray(10, 20, seed=0)
+    with net:
+        nengo_dl.configure_settings(dtype="float64")
+        nengo.Connection(nengo.Node(lambda t: np.sin(t + np.arange(20))), net.input)
+        nengo.Connection(net.output, net.input, synapse=nengo.synapses.Triangle(0.004))
+        nengo.Probe(net.output, synapse=nengo.LinearFilter([1], [1e-4, 0.02, 1]))
+    return net
+
+
+def learning(rule):
+    net = population()
+    (ens,) = net.all_ensembles
+    with net:
+        post = nengo.Ensemble(8, 1)
+        function = {"solver": nengo.solvers.LstsqL2(weights=rule.modifies == "weights")}
+        connection = nengo.Connection(ens, post, learning_rule_type=rule, **function)
+        if isinstance(rule, nengo.PES | nengo.RLS):
+            nengo.Connection(post, connection.learning_rule)
+        nengo.Probe(post, synapse=0.01)
+        nengo.Probe(connection, "weights", sample_every=0.02)
+    return net
+
+
+def convolution():
+    net = population(16)
+    (ens,) = net.all_ensembles
+    with net:
+        transform = nengo.Convolution(1, (4, 4, 1), padding="same")
+        nengo.Connection(ens.neurons, ens.neurons, transform=transform)
+    return net
+
+
+def sparse():
+    net = population()
+    (ens,) = net.all_ensembles
+    with net:
+        transform = nengo.Sparse((10, 10), [[0, 1], [3, 4]], [1.0, 2.0])
+        nengo.Connection(ens.neurons, ens.neurons, transform=transform)
+    return net
+
+
+INLINE = {
+    "ensemble": population,
+    "spiking rectified": lambda: population(neuron_type=nengo.SpikingRectifiedLinear()),
+    "adaptive": lambda: population(neuron_type=nengo.AdaptiveLIF()),
+    "Izhikevich": lambda: population(neuron_type=nengo.Izhikevich()),
+    "dimensions": lambda: population(40, 12),
+    "array": array,
+    **{
+        name: lambda rule=rule: learning(rule)
+        for name, rule in {
+            "PES": nengo.PES(),
+            "RLS": nengo.RLS(),
+            "BCM": nengo.BCM(),
+            "Oja": nengo.Oja(),
+            "Voja": nengo.Voja(),
+        }.items()
+    },
+}
+BATCHED = ("ensemble", "spiking rectified", "array", "Voja")
+
+
+def simulated(net, batch=None):
+    """Return whether some loop is one kernel, and what all probes see."""
+    with nengo_dl.Simulator(net, progress_bar=False, minibatch_size=batch, seed=0) as sim:
+        sim.run_steps(N_STEPS)
+        return is_inline(sim), [np.array(sim.data[p]) for p in net.all_probes]
+
+
+def is_inline(sim):
+    """Return whether some loop is one kernel."""
+    return any(stage.inline for stage in sim.program.stages)
+
+
+@pytest.mark.parametrize(
+    "name, batch", [*((name, None) for name in INLINE), *((name, 3) for name in BATCHED)]
+)
+def test_same_numbers(name, batch, monkeypatch):
+    net = INLINE[name]()
+    inside, found = simulated(net, batch)
+    monkeypatch.setattr(pipeline, "inline", lambda stage, *_: stage)
+    outside, expected = simulated(net, batch)
+    assert inside and not outside
+    for a, b in zip(found, expected, strict=True):
+        assert np.any(a)
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "make, batch",
+    [
+        (convolution, None),
+        (sparse, None),
+        (lambda: learning(nengo.RLS()), 2),
+        (lambda: population(40, 12), 2),
+    ],
+    ids=["convolution", "sparse", "learned weights of several items", "matrices of several items"],
+)
+def test_not_if_slower(make, batch):
+    """Products of matrices, which are plain loops within a kernel, are left to libraries."""
+    with nengo_dl.Simulator(make(), progress_bar=False, minibatch_size=batch) as sim:
+        assert any(stage.looped for stage in sim.program.stages)
+        assert not is_inline(sim)
+
+
+@pytest.mark.parametrize("limit, value", [("ELEMENTS", 9), ("MATRICES", 29)])
+def test_not_if_large(limit, value, monkeypatch):
+    """Ten neurons, with ten encoders for each of two inputs, and ten decoders."""
+    monkeypatch.setattr(inline, limit, value)
+    with nengo_dl.Simulator(population(), progress_bar=False) as sim:
+        assert not is_inline(sim)
+    monkeypatch.setattr(inline, limit, value + 1)
+    with nengo_dl.Simulator(population(), progress_bar=False) as sim:
+        assert is_inline(sim)
