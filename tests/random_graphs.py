@@ -322,7 +322,7 @@ def run_program(program, inputs, span, unroll=1, batch=BATCH):
     """Run a program; return outputs (T or 1, B or 1, size) by key and final states (B, size)."""
     from nengo_dl.engine.execute import execute
     from nengo_dl.engine.span import Compiling
-    from nengo_dl.kernels.registry import Context
+    from nengo_dl.kernels.context import Context
 
     ctx = Context(DT, "float64", batch, False, host=None, steppers=None)
     sources, carry = start_values(program, inputs, batch)

@@ -109,7 +109,7 @@ def test_length_known_at_run_time(graph, valid):
 
 def _traced(program, inputs, length, valid):
     from nengo_dl.engine.execute import execute
-    from nengo_dl.kernels.registry import Context
+    from nengo_dl.kernels.context import Context
     from tests.random_graphs import DT
 
     zeros = {s: np.zeros((1, 1, s.size)) for b in program.layout.of(Role.INPUT) for s in b.members}
@@ -183,7 +183,7 @@ def test_program_prints():
         "for all steps at once:",
         "  dot          ×2     w0+1, x  ->  %0(6)",
         "  output       probe = %0[3:6]",
-        "for each step:",
+        "for each step, in one kernel:",
         "  sum          ×1     %0[0:3], memory  ->  %1(3)",
         "  next         memory(3) = %1",
     ]

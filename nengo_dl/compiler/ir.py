@@ -317,7 +317,8 @@ class Stage:
         return [state for block, _ in self.carried for state in held.get(block, (block,))]
 
     def __str__(self) -> str:
-        head = "for each step:" if self.looped else "for all steps at once:"
+        head = "for each step" if self.looped else "for all steps at once"
+        head += ", in one kernel:" if self.inline else ":"
         lines = [f"  {g}" for g in self.groups]
         lines += [f"  next         {b!r} = {r!r}" for b, r in self.carried]
         lines += [f"  output       {o.key} = {r!r}" for o, r in self.outputs]

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..compiler.ir import Block, Stage
-from ..kernels.registry import CATALOGUE, Context
+from ..kernels.context import Context
+from ..kernels.registry import CATALOGUE
 from .emit import in_own_order, interleaved, per_item
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..compiler.ir import Block, Output, Program
-from ..kernels.registry import Context
+from ..kernels.context import Context
 from .execute import execute, repeatable, varies
 from .loop import scan_again
 from .span import Compiling, Span

@@ -14,7 +14,8 @@ import numpy as np
 from keras import ops
 
 from ..compiler.ir import Block, Group, Piece, Read
-from ..kernels.registry import CATALOGUE, Context
+from ..kernels.context import Context
+from ..kernels.registry import CATALOGUE
 
 Blocks = dict[Block, Any]
 

@@ -14,7 +14,8 @@ from typing import Any
 import tensorflow as tf
 
 from ..compiler.ir import Block, Group, Output, Program, Read, Role, Stage
-from ..kernels.registry import CATALOGUE, Context, as_they_are
+from ..kernels.context import Context, as_they_are
+from ..kernels.registry import CATALOGUE
 from .backend import by_xla
 from .carry import begin, end
 from .emit import argument, as_held, assemble, in_own_order, per_item, run_groups

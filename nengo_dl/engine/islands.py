@@ -13,7 +13,8 @@ from typing import Any
 import tensorflow as tf
 
 from ..compiler.ir import Block, Group
-from ..kernels.registry import CATALOGUE, Context
+from ..kernels.context import Context
+from ..kernels.registry import CATALOGUE
 from .backend import by_xla
 from .emit import Blocks, run_groups
 

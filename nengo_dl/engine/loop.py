@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..kernels.registry import as_they_are
+from ..kernels.context import as_they_are
 from .backend import by_xla
 
 # step(i, carry, x) -> (carry, y): lists of tensors; i counts from 0

@@ -16,7 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from ..compiler.ir import Block, Group, Output, Read, Role
-from ..kernels.registry import CATALOGUE, Context
+from ..kernels.context import Context
+from ..kernels.registry import CATALOGUE
 from .tensor_graph import TensorGraph
 
 SMALL = 2**17  # elements that a step reads; beyond, compiled code makes up for its calls

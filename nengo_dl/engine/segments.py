@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from ..compiler.ir import Block, Group, Read
-from ..kernels.registry import Context
+from ..kernels.context import Context
 from .backend import by_xla
 from .emit import Blocks, run_groups
 

@@ -13,8 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from ..compiler.ir import Block, Program, Role
+from ..kernels.context import Context
 from ..kernels.host import Steppers
-from ..kernels.registry import CATALOGUE, Context
+from ..kernels.registry import CATALOGUE
 from .backend import HostCalls
 from .checkpoints import execute_with_checkpoints
 from .draws import Draws

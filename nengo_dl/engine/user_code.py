@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 from ..compiler.ir import Group, Program
-from ..kernels.registry import CATALOGUE, Context
+from ..kernels.context import Context
+from ..kernels.registry import CATALOGUE
 from .backend import uncompilable_ops
 
 

@@ -17,7 +17,8 @@ from keras import ops
 
 from ..compiler.arrange import depth_of
 from ..compiler.ir import Group, Op, Role
-from .registry import Action, Arrays, Context, Kernel, kernel
+from .context import Context
+from .registry import Action, Arrays, Kernel, kernel
 
 FEW = 8  # products that NumPy does faster one by one than together
 

@@ -8,7 +8,8 @@ from typing import Any
 from keras import ops
 
 from ..compiler.ir import Group, Op
-from .registry import Context, Kernel, kernel
+from .context import Context
+from .registry import Kernel, kernel
 
 
 @kernel("convolution")

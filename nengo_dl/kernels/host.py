@@ -19,7 +19,8 @@ from nengo.utils.functions import function_name
 
 from ..compiler.ir import Group, Op
 from ..utils import blame, own_generator
-from .registry import CATALOGUE, Action, Arrays, Context, Kernel, kernel
+from .context import Context
+from .registry import CATALOGUE, Action, Arrays, Kernel, kernel
 
 
 @kernel("python")

@@ -17,7 +17,8 @@ import numpy as np
 from keras import ops
 
 from ..compiler.ir import Group
-from .registry import Action, Arrays, Context, Kernel, constant, kernel
+from .context import Context
+from .registry import Action, Arrays, Kernel, constant, kernel
 
 
 def _outer(rows: Any, columns: Any) -> Any:

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..compiler.ir import Group, Op, Signal, View
 from ..surrogate import Rates, Surrogate
-from .registry import Action, Arrays, Context, Kernel, NeuronKernel, kernel, neuron_kernel
+from .context import Context
+from .registry import Action, Arrays, Kernel, NeuronKernel, kernel, neuron_kernel
 
 
 @kernel("neurons")

@@ -14,7 +14,8 @@ import numpy as np
 from keras import ops
 
 from ..compiler.ir import Group, Op
-from .registry import Action, Arrays, Context, Kernel, kernel
+from .context import Context
+from .registry import Action, Arrays, Kernel, kernel
 
 PADDING = 8  # stored elements for each one of padding that is worth it
 FEW = 1024  # elements of padding that cost less than one more operation

@@ -21,7 +21,8 @@ import numpy as np
 from keras import ops
 
 from ..compiler.ir import Group, Op
-from .registry import Action, Arrays, Context, Kernel, constant, kernel
+from .context import Context
+from .registry import Action, Arrays, Kernel, constant, kernel
 
 
 @kernel("lowpass")

@@ -9,8 +9,9 @@ from keras import ops
 from nengo.exceptions import ValidationError
 
 from ..compiler.ir import Group, Op
+from .context import Context
 from .host import batched
-from .registry import Context, Kernel, kernel
+from .registry import Kernel, kernel
 
 
 @kernel("tensor_node")
