@@ -186,6 +186,19 @@ def test_nothing_is_carried(mode, length, unroll):
     equal(in_mode(function, mode)(xs), [xs * 2])
 
 
+@modes
+def test_nothing_is_read(mode):
+    """There is nothing to differentiate then."""
+
+    def function():
+        def count(i, *_):
+            return [], [tf.cast(i, tf.float64)]
+
+        return scan_again(count, [], [], [], [((), tf.float64)], 4, 4)[1]
+
+    equal(in_mode(function, mode)(), [np.arange(4)])
+
+
 def test_shapes_are_known_while_tracing(arrays):
     weights, state, xs = arrays
     shapes = []

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.compiler import pack
+from nengo_dl.compiler import inline, pack
 from nengo_dl.kernels.spiking import LIFKernel
 
 N_STEPS = 200
@@ -117,8 +117,19 @@ def test_not_where_more_than_one_number_is_needed(neuron_type, probed):
             np.testing.assert_allclose(sim.data[probe], reference.data[probe], atol=1e-9)
 
 
-@pytest.mark.parametrize(("items", "expected"), [(1, 1), (4, 1), (pack.DIVIDED.start // 20 + 1, 0)])
-def test_not_for_items_that_xla_would_divide(items, expected):
+@pytest.mark.parametrize(
+    ("items", "inlined", "expected"),
+    [
+        (1, False, 1),
+        (4, False, 1),
+        (pack.DIVIDED.start // 20 + 1, True, 1),
+        (pack.DIVIDED.start // 20 + 1, False, 0),
+    ],
+)
+def test_not_for_items_that_xla_would_divide(items, inlined, expected, monkeypatch):
+    """It does not divide what is a part of one kernel."""
+    if not inlined:
+        monkeypatch.setattr(inline, "ELEMENTS", 0)
     with simulator(population([nengo.LIF()]), minibatch_size=items) as sim:
         assert packed(sim) == expected
 

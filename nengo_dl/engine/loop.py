@@ -155,7 +155,7 @@ def _scan_back(
     """Scan with a gradient that goes back step by step; without `kept_specs`, runs them again."""
     length, _, unroll = bounds
     call = by_xla if alone else _directly
-    if isinstance(length, int) and length == unroll:
+    if not any(arguments) or (isinstance(length, int) and length == unroll):
         carry, xs, fixed = arguments
 
         def forwards(i: Any, state: list, x: list) -> tuple[list, list]:
