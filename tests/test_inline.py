@@ -3,10 +3,13 @@
 import nengo
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import nengo_dl
 from nengo_dl import pipeline
 from nengo_dl.compiler import inline
+from nengo_dl.engine import execute, one_kernel
+from nengo_dl.engine.one_kernel import as_one_kernel
 
 N_STEPS = 60
 
@@ -112,6 +115,35 @@ def test_same_numbers(name, batch, monkeypatch):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_only_if_possible(known, monkeypatch):
+    """With another TensorFlow, XLA might end the process."""
+    calls = []
+
+    def spy(*arguments):
+        calls.append(arguments)
+        return as_one_kernel(*arguments)
+
+    monkeypatch.setattr(execute, "as_one_kernel", spy)
+    monkeypatch.setattr(one_kernel, "KNOWN", (tf.__version__,) if known else ())
+    with nengo_dl.Simulator(population(), progress_bar=False) as sim:
+        sim.run_steps(N_STEPS)
+    assert len(calls) == known
+
+
+def test_goes_on_if_xla_refuses(monkeypatch, caplog):
+    _, expected = simulated(population())
+
+    def refuse(*_):
+        raise tf.errors.UnimplementedError(None, None, "of this kind")
+
+    monkeypatch.setattr(execute, "as_one_kernel", refuse)
+    with caplog.at_level("INFO", "nengo_dl"):
+        _, found = simulated(population())
+    assert "cannot make one kernel of a loop: of this kind" in caplog.text
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     "make, batch",
     [
@@ -129,12 +161,15 @@ def test_not_if_slower(make, batch):
         assert not is_inline(sim)
 
 
-@pytest.mark.parametrize("limit, value", [("ELEMENTS", 9), ("MATRICES", 29)])
-def test_not_if_large(limit, value, monkeypatch):
-    """Ten neurons, with ten encoders for each of two inputs, and ten decoders."""
+@pytest.mark.parametrize(
+    "make, limit, value",
+    [(population, "ELEMENTS", 9), (population, "MATRICES", 29), (array, "SUMMED", 199)],
+)
+def test_not_if_large(make, limit, value, monkeypatch):
+    """Ten neurons, with encoders for each of two inputs and decoders; or twenty times ten."""
     monkeypatch.setattr(inline, limit, value)
-    with nengo_dl.Simulator(population(), progress_bar=False) as sim:
+    with nengo_dl.Simulator(make(), progress_bar=False) as sim:
         assert not is_inline(sim)
     monkeypatch.setattr(inline, limit, value + 1)
-    with nengo_dl.Simulator(population(), progress_bar=False) as sim:
+    with nengo_dl.Simulator(make(), progress_bar=False) as sim:
         assert is_inline(sim)

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nengo_dl.engine.one_kernel import as_one_kernel
+from nengo_dl.compiler.inline import SUMMED
+from nengo_dl.engine.one_kernel import as_one_kernel, is_possible
 
 STEPS = 50
+
+pytestmark = pytest.mark.skipif(
+    not is_possible(), reason="this TensorFlow is not known to make one kernel of a loop"
+)
 
 
 def compiled(function, as_one):
@@ -83,6 +88,14 @@ def test_what_is_captured_need_not_be_read():
 
     found = tf.function(call, jit_compile=True, autograph=False)(tf.constant([4.0]))
     np.testing.assert_array_equal(np.ravel(found), [8, 0])
+
+
+def test_what_has_no_form_is_an_error():
+    """And not the end of the process."""
+    total = compiled(lambda x: [tf.reduce_sum(x, 1)], True)
+    np.testing.assert_allclose(total(tf.ones((1, SUMMED)))[0], [SUMMED])
+    with pytest.raises(tf.errors.UnimplementedError):
+        total(tf.ones((1, 2**15)))
 
 
 @pytest.mark.parametrize(

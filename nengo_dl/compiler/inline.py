@@ -11,6 +11,7 @@ from .ir import Group, Stage
 # products. Measured for LIF neurons, and for random networks of ensembles.
 ELEMENTS = 24_000  # that a group writes
 MATRICES = 180_000  # elements of all matrices
+SUMMED = 32_000  # elements added up; from 2**15 on, XLA has no form of that within a kernel
 
 
 def inline(stage: Stage, inlined: Callable[[Group], bool], batch: int) -> Stage:
@@ -30,4 +31,6 @@ def inline(stage: Stage, inlined: Callable[[Group], bool], batch: int) -> Stage:
         return stage
     largest = max((b.size for g in groups for b in g.writes), default=0)
     matrices = sum(g.reads[0].size for g in groups if g.kind == "dot")
-    return replace(stage, inline=largest * batch <= ELEMENTS and matrices * batch <= MATRICES)
+    sums = (g.reads[0].size for g in groups if g.kind == "sum" or g.interleaving)
+    sizes = (largest, ELEMENTS), (matrices, MATRICES), (max(sums, default=0), SUMMED)
+    return replace(stage, inline=all(size * batch <= limit for size, limit in sizes))

@@ -15,6 +15,11 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 
+from .backend import computes_on_cpu
+
+# TensorFlow that is known to do this: 2.20 ends the process over some loops. To add another one,
+# let tests/test_one_kernel.py and the whole of tests/test_inline.py pass with it.
+KNOWN = ("2.21.",)
 VERSION = 9  # of the calling convention of XlaCallModule
 TYPES = {
     tf.bool: "i1",
@@ -42,6 +47,11 @@ module @single_kernel {{
   }}
 }}
 """
+
+
+def is_possible() -> bool:
+    """Whether loops that are compiled here can be one kernel."""
+    return tf.__version__.startswith(KNOWN) and computes_on_cpu()
 
 
 def as_one_kernel(function: Callable, *arguments: Any) -> Any:

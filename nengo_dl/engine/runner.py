@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Mapping
 from functools import partial
@@ -13,8 +14,11 @@ import tensorflow as tf
 from ..compiler.ir import Block, Output, Read, Role, Stage
 from . import backend
 from .numpy_loop import numpy_loop
+from .one_kernel import is_possible
 from .span import Span
 from .tensor_graph import TensorGraph
+
+logger = logging.getLogger(__name__)
 
 LONGEST = 2048  # steps in a chunk
 LONGEST_ON_HOST = (
@@ -46,6 +50,8 @@ class Runner:
         self.compile_count = 0
         self.xla = backend.XLA and graph.compilable
         self.in_numpy = numpy_loop(graph) if backend.XLA else None
+        some = any(stage.inline for stage in graph.plan.program.stages)
+        self.inline = self.xla and some and not graph.replicas.several
         self._functions: dict[Key, Any] = {}
         self._carried = list(graph.carry())
         self._outputs = list(graph.plan.outputs.values())
@@ -110,10 +116,19 @@ class Runner:
         try:
             return self._function(key, args)(*args)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-            if self.graph.host.error is not None or not self.graph.leave_out_user_code():
+            reason = str(error).splitlines()[0]
+            if self.inline:
+                self._give_up_single_kernels(reason)
+            elif self.graph.host.error is None and self.graph.leave_out_user_code():
+                self._give_up_xla(reason)
+            else:
                 raise
-            self._give_up_xla(str(error).splitlines()[0])
-            return self._function(key, args)(*args)
+            return self._call(key, args)
+
+    def _give_up_single_kernels(self, reason: str) -> None:
+        logger.info("XLA cannot make one kernel of a loop: %s", reason)
+        self.inline = False
+        self._functions.clear()
 
     def _give_up_xla(self, reason: str) -> None:
         warnings.warn(
@@ -133,7 +148,7 @@ class Runner:
         length, inputs, split = key
         carried = len(self._carried)
         jit = True if self.xla else None
-        inline = self.xla and not self.graph.replicas.several and backend.computes_on_cpu()
+        inline = self.inline and is_possible()
 
         def simulate(args, items=None):
             self.compile_count += 1  # this is Python: it runs once per trace
