@@ -72,9 +72,11 @@ def build_program(
         layout = arrange_sources(flat, graph, catalogue.is_flat, carriers)
     groups, space = arrange(flat, routes, layout, catalogue.is_flat)
     stages = _stages(graph, parts, [len(g) for g in grouped], groups, space)
-    if not training and not any(map(is_host, graph.ops)):
-        stages = [_tuned(stage, catalogue, settings.batch) for stage in stages]
-    return verify(Program(layout, tuple(stages)))
+    plain = verify(Program(layout, tuple(stages)))
+    if training or any(map(is_host, graph.ops)):
+        return plain
+    stages = [_tuned(stage, catalogue, settings.batch) for stage in stages]
+    return verify(Program(layout, tuple(stages), plain))
 
 
 def _tuned(stage: Stage, catalogue: Any, batch: int) -> Stage:

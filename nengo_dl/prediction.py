@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import keras
@@ -79,10 +80,11 @@ def _minibatch(session: Session, sources: Sources, steps: int, stateful: bool) -
     """All chunks of one minibatch: arrays (B, steps, *shape)."""
     parts: dict[nengo.Probe, list[np.ndarray]] = {p: [] for p in session.probes}
     first, carry = session.n_steps, session.graph.carry()
+    run = partial(session.runner.run, split=True)
     end = first + steps
     while first < end:
         n = session.runner.chunk(end - first, first)
-        outputs, carry = session.run_chunk(carry, sources, first, n, split=True)
+        outputs, carry = session.run_chunk(run, carry, sources, first, n)
         for output, array in outputs.items():
             if output.last_only:
                 parts[output.key].clear()

@@ -13,6 +13,7 @@ from .compilation import Compilation
 from .compiler.ir import Block, Output
 from .config import Settings
 from .engine import backend
+from .engine.first_steps import FirstSteps
 from .engine.interrupts import uninterrupted
 from .engine.model import SimulationModel, make_model
 from .engine.plan import Plan
@@ -47,6 +48,8 @@ class Session:
     graph : TensorGraph or None
         The Keras layer of the simulation; None after `close`.
     runner : Runner or None
+    first_steps : FirstSteps or None
+        What runs the first steps of `run` instead.
     sources : dict of Feed
         What generates each input that is given no data.
     n_steps : int
@@ -73,6 +76,7 @@ class Session:
         self.graph: TensorGraph | None = TensorGraph(self._plan())
         replicas.check_layers(self.graph.user_layers)
         self.runner: Runner | None = Runner(self.graph)
+        self.first_steps: FirstSteps | None = FirstSteps(self.graph, self.runner)
 
     def _plan(self) -> Plan:
         compiled = self.compiled
@@ -129,7 +133,7 @@ class Session:
 
     def close(self) -> None:
         """Free the compiled program."""
-        self.graph = self.runner = self._keras_model = None
+        self.graph = self.runner = self.first_steps = self._keras_model = None
 
     def read(self, block: Block) -> np.ndarray | None:
         """Live values (1 or B, size) of a parameter block; None after `close`."""
@@ -183,8 +187,9 @@ class Session:
         sources, carry = self.filled(data), self.graph.carry()
         with uninterrupted() as interrupt_here:
             while first < end:
-                n = self.runner.chunk(end - first, first)
-                outputs, carry = self.run_chunk(carry, sources, first, n)
+                runner = self.first_steps if self.first_steps.include(first) else self.runner
+                n = runner.chunk(end - first, first)
+                outputs, carry = self.run_chunk(runner.run, carry, sources, first, n)
                 recorder.append(outputs, first, n)
                 first += n
                 self.keep(carry, first, stateful)
@@ -193,13 +198,13 @@ class Session:
 
     def run_chunk(
         self,
+        run: Callable,
         carry: Mapping[Block, Any],
         sources: Sources,
         first: int,
         n: int,
-        split: bool = False,
     ) -> tuple[dict[Output, np.ndarray], dict[Block, Any]]:
-        """Simulate steps first + 1 to first + n; see `Runner.run`."""
+        """Simulate steps first + 1 to first + n; `run` is that of a `Runner`, which see."""
         inputs, constant = {}, set()
         for feed, source in sources.items():
             rows = source.rows(first, n)
@@ -209,7 +214,7 @@ class Session:
             inputs[block] = rows
             if isinstance(source, Constant):
                 constant.add(block)
-        return self.runner.run(carry, inputs, constant, first, n, split)
+        return run(carry, inputs, constant, first, n)
 
     def keep(self, carry: Mapping[Block, Any], n_steps: int, stateful: bool) -> None:
         """Take over what a run left behind: what was learned always, state if `stateful`."""

@@ -69,6 +69,10 @@ class Simulator(Simulation):
 
     Notes
     -----
+    A simulation waits once, until XLA has compiled the program, but not for its first 16 steps:
+    NumPy takes them, however runs are cut, if the minibatch is one, and the network is not too
+    large and has only what NumPy can compute as well. `predict` compiles at once.
+
     A simulator that is made in the scope of a `tf.distribute.MirroredStrategy` or
     `MultiWorkerMirroredStrategy` splits each minibatch over the replicas in `fit`, `evaluate` and
     `predict`; `minibatch_size` is that of all of them together. Trained parameters are the same

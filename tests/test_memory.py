@@ -59,7 +59,7 @@ def test_closed_simulators_are_forgotten(name, monkeypatch):
     alive, before = [], functions_kept()
     for _ in range(2):
         with nengo_dl.Simulator(NETWORKS[name](), progress_bar=False) as sim:
-            sim.run_steps(3)
+            sim.run_steps(20)
             sim.predict(n_steps=3)
         alive += [weakref.ref(sim), weakref.ref(sim.session)]
         del sim

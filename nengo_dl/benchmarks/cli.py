@@ -58,7 +58,7 @@ COLUMNS = (
     "--growth",
     metavar="KEY=N,N...",
     help="Measure building and compiling instead, for several values of a network argument, with "
-    "two runs of --first-steps.",
+    "two predictions of --first-steps.",
 )
 @click.option(
     "--json",

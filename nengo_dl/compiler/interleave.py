@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import chain
 
-from .ir import Block, Group, Interleaving, Read, Role, Stage
+from .ir import Block, Group, Interleaving, Read, Stage
 
 FEW = 40  # elements of a member; from 50 on, rows of members are as fast: measured for LIF neurons
 MANY = 16  # members
@@ -75,7 +75,7 @@ def _plan_product(group: Group, shape: Shape) -> Interleaving | None:
     matrices, vectors = group.reads
     _, rows, columns = group.read_shapes[0]
     n_vectors = group.read_shapes[1][0]
-    if not _is_fixed(matrices):
+    if not matrices.fixed:
         return None
     if rows == 1 or rows < columns:
         packed = (n_vectors, rows * len(group.ops) // n_vectors, columns)
@@ -85,16 +85,12 @@ def _plan_product(group: Group, shape: Shape) -> Interleaving | None:
     return Interleaving((group.read_shapes[0], (n_vectors, columns)), shape)
 
 
-def _is_fixed(read: Read) -> bool:
-    return all(b.role in (Role.PARAMETER, Role.CONSTANT) for b in read.blocks)
-
-
 def _inputs(group: Group, plan: Interleaving) -> list[tuple[Read, Shape]]:
     """What has to be interleaved already for a group to gain by it."""
     encodes = group.kind == "dot" and plan.writes is not None
     if encodes:
         return []
-    return [(r, s) for r, s in zip(group.reads, plan.reads, strict=True) if not _is_fixed(r)]
+    return [(r, s) for r, s in zip(group.reads, plan.reads, strict=True) if not r.fixed]
 
 
 def _holds(group: Group, plan: Interleaving, held: Mapping[Block, Shape]) -> bool:

@@ -229,6 +229,11 @@ class Read:
         whole = len(self.pieces) == 1 and self.gather is None and self.pieces[0].whole
         return self.pieces[0].block if whole else None
 
+    @property
+    def fixed(self) -> bool:
+        """Whether it is the same in all steps, and for all items."""
+        return all(b.role in (Role.PARAMETER, Role.CONSTANT) for b in self.blocks)
+
     def __repr__(self) -> str:
         inner = " + ".join(map(repr, self.pieces))
         how = "gather" if self.repeats is None else "repeat"
@@ -348,10 +353,15 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """What the engine runs: source blocks, then stages in order."""
+    """What the engine runs: source blocks, then stages in order.
+
+    `plain` is the program as it was before its loops were made to hold arrays in the way that is
+    fastest when compiled; None if they were not.
+    """
 
     layout: Layout
     stages: tuple[Stage, ...]
+    plain: Program | None = None
 
     @property
     def groups(self) -> list[Group]:

@@ -35,14 +35,24 @@ class NumpyLoop:
     Parameters
     ----------
     graph : TensorGraph
+    **errors
+        What to do about floating-point errors, as of `numpy.errstate`.
+
+    Raises
+    ------
+    NotImplementedError
+        If a kind of operation has no such form.
     """
 
-    def __init__(self, graph: TensorGraph) -> None:
+    def __init__(self, graph: TensorGraph, **errors: str) -> None:
         plan = graph.plan
-        self.graph, self.program, self.dtype = graph, plan.program, plan.dtype
+        self.graph, self.dtype, self.errors = graph, plan.dtype, errors
+        self.program = plan.program.plain or plan.program
         self.arrays: dict[Block, np.ndarray] = {}
         for block in self.program.layout.blocks:
             self._allocate(block)
+        parameters = self.program.layout.of(Role.PARAMETER)
+        self.parameters = [b for b in parameters if b in self.program.read]
         clocks = self.program.layout.of(Role.TIME)
         self.clocks = [(self.arrays[b], 1 if b.dtype == "int" else plan.dt) for b in clocks]
         groups = self.program.groups
@@ -69,25 +79,34 @@ class NumpyLoop:
         steps: int,
     ) -> tuple[dict[Output, np.ndarray], dict[Block, Any]]:
         """Simulate one chunk; as of `Runner.run`."""
-        for block, value in self.graph.fixed_values():
-            self.arrays[block][:] = np.ravel(value)
-        for block, value in carry.items():
-            self.arrays[block][:] = value
-        for block in constant & set(inputs):
-            self.arrays[block][:] = inputs[block][0]
-        varying = [(self.arrays[b], x) for b, x in inputs.items() if b not in constant]
         results, recorded = {}, []
         for output, source, assemble in self.records:
             rows = source if output.batched else source[:1]
             shape = (1 if output.last_only else steps, *rows.shape)
             results[output] = np.zeros(shape, self.dtype)
             recorded.append((results[output], output.last_only, rows, assemble))
-        with np.errstate(divide="ignore", invalid="raise"):
+        with np.errstate(**self.errors):
+            varying = self._begin(carry, inputs, constant)
             self._steps(first, steps, varying, recorded)
         after = {
             b: tf.constant(self.arrays[b].astype(x.dtype.as_numpy_dtype)) for b, x in carry.items()
         }
         return results, after
+
+    def _begin(
+        self,
+        carry: Mapping[Block, Any],
+        inputs: Mapping[Block, np.ndarray],
+        constant: set[Block],
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Fill arrays with what a chunk begins with; those that each step fills, and their rows."""
+        for block in self.parameters:
+            self.arrays[block][:] = self.graph.parameters.array(block)
+        for block, value in carry.items():
+            self.arrays[block][:] = value
+        for block in constant & set(inputs):
+            self.arrays[block][:] = inputs[block][0]
+        return [(self.arrays[b], x) for b, x in inputs.items() if b not in constant]
 
     def _steps(self, first: int, steps: int, varying: list, recorded: list) -> None:
         """The hot path: no name is looked up twice."""
@@ -175,6 +194,6 @@ def numpy_loop(graph: TensorGraph) -> NumpyLoop | None:
     if not graph.calls_in_loops or plan.learning_phase or large or many:
         return None
     try:
-        return NumpyLoop(graph)
+        return NumpyLoop(graph, divide="ignore", invalid="raise")  # as Nengo does
     except NotImplementedError:
         return None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..compiler.ir import Block, Output, Read, Role, Stage
+from ..compiler.ir import Block, Output, Stage
 from . import backend
 from .numpy_loop import numpy_loop
 from .one_kernel import is_possible
@@ -205,8 +205,8 @@ class Runner:
         """Elements that stages outside the loop touch for each step, or as much work."""
         stages = [s for s in self.graph.plan.program.stages if not s.looped]
         reads = [r for s in stages for g in s.groups for r in g.reads]
-        fixed = sum(r.size for r in reads if _is_fixed(r)) // PRODUCTS
-        return (fixed + sum(r.size for r in reads if not _is_fixed(r))) * self.graph.plan.batch
+        fixed = sum(r.size for r in reads if r.fixed) // PRODUCTS
+        return (fixed + sum(r.size for r in reads if not r.fixed)) * self.graph.plan.batch
 
     def _longest(self) -> int:
         """Steps in a chunk, within the memory bound; a multiple of `plan.unroll`."""
@@ -224,10 +224,6 @@ def _of_items(array: Any, axis: int, items: range) -> Any:
     if array.shape[axis] == 1:
         return array
     return array[items.start : items.stop] if axis == 0 else array[:, items.start : items.stop]
-
-
-def _is_fixed(read: Read) -> bool:
-    return all(b.role in (Role.PARAMETER, Role.CONSTANT) for b in read.blocks)
 
 
 def _traffic(stage: Stage) -> int:

@@ -301,11 +301,6 @@ class TensorGraph(keras.layers.Layer):
         read = self._program(training).read
         return {b: make for b, make in self.plan.hidden.items() if b in read}
 
-    def fixed_values(self) -> list[tuple[Block, np.ndarray]]:
-        """Parameters that no learning rule changes, as they are."""
-        parameters = self.parameters
-        return [(b, parameters.array(b)) for b in parameters if b.role is Role.PARAMETER]
-
     def build_inputs(self) -> dict[str, Any]:
         """Symbolic inputs for a Keras model around this layer."""
         plan, size = self.plan, self.replicas.size

@@ -141,6 +141,9 @@ class Dot(Kernel):
         a, x = reads
         a = a.reshape(len(x), -1, a.shape[2])
         out = writes[0].reshape(a.shape[:2])
+        if a.shape[2] == 1:
+            column = a[:, :, 0]
+            return lambda: np.multiply(column, x, out=out)
         if len(x) > FEW:
             return lambda: np.matmul(a, x[..., None], out=out[..., None])
         products = list(zip(a, x, out, strict=True))

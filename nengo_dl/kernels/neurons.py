@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from ..compiler.ir import Group, Op, Signal, View
 from ..surrogate import Rates, Surrogate
 from .context import Context
 from .registry import Action, Arrays, Kernel, NeuronKernel, kernel, neuron_kernel
+
+MANY = 64  # populations with constants of their own, beyond which calls of NumPy cost too much
 
 
 @kernel("neurons")
@@ -55,18 +58,16 @@ class Neurons(Kernel):
         return _type_of(group).kept if surrogate else None
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action | None:
-        """One call for all neurons that have the same constants."""
-        first = group.ops[0].attrs["neurons"]
-        kind = neuron_kernel(type(first))
+        """One call for all neurons in a row that have the same constants."""
+        kind = _type_of(group)
         if kind.draws:
             return None
-        populations = []
-        if all(op.attrs["neurons"] == first for op in group.ops):
-            populations.append((first, slice(None)))
-        else:
-            ends = np.cumsum([op.writes[0].size for op in group.ops])
-            for op, end in zip(group.ops, ends, strict=True):
-                populations.append((op.attrs["neurons"], slice(end - op.writes[0].size, end)))
+        populations, stop = [], 0
+        for neurons, ops in groupby(group.ops, key=lambda op: op.attrs["neurons"]):
+            start, stop = stop, stop + sum(op.writes[0].size for op in ops)
+            populations.append((neurons, slice(start, stop)))
+        if len(populations) > MANY:
+            return None
         calls = [
             (kind.numpy_step(n, J), J, writes[0][p], _states(kind, writes[1:], p))
             for n, p in populations
