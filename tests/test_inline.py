@@ -59,6 +59,15 @@ def convolution():
     return net
 
 
+def several_decoders():
+    net = population(200)
+    (ens,) = net.all_ensembles
+    with net:
+        for function in (np.square, np.sin):
+            nengo.Connection(ens, ens, function=function, synapse=0.01)
+    return net
+
+
 def sparse():
     net = population()
     (ens,) = net.all_ensembles
@@ -150,12 +159,13 @@ def test_goes_on_if_xla_refuses(monkeypatch, caplog):
         (convolution, None),
         (sparse, None),
         (lambda: learning(nengo.RLS()), 2),
-        (lambda: population(40, 12), 2),
+        (lambda: population(50, 12), 2),
+        (several_decoders, 2),
     ],
-    ids=["convolution", "sparse", "learned weights of several items", "matrices of several items"],
+    ids=["convolution", "sparse", "learned matrices", "matrices", "two matrices for a vector"],
 )
 def test_not_if_slower(make, batch):
-    """Products of matrices, which are plain loops within a kernel, are left to libraries."""
+    """Products of two matrices, which are plain loops within a kernel, are left to libraries."""
     with nengo_dl.Simulator(make(), progress_bar=False, minibatch_size=batch) as sim:
         assert any(stage.looped for stage in sim.program.stages)
         assert not is_inline(sim)

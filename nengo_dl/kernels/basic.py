@@ -94,6 +94,7 @@ FEW_COLUMNS = 8  # as many products of vectors with numbers cost less than one o
 ROW = 64  # terms that are summed together
 ITEMS = 8  # for each vector, above which products of single rows are faster as matrices
 TERMS = 2**13  # from which on they are not
+FEW_NUMBERS = 2**10  # multiplied, in as much time as a kernel for them would take to start
 SMALL_MATRIX = 2**12  # elements, below which a product of matrices costs more than its numbers
 
 
@@ -102,9 +103,11 @@ class Dot(Kernel):
     """Matrix times vector."""
 
     def inlined(self, group: Group, batch: int) -> bool:
-        if batch == 1 or group.interleaving is not None:
+        small = group.reads[0].size * batch <= FEW_NUMBERS
+        if batch == 1 or group.interleaving is not None or small:
             return True
-        members, m, n = group.read_shapes[0]
+        members, n = group.read_shapes[1]
+        m = group.writes[0].size // members  # of all matrices for one vector
         if any(b.role is Role.ADAPTED for b in group.reads[0].blocks):
             return False
         if members == 1:
