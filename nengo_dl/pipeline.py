@@ -81,13 +81,14 @@ def build_program(
 
 def _tuned(stage: Stage, catalogue: Any, batch: int) -> Stage:
     """Let a stage hold arrays as its loop is fastest, be that one kernel or many."""
-    for whole in (True, False):
+
+    def held(whole: bool) -> Stage:
         tuned = pack(stage, catalogue.packs, batch, whole)
         tuned = interleave(tuned, catalogue.works_in_any_order)
-        tuned = inline(tuned, partial(catalogue.inlines, batch=batch), batch)
-        if tuned.inline:
-            break
-    return tuned
+        return inline(tuned, partial(catalogue.inlines, batch=batch), batch)
+
+    tuned = held(whole=True)
+    return tuned if tuned.inline or batch == 1 else held(whole=False)  # the same for one item
 
 
 def for_training(graph: Graph, catalogue: Any) -> Graph:
