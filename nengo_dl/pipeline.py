@@ -10,7 +10,7 @@ from typing import Any
 
 from .compiler.arrange import Addresses, Runs, arrange, arrange_sources
 from .compiler.chain import Part
-from .compiler.graph import in_order
+from .compiler.graph import ordered
 from .compiler.inline import inline
 from .compiler.interleave import interleave
 from .compiler.ir import (
@@ -55,7 +55,7 @@ def build_program(
     training : bool
         Whether the program is for training.
     """
-    graph = simplify(graph) if settings.simplifies else find_routes(graph)
+    graph = simplify(graph) if settings.simplifies else find_routes(ordered(graph))
     placed = [block.members for block in layout.blocks] if layout else []
     is_sequential, is_host = catalogue.is_sequential, catalogue.runs_on_host
     parts = split(graph, is_sequential, training, placed, is_host)
@@ -65,7 +65,7 @@ def build_program(
         )
         for part in parts
     ]
-    routes = in_order([op for op in graph.ops if op.kind == "route"])
+    routes = [op for op in graph.ops if op.kind == "route"]
     flat = order_members(list(chain.from_iterable(grouped)), routes)
     if layout is None:
         carriers = {s: number for number, part in enumerate(parts) for s in part.states}

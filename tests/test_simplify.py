@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from nengo_dl.compiler.graph import compose, ordered
 from nengo_dl.compiler.ir import Graph, Op, Output, Role, Signal, View
 from nengo_dl.compiler.simplify import DEFAULT_PASSES, find_routes, simplify
-from nengo_dl.compiler.simplify.aliases import compose, remove_aliases
+from nengo_dl.compiler.simplify.aliases import remove_aliases
 from nengo_dl.compiler.simplify.dead_code import EFFECTS, remove_dead_code
 from nengo_dl.compiler.simplify.identities import remove_identity_products
 from nengo_dl.compiler.simplify.routes import terms_per_element
@@ -45,7 +46,7 @@ X = Signal("x", (2,), Role.INPUT)
 def test_results_stay(rewrite, graph):
     inputs = draw_inputs(graph, 3)
     expected = interpret(graph, inputs, 3)
-    rewritten = rewrite(graph)
+    rewritten = rewrite(ordered(graph))
     found = interpret(rewritten, inputs, 3)
     states = {s: v for s, v in found.states.items() if s in rewritten.next}
     last = {o.key: v[-1:] if o.last_only else v for o, v in _by_output(rewritten, found)}
@@ -60,8 +61,35 @@ def _by_output(graph, answer):
 @tried(30)
 @given(graph=graphs())
 def test_a_second_time_changes_nothing(rewrite, graph):
-    once = rewrite(graph)
+    once = rewrite(ordered(graph))
     assert sorted(str(rewrite(once)).splitlines()) == sorted(str(once).splitlines())
+
+
+@every_pass
+@tried(30)
+@given(graph=graphs())
+def test_ops_stay_behind_what_they_read(rewrite, graph):
+    rewritten = rewrite(ordered(graph))
+    made = {s: i for i, op in enumerate(rewritten.ops) for s in op.writes}
+    for i, op in enumerate(rewritten.ops):
+        assert all(made.get(v.signal, -1) < i for v in op.reads)
+
+
+@pytest.mark.parametrize("rewrite", DEFAULT_PASSES)
+@tried(30)
+@given(graph=graphs())
+def test_a_pass_with_nothing_to_do_returns_the_same_graph(rewrite, graph):
+    simple = simplify(graph)
+    assert rewrite(simple) is simple
+
+
+def test_ops_that_do_not_change_stay():
+    copy, y = total(X)
+    reader, z = total(X, y)
+    other, out = total(X, X)
+    graph = remove_aliases(Graph((copy, reader, other), {}, (*output(out), *output(z))))
+    assert graph.ops[0] is not reader
+    assert graph.ops[1] is other
 
 
 @tried(30)
@@ -106,13 +134,13 @@ def test_zeros_that_may_change_stay(role):
 
 
 def test_products_with_zero_spread():
-    """Zeros are found behind products and sums, whatever the order of the ops."""
+    """Zeros are found behind products and sums."""
     zero = source(Role.CONSTANT, np.zeros((2, 2)))
     y = Signal("y", (2,))
     product = Op("dot", (View(zero), View(X)), (y,))
     second, z = total(y, y)
     third, out = total(X, z)
-    found = remove_zeros(Graph((third, second, product), {}, output(out))).ops
+    found = remove_zeros(Graph((product, second, third), {}, output(out))).ops
     assert [len(op.reads) for op in found] == [0, 0, 1]
     assert all(op.kind == "sum" for op in found)
 
@@ -157,7 +185,7 @@ def test_readers_of_a_copy_read_the_original():
     copy, y = total(X)
     again, z = total(View(y, slice(None, None, -1)), name="again")
     last, out = total(View(z, np.array([0, 0])), z)
-    graph = remove_aliases(Graph((last, again, copy), {}, output(View(z, slice(0, 1)))))
+    graph = remove_aliases(Graph((copy, again, last), {}, output(View(z, slice(0, 1)))))
     (op,) = graph.ops
     assert [v.signal for v in op.reads] == [X, X]
     assert [v.positions().tolist() for v in op.reads] == [[1, 1], [1, 0]]
@@ -209,6 +237,15 @@ def test_twins_are_merged():
 def test_states_that_differ_are_not_merged(different):
     a, b, graph = twins(**different)
     assert list(graph.next) == [a, b]
+
+
+def test_twins_of_parts_are_merged():
+    """States that become the same part of what is made."""
+    parts = [View(X, slice(0, 1)), View(X, slice(1, 2)), View(X, slice(0, 1))]
+    states = [source(Role.STATE, [0], name) for name in "abc"]
+    both, out = total(*states, size=1)
+    graph = merge_twin_states(Graph((both,), dict(zip(states, parts, strict=True)), output(out)))
+    assert list(graph.next) == states[:2]
 
 
 # ------------------------------------------------------------------------------------- dead code

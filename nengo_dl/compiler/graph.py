@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from .ir import Op, Signal
+import numpy as np
+
+from .ir import Graph, Op, Signal, View
 
 
 class CycleError(ValueError):
@@ -64,6 +67,11 @@ def in_order(ops: Sequence[Op]) -> list[Op]:
     return order
 
 
+def ordered(graph: Graph) -> Graph:
+    """The graph with its ops `in_order`."""
+    return replace(graph, ops=tuple(in_order(graph.ops)))
+
+
 def reachable(start: Iterable[int], edges: Sequence[Sequence[int]]) -> set[int]:
     """All positions that can be reached from `start`, which is included."""
     seen = set(start)
@@ -74,3 +82,39 @@ def reachable(start: Iterable[int], edges: Sequence[Sequence[int]]) -> set[int]:
                 seen.add(j)
                 left.append(j)
     return seen
+
+
+def redirected(graph: Graph, instead: Mapping[Signal, View]) -> Graph:
+    """The graph with views that are read in place of some signals; what reads none is kept."""
+    if not instead:
+        return graph
+    return replace(
+        graph,
+        ops=tuple(reading(op, instead) for op in graph.ops),
+        next={s: resolved(v, instead) for s, v in graph.next.items()},
+        outputs=tuple(replace(o, view=resolved(o.view, instead)) for o in graph.outputs),
+    )
+
+
+def reading(op: Op, instead: Mapping[Signal, View]) -> Op:
+    """The op with views that it reads in place of some signals; itself if it reads none of them."""
+    for view in op.reads:
+        if view.signal in instead:
+            reads = tuple([resolved(v, instead) for v in op.reads])
+            return Op(op.kind, reads, op.writes, op.attrs, op.targets, op.tag)
+    return op
+
+
+def resolved(view: View, instead: Mapping[Signal, View]) -> View:
+    """The elements of a view, found in what is read in place of its signal."""
+    outer = instead.get(view.signal)
+    return view if outer is None else compose(outer, view)
+
+
+def compose(outer: View, inner: View) -> View:
+    """The view `inner` of what `outer` is a view of."""
+    if inner.index is None:
+        return View(outer.signal, outer.index, inner.shape)
+    if outer.index is None:
+        return View(outer.signal, inner.index, inner.shape)
+    return View(outer.signal, np.asarray(outer.positions()[inner.index]).ravel(), inner.shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from .chain import Part, divide
-from .graph import in_order, predecessors, reachable, successors, writers
+from .graph import predecessors, reachable, successors, writers
 from .ir import Graph, Op, Role, Signal
 
 LARGE = 2**14  # elements of a matrix; a smaller one costs less in the loop than between two
@@ -29,6 +29,7 @@ def split(
     Parameters
     ----------
     graph : Graph
+        Its ops are in order.
     is_sequential
         Whether an op must run step by step even if it has no state.
     training : bool
@@ -77,9 +78,7 @@ def _is_cut(op: Op, training: bool) -> bool:
 def _decoders(ops: Sequence[Op], looped: set[int], downstream: set[int], before: list) -> set[int]:
     """Products after the loop that reduce what it makes, with the routes to them."""
     inside = set(looped)
-    number = {op: i for i, op in enumerate(ops)}
-    for op in in_order(ops):
-        i = number[op]
+    for i, op in enumerate(ops):
         ready = i in downstream and all(j in inside for j in before[i] if j in downstream)
         if ready and (op.kind == "route" or _reduces(op)):
             inside.add(i)

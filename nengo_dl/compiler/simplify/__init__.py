@@ -1,9 +1,14 @@
-"""Rewrites that drop what costs time and computes nothing.  Each takes and returns a `Graph`."""
+"""Rewrites that drop what costs time and computes nothing.
+
+Each takes and returns a `Graph` whose ops come after what they read, and keeps their order.  What
+a rewrite does not change, be it an op or the graph, it returns as it is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..graph import ordered
 from ..ir import Graph
 from .aliases import remove_aliases
 from .dead_code import remove_dead_code
@@ -26,13 +31,14 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
 
 
 def simplify(graph: Graph, passes: Sequence[Pass] = DEFAULT_PASSES) -> Graph:
-    """Apply passes until nothing more goes away, then turn sums of one term into routes."""
-    size = None
-    while size != (len(graph.ops), len(graph.next)):
-        size = (len(graph.ops), len(graph.next))
+    """Apply passes until nothing changes any more, then turn sums of one term into routes."""
+    graph = ordered(graph)
+    before = None
+    while graph is not before:
+        before = graph
         for rewrite in passes:
             graph = rewrite(graph)
-    return find_routes(graph)
+    return find_routes(ordered(graph))
 
 
 __all__ = ["DEFAULT_PASSES", "find_routes", "simplify"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..graph import writers
 from ..ir import Graph, Role, Signal
 
 # these act on the world outside the graph
@@ -13,31 +12,24 @@ EFFECTS = frozenset({"host", "python", "tensor_node"})
 
 def remove_dead_code(graph: Graph) -> Graph:
     """Keep what outputs, online learning and effects depend on, now or in a later step."""
-    writer = writers(graph.ops)
-    kept: set[int] = set()
-    carried: set[Signal] = set()
-    seen: set[Signal] = set()
-    left = [o.view.signal for o in graph.outputs]
+    writer = {signal: op for op in graph.ops for signal in op.writes}
+    kept = {op for op in graph.ops if op.kind in EFFECTS}
+    left = [v.signal for op in graph.ops if op in kept for v in op.reads]
+    left += [o.view.signal for o in graph.outputs]
     left += [s for s in graph.next if s.role is Role.ADAPTED]
-    effects = [i for i, op in enumerate(graph.ops) if op.kind in EFFECTS]
-
-    def keep(i: int) -> None:
-        if i not in kept:
-            kept.add(i)
-            left.extend(v.signal for v in graph.ops[i].reads)
-
-    for i in effects:
-        keep(i)
+    seen: set[Signal] = set()
     while left:
         signal = left.pop()
         if signal in seen:
             continue
         seen.add(signal)
-        if signal in writer:
-            keep(writer[signal])
-        elif signal in graph.next:
-            carried.add(signal)
-            left.append(graph.next[signal].signal)
-    following = {s: v for s, v in graph.next.items() if s in carried}
-    ops = tuple(op for i, op in enumerate(graph.ops) if i in kept)
-    return replace(graph, ops=ops, next=following)
+        op = writer.get(signal)
+        if op is None:
+            left += [graph.next[signal].signal] if signal in graph.next else []
+        elif op not in kept:
+            kept.add(op)
+            left += [v.signal for v in op.reads]
+    following = {s: v for s, v in graph.next.items() if s in seen}
+    if len(kept) == len(graph.ops) and len(following) == len(graph.next):
+        return graph
+    return replace(graph, ops=tuple(op for op in graph.ops if op in kept), next=following)

@@ -11,7 +11,8 @@ from ..ir import Graph, Op, Role, View
 
 def remove_identity_products(graph: Graph) -> Graph:
     """Replace products with constant ones, which nothing can train, by copies."""
-    return replace(graph, ops=tuple(map(_copied, graph.ops)))
+    ops = tuple(map(_copied, graph.ops))
+    return graph if ops == graph.ops else replace(graph, ops=ops)
 
 
 def _copied(op: Op) -> Op:

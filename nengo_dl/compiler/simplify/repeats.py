@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..graph import in_order
+from ..graph import reading, redirected
 from ..ir import Graph, Op, Role, Signal, View
 from ..members import view_key
 from .dead_code import EFFECTS
@@ -23,31 +23,22 @@ def remove_repeats(graph: Graph) -> Graph:
     """
     owned = _owned_states(graph)
     first: dict[Hashable, Op] = {}
-    instead: dict[Signal, Signal] = {}
-
-    def resolved(view: View) -> View:
-        signal = instead.get(view.signal)
-        return view if signal is None else View(signal, view.index, view.shape)
-
+    instead: dict[Signal, View] = {}
     ops = []
-    for op in in_order(graph.ops):
-        op = replace(op, reads=tuple(map(resolved, op.reads)))
+    for op in graph.ops:
+        op = reading(op, instead)
         key = _key(op, owned)
         kept = op if key is None else first.setdefault(key, op)
         if kept is op:
             ops.append(op)
             continue
-        instead.update(zip(op.writes, kept.writes, strict=True))
-        mine, theirs = _states(op, owned), _states(kept, owned)
-        instead.update(zip(mine, theirs, strict=True))
+        mine = [*op.writes, *_states(op, owned)]
+        theirs = [*kept.writes, *_states(kept, owned)]
+        instead.update(zip(mine, map(View, theirs), strict=True))
     if not instead:
         return graph
-    return replace(
-        graph,
-        ops=tuple(replace(op, reads=tuple(map(resolved, op.reads))) for op in ops),
-        next={s: resolved(v) for s, v in graph.next.items() if s not in instead},
-        outputs=tuple(replace(o, view=resolved(o.view)) for o in graph.outputs),
-    )
+    following = {s: v for s, v in graph.next.items() if s not in instead}
+    return redirected(replace(graph, ops=tuple(ops), next=following), instead)
 
 
 def _owned_states(graph: Graph) -> dict[Signal, Signal]:
@@ -69,9 +60,8 @@ def _key(op: Op, owned: Mapping[Signal, Signal]) -> Hashable | None:
     if op.kind in UNLIKE:
         return None
     try:
-        attrs = tuple(sorted((k, v) for k, v in op.attrs.items()))
-        hash(attrs)
-    except (TypeError, ValueError):
+        attrs = frozenset(op.attrs.items())
+    except TypeError:
         return None  # arrays
     reads = []
     for view in op.reads:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Hashable
 from dataclasses import replace
 
 import numpy as np
 
+from ..graph import redirected
 from ..ir import Graph, Role, Signal, View
+from ..members import view_key
 
 
 def merge_twin_states(graph: Graph) -> Graph:
@@ -14,26 +18,18 @@ def merge_twin_states(graph: Graph) -> Graph:
 
     Nengo stores what a filter gives out next to the filter's own memory, which is often the same.
     """
-    first: dict[tuple, Signal] = {}
-    twin_of: dict[Signal, Signal] = {}
+    made = Counter(view.signal for view in graph.next.values())
+    first: dict[Hashable, Signal] = {}
+    twin_of: dict[Signal, View] = {}
     for state, view in graph.next.items():
-        if state.role is not Role.STATE:
+        if state.role is not Role.STATE or made[view.signal] == 1:
             continue
-        index = view.index
-        where = index.tobytes() if isinstance(index, np.ndarray) else repr(index)
-        key = (view.signal, where, state.size, state.dtype, np.asarray(state.initial).tobytes())
-        if first.setdefault(key, state) is not state:
-            twin_of[state] = first[key]
+        begin = np.asarray(state.initial).tobytes()
+        key = (*view_key(view)[:2], state.size, state.dtype, begin)
+        kept = first.setdefault(key, state)
+        if kept is not state:
+            twin_of[state] = View(kept)
     if not twin_of:
         return graph
-
-    def merged(view: View) -> View:
-        twin = twin_of.get(view.signal)
-        return view if twin is None else View(twin, view.index, view.shape)
-
-    return replace(
-        graph,
-        ops=tuple(replace(op, reads=tuple(map(merged, op.reads))) for op in graph.ops),
-        next={s: merged(v) for s, v in graph.next.items() if s not in twin_of},
-        outputs=tuple(replace(o, view=merged(o.view)) for o in graph.outputs),
-    )
+    following = {s: v for s, v in graph.next.items() if s not in twin_of}
+    return redirected(replace(graph, next=following), twin_of)

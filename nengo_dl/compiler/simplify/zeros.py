@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..graph import in_order
 from ..ir import Graph, Op, Role, Signal, View
 
 # zero if any of what they read is
@@ -15,25 +14,25 @@ PRODUCTS = frozenset({"multiply", "dot", "sparse_dot", "convolution"})
 
 def remove_zeros(graph: Graph) -> Graph:
     """Drop zero terms from sums, and replace products with zero by empty sums."""
-    zeros: set[Signal] = set()
+    known: dict[Signal, bool] = {}
 
     def is_zero(view: View) -> bool:
         signal = view.signal
-        if signal.role is Role.CONSTANT and signal not in zeros:
-            if not np.any(signal.initial):
-                zeros.add(signal)
-        return signal in zeros
+        if signal.role is Role.CONSTANT and signal not in known:
+            known[signal] = not np.any(signal.initial)
+        return known.get(signal, False)
 
     ops = []
-    for op in in_order(graph.ops):
+    for op in graph.ops:
         if op.kind == "sum":
             op = _keep(op, [not is_zero(view) for view in op.reads])
         elif op.kind in PRODUCTS and any(map(is_zero, op.reads)):
             op = Op("sum", (), op.writes, tag=op.tag)
         if op.kind == "sum" and not op.reads:
-            zeros.update(op.writes)
+            known.update(dict.fromkeys(op.writes, True))
         ops.append(op)
-    return replace(graph, ops=tuple(ops))
+    rewritten = tuple(ops)
+    return graph if rewritten == graph.ops else replace(graph, ops=rewritten)
 
 
 def _keep(op: Op, kept: list[bool]) -> Op:
@@ -41,4 +40,4 @@ def _keep(op: Op, kept: list[bool]) -> Op:
         return op
     reads = tuple(v for v, k in zip(op.reads, kept, strict=True) if k)
     targets = tuple(t for t, k in zip(op.targets, kept, strict=True) if k)
-    return replace(op, reads=reads, targets=targets)
+    return Op(op.kind, reads, op.writes, op.attrs, targets, op.tag)
