@@ -6,8 +6,12 @@ import nengo
 import numpy as np
 import pytest
 import tensorflow as tf
+from nengo.builder import Model
 
 import nengo_dl
+from nengo_dl.compilation import Compilation
+from nengo_dl.compiler.ir import Role
+from nengo_dl.config import Settings
 from nengo_dl.engine.span import Span
 
 
@@ -147,11 +151,32 @@ def test_planner_that_does_nothing_makes_no_groups():
 
 
 def test_simplifications_can_be_switched_off():
-    net = parallel(3)
+    with nengo.Network() as net:
+        node = nengo.Node([0.5])
+        for _ in range(2):  # with filters that are alike
+            nengo.Probe(node, synapse=0.1)
     simple = len(program_of(net).ops)
     with net:
         nengo_dl.configure_settings(simplifications=[])
     assert len(program_of(net).ops) > simple
+
+
+def test_lowering_makes_no_sums_for_resets_and_updates_of_a_whole_signal():
+    """Nengo resets what connections add up in, and keeps what a filter gives out."""
+    with nengo.Network() as net:
+        node, out = nengo.Node([0.5]), nengo.Node(size_in=1)
+        for _ in range(3):
+            nengo.Connection(node, out, synapse=None)
+        nengo.Probe(out, synapse=0.1)
+    model = Model()
+    model.build(net)
+    graph = Compilation(model, Settings.of(net), 1).lowered.graph
+    sums = [op for op in graph.ops if op.kind == "sum"]
+    assert max(len(op.reads) for op in sums) == 3
+    assert all(v.signal.role is not Role.CONSTANT for op in sums for v in op.reads)
+    assert {op.kind for op in graph.ops for s in graph.next.values() if s.signal in op.writes} == {
+        "lowpass"
+    }
 
 
 # ------------------------------------------------------------------------------------- stages

@@ -63,6 +63,7 @@ class _Base:
     source: Signal | None = None  # its value at the start of the step
     value: Signal | None = None  # its value when it is read
     needs_old: bool = False
+    cleared: list[Positions] = field(default_factory=list)
     sets: list[tuple[Positions, View]] = field(default_factory=list)
     incs: list[tuple[Positions, View]] = field(default_factory=list)
     updates: list[tuple[Positions, View]] = field(default_factory=list)
@@ -114,6 +115,10 @@ class Memory:
         self._written.discard(sig.base)
         self._updated.discard(sig.base)
 
+    def clear(self, sig: NengoSignal) -> None:
+        """Let an operator set a signal to zero, which is what the increments of it add up from."""
+        self._base(sig).cleared.append(positions(sig))
+
     def set(self, sig: NengoSignal, value: View, index: Positions = None) -> None:
         """Let an operator set (elements `index` of) a signal."""
         self._base(sig).sets.append((_compose(sig, index), value))
@@ -136,16 +141,17 @@ class Memory:
                 ops.append(self._sum(base))
             now = base.value if sig in self._written else self._source(base)
             if base.updates:
-                op = _replace(now, base.updates, f"{now.name}'")
-                ops.append(op)
-                now = op.writes[0]
+                now = _replaced(now, base.updates, ops)
             final[sig] = now
             if base.source is not None and base.source.role.carried:
-                following[base.source] = View(now)
+                following[base.source] = View(now, None, base.source.shape)
         return ops, following, final
 
     def _base(self, sig: NengoSignal) -> _Base:
-        return self._bases.setdefault(sig.base, _Base(sig.base))
+        base = self._bases.get(sig.base)
+        if base is None:
+            base = self._bases[sig.base] = _Base(sig.base)
+        return base
 
     def _source(self, base: _Base) -> Signal:
         if base.source is None:
@@ -159,15 +165,23 @@ class Memory:
 
     def _sum(self, base: _Base) -> Op:
         terms = list(base.sets)
-        kept = np.ones(base.sig.size, dtype=bool)
-        for index, _ in base.sets:
-            kept[slice(None) if index is None else index] = False
-        if kept.any():
-            index = None if kept.all() else np.flatnonzero(kept)
+        kept = _others(base.sig.size, [*base.cleared, *(index for index, _ in base.sets)])
+        if kept is not None:
+            index = None if len(kept) == base.sig.size else kept
             terms.append((index, View(self._source(base), index)))
         elif base.needs_old:
             self._source(base)
         return _sum_op(self._value(base), terms + base.incs)
+
+
+def _others(size: int, parts: list[Positions]) -> np.ndarray | None:
+    """Positions of which there are `size` that are in none of the parts; None if there are none."""
+    if any(part is None for part in parts):
+        return None
+    kept = np.ones(size, dtype=bool)
+    for part in parts:
+        kept[part] = False
+    return np.flatnonzero(kept) if kept.any() else None
 
 
 def _sum_op(out: Signal, terms: list[tuple[Positions, View]]) -> Op:
@@ -180,21 +194,23 @@ def _sum_op(out: Signal, terms: list[tuple[Positions, View]]) -> Op:
     )
 
 
-def _replace(now: Signal, updates: list[tuple[Positions, View]], name: str) -> Op:
-    """`now` with parts of it overwritten."""
-    kept = np.ones(now.size, dtype=bool)
-    for index, _ in updates:
-        kept[slice(None) if index is None else index] = False
+def _replaced(now: Signal, updates: list[tuple[Positions, View]], ops: list[Op]) -> Signal:
+    """`now` with parts of it overwritten; if that is all of it by a signal, there is no sum."""
+    index, value = updates[0]
+    if len(updates) == 1 and index is None and value.index is None and value.size == now.size:
+        return value.signal
     terms = list(updates)
-    if kept.any():
-        index = np.flatnonzero(kept)
-        terms.append((index, View(now, index)))
-    return _sum_op(Signal(name, now.shape, dtype=now.dtype), terms)
+    kept = _others(now.size, [index for index, _ in updates])
+    if kept is not None:
+        terms.append((kept, View(now, kept)))
+    ops.append(_sum_op(Signal(f"{now.name}'", now.shape, dtype=now.dtype), terms))
+    return ops[-1].writes[0]
 
 
 def _view(value: Signal, sig: NengoSignal) -> View:
-    shape = value.shape if sig.sparse else sig.shape
-    return View(value, positions(sig), shape)
+    if not sig.is_view:  # of sparse signals there are no views
+        return View(value)
+    return View(value, positions(sig), sig.shape)
 
 
 def _compose(sig: NengoSignal, index: Positions) -> Positions:

@@ -76,6 +76,7 @@ class Context:
         self.ops: list[Op] = []
         self.read, self.old = memory.read, memory.old
         self.set, self.inc, self.update = memory.set, memory.inc, memory.update
+        self.clear = memory.clear
 
     def emit(self, kind: str, reads: list[View], shapes: list[tuple], tag: str = "", **attrs: Any):
         """Add an op that writes new signals of the given shapes; return views of them."""
@@ -109,6 +110,9 @@ def nothing(op, ctx: Context) -> None:
 
 @lowers(ops.Reset)
 def reset(op, ctx: Context) -> None:
+    if op.value == 0:
+        ctx.clear(op.dst)
+        return
     value = np.full(op.dst.shape, op.value)
     ctx.set(op.dst, ctx.constant(value, f"reset({op.value:g})"))
 
