@@ -35,7 +35,7 @@ class Role(enum.Enum):
         return self in (Role.STATE, Role.ADAPTED)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Signal:
     """An array in the simulation; its batch axis is implied and not part of `shape`."""
 
@@ -46,7 +46,7 @@ class Signal:
     initial: np.ndarray | None = None
     trainable: bool = False
 
-    @cached_property
+    @property
     def size(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
@@ -55,7 +55,7 @@ class Signal:
         return f"{self.name}{list(self.shape)}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class View:
     """Elements of a signal, in the row-major order of `shape`.
 
@@ -72,7 +72,7 @@ class View:
             shape = self.signal.shape if whole else (len(self.positions()),)
             object.__setattr__(self, "shape", shape)
 
-    @cached_property
+    @property
     def size(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
@@ -87,7 +87,7 @@ class View:
         return f"{self.signal.name}{part}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Op:
     """One operation: it reads views and writes signals of its own.
 
