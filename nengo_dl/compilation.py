@@ -37,16 +37,18 @@ class Compilation:
     ----------
     model : nengo.builder.Model
     settings : Settings
+    batch : int
+        Items in a minibatch.
     lowered : Lowered
     program, training_program : Program
     names : dict
         The io name of each input node and probe.
     """
 
-    def __init__(self, model: Model, settings: Settings, batch: int) -> None:
+    def __init__(self, model: Model, settings: Settings, batch: int, cores: int = 1) -> None:
         network = model.toplevel
         self.model, self.settings, self.batch = model, settings, batch
-        self._switches = _Switches(settings, batch)
+        self._switches = _Switches(settings, batch, cores)
         trainable = resolve_trainable(network)
         operators = _user_simplified(model.operators, settings)
         with _no_garbage_collection():
@@ -207,8 +209,8 @@ def _seed_of_item(first: int, item: int) -> int:
 class _Switches:
     """What the compiler is told besides the graph."""
 
-    def __init__(self, settings: Settings, batch: int) -> None:
-        self.batch = batch
+    def __init__(self, settings: Settings, batch: int, cores: int) -> None:
+        self.batch, self.cores = batch, cores
         given = settings.simplifications
         self.simplifies = given is None or len(given) > 0
         self.groups = settings.planner is not graph_optimizer.noop_planner

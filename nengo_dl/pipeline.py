@@ -28,6 +28,7 @@ from .compiler.ir import (
 )
 from .compiler.members import order_members, split_by_sharing
 from .compiler.pack import pack
+from .compiler.parts import count_parts, divide_items
 from .compiler.schedule import schedule
 from .compiler.simplify import find_routes, simplify
 from .compiler.split import split
@@ -49,7 +50,7 @@ def build_program(
     catalogue
         The registry of kernels: which ops may share a group, and which must run in order.
     settings : Settings
-        Whether to simplify and to group, and the minibatch size.
+        Whether to simplify and to group, the minibatch size, and the cores that compute.
     layout : Layout, optional
         Where the sources lie, if another program has decided that.
     training : bool
@@ -75,8 +76,11 @@ def build_program(
     plain = verify(Program(layout, tuple(stages)))
     if training or any(map(is_host, graph.ops)):
         return plain
-    stages = [_tuned(stage, catalogue, settings.batch) for stage in stages]
-    return verify(Program(layout, tuple(stages), plain))
+    divides = all(map(catalogue.keeps_items_apart, graph.ops))
+    parts = count_parts(stages, settings.batch, settings.cores) if divides else 1
+    items = len(divide_items(settings.batch, parts)[-1])
+    stages = [_tuned(stage, catalogue, items) for stage in stages]
+    return verify(Program(layout, tuple(stages), plain, parts))
 
 
 def _tuned(stage: Stage, catalogue: Any, batch: int) -> Stage:

@@ -68,7 +68,8 @@ class Simulation:
             with progress.stage("Build") as stage:
                 self.model = build(network, model, dt, settings, stage)
             with progress.stage("Optimization"):
-                self._compiled = Compilation(self.model, settings, self.minibatch_size)
+                cores = 1 if replicas.several else backend.cores()
+                self._compiled = Compilation(self.model, settings, self.minibatch_size, cores)
             with progress.stage("Construction"):
                 seed = _default_seed(network) if seed is None else seed
                 self.session = Session(self._compiled, seed, self.unroll, replicas, device)

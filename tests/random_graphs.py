@@ -38,6 +38,7 @@ class Switches:
     simplifies: bool = True
     groups: bool = True
     batch: int = 1
+    cores: int = 1
 
 
 # -------------------------------------------------------------------------------- drawing graphs

@@ -355,13 +355,21 @@ class Layout:
 class Program:
     """What the engine runs: source blocks, then stages in order.
 
-    `plain` is the program as it was before its loops were made to hold arrays in the way that is
-    fastest when compiled; None if they were not.
+    Attributes
+    ----------
+    layout : Layout
+    stages : tuple of Stage
+    plain : Program or None
+        The program as it was before its loops were made to hold arrays in the way that is fastest
+        when compiled; None if they were not.
+    parts : int
+        Into how many a CPU divides a minibatch, to simulate them side by side.
     """
 
     layout: Layout
     stages: tuple[Stage, ...]
     plain: Program | None = None
+    parts: int = 1
 
     @property
     def groups(self) -> list[Group]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -78,6 +79,15 @@ def has_gpu() -> bool:
 def computes_on_cpu() -> bool:
     """Whether TensorFlow computes here on a CPU."""
     return tf.zeros(()).device.split(":")[-2] == "CPU"
+
+
+def cores() -> int:
+    """Cores that run what does not wait for each other; on another device than a CPU, 1."""
+    if not computes_on_cpu():
+        return 1
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    allowed = tf.config.threading.get_inter_op_parallelism_threads()  # 0: TensorFlow's choice
+    return min(here or 1, allowed or here or 1)
 
 
 class HostCalls:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ..compiler.ir import Block, Output, Stage
+from ..compiler.parts import divide_items
 from . import backend
 from .numpy_loop import numpy_loop
 from .one_kernel import is_possible
@@ -51,7 +51,8 @@ class Runner:
         self.xla = backend.XLA and graph.compilable
         self.in_numpy = numpy_loop(graph) if backend.XLA else None
         some = any(stage.inline for stage in graph.plan.program.stages)
-        self.inline = self.xla and some and not graph.replicas.several
+        self.parts = graph.plan.program.parts
+        self.inline = self.xla and some and not graph.replicas.several and is_possible()
         self._functions: dict[Key, Any] = {}
         self._carried = list(graph.carry())
         self._outputs = list(graph.plan.outputs.values())
@@ -103,7 +104,7 @@ class Runner:
         with self.graph.host.raising():
             values = self._call(key, args)
         if split:
-            values = self._gathered(values)
+            values = self._joined(values, self.graph.replicas.gather)
         results = {}
         for output, value in zip(self._outputs, values, strict=False):
             array = value.numpy()
@@ -148,9 +149,9 @@ class Runner:
         length, inputs, split = key
         carried = len(self._carried)
         jit = True if self.xla else None
-        inline = self.inline and is_possible()
+        axes = [0] * carried + [1] * len(inputs) + [None, None]  # of items, in the arguments
 
-        def simulate(args, items=None):
+        def simulate(args, items):
             self.compile_count += 1  # this is Python: it runs once per trace
             carry = dict(zip(self._carried, args, strict=False))
             arrays = {block: x for (block, _), x in zip(inputs, args[carried:-2], strict=True)}
@@ -159,34 +160,43 @@ class Runner:
             span = Span(first, length, length if whole else steps)
             segmented = backend.XLA and not self.xla
             outputs, after = self.graph.simulate(
-                arrays, carry, span, segmented=segmented, items=items, inline=inline
+                arrays, carry, span, segmented=segmented, items=items, inline=self.inline
             )
             return [outputs[o.key] for o in self._outputs] + [after[b] for b in self._carried]
 
-        def simulate_parts(*args):
-            def part(items):
-                mine = [_of_items(a, 0, items) for a in args[:carried]]
-                mine += [_of_items(a, 1, items) for a in args[carried:-2]]
-                function = tf.function(partial(simulate, items=items), jit_compile=jit)
-                return function([*mine, *args[-2:]])
+        def function_of(items):
+            # no named arguments: TensorFlow would look for them in each call, at a millisecond
+            return tf.function(
+                lambda *args: simulate(args, items), jit_compile=jit, autograph=False
+            )
 
-            return self.graph.replicas.each(part)
+        def simulate_split(*args):
+            return self.graph.replicas.each(
+                lambda items: function_of(items)(*_of_items(args, axes, items))
+            )
+
+        def simulate_parts(*args):
+            parts = divide_items(self.graph.plan.batch, self.parts)
+            functions = {n: function_of(range(n)) for n in set(map(len, parts))}
+            return self._joined(
+                [functions[len(items)](*_of_items(args, axes, items)) for items in parts]
+            )
 
         if split:
+            function = tf.function(simulate_split, autograph=False)
+        elif self.parts > 1 and self.xla:
             function = tf.function(simulate_parts, autograph=False)
         else:
-            # no other arguments: TensorFlow would look for them in each call, at a millisecond
-            function = tf.function(lambda *args: simulate(args), jit_compile=jit, autograph=False)
+            function = function_of(range(self.graph.plan.batch))
         return function.get_concrete_function(*[tf.TensorSpec(a.shape, a.dtype) for a in args])
 
-    def _gathered(self, parts: list[list]) -> list:
-        """Results of all replicas, put together."""
-        gather = self.graph.replicas.gather
+    def _joined(self, parts: list[list], join: Callable = tf.concat) -> list:
+        """Results of all parts of a minibatch, put together along the axis of the items."""
         values = []
         for number, own in enumerate(zip(*parts, strict=True)):
             axis = 1 if number < len(self._outputs) else 0
             shared = axis == 1 and not self._outputs[number].batched
-            values.append(own[0] if shared else gather(own, axis))
+            values.append(own[0] if shared else join(own, axis))
         return values
 
     def _length(self, steps: int) -> int:
@@ -219,11 +229,16 @@ class Runner:
         return max(steps // plan.unroll, 1) * plan.unroll
 
 
-def _of_items(array: Any, axis: int, items: range) -> Any:
-    """The rows of some items, unless one row is for all."""
-    if array.shape[axis] == 1:
-        return array
-    return array[items.start : items.stop] if axis == 0 else array[:, items.start : items.stop]
+def _of_items(arrays: Sequence[Any], axes: Sequence[int | None], items: range) -> list:
+    """The rows of some items; of arrays that have no axis of items, or one row for all, that."""
+
+    def part(array: Any, axis: int | None) -> Any:
+        if axis is None or array.shape[axis] == 1:
+            return array
+        rows = slice(items.start, items.stop)
+        return array[rows] if axis == 0 else array[:, rows]
+
+    return [part(*pair) for pair in zip(arrays, axes, strict=True)]
 
 
 def _traffic(stage: Stage) -> int:

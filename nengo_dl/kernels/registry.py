@@ -35,6 +35,8 @@ class Kernel:
         Whether it must run step by step, in order, whatever it depends on.
     compiled : bool
         Whether XLA can compile it.
+    keeps_items_apart : bool
+        Whether no item of a minibatch knows of the others.
     stepper : type or None
         What keeps the state of an op on the host, for all batch items; see `host.Steppers`.
     inlines : bool
@@ -46,6 +48,7 @@ class Kernel:
 
     sequential = False
     compiled = True
+    keeps_items_apart = True
     inlines = False
     any_order = False
     stepper: type | None = None
@@ -294,6 +297,10 @@ class Catalogue:
 
     def is_sequential(self, op: Op) -> bool:
         return op.kind != "route" and _KERNELS[op.kind].sequential
+
+    def keeps_items_apart(self, op: Op) -> bool:
+        """Whether a part of a minibatch can be computed without the rest of it."""
+        return op.kind == "route" or _KERNELS[op.kind].keeps_items_apart
 
     def is_compiled(self, op: Op) -> bool:
         return _KERNELS[op.kind].compiled

@@ -19,6 +19,7 @@ class TensorNodeKernel(Kernel):
     """Calls `func` as the TensorNode was told to, and checks what comes back."""
 
     sequential = True
+    keeps_items_apart = False
 
     def signature(self, op: Op) -> Hashable:
         return id(op)
