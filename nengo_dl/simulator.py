@@ -42,7 +42,7 @@ class Simulator(Simulation):
     unroll_simulation : int
         Steps in the body of the loop over time; runs are multiples of it. 1 by default.
     minibatch_size : int, optional
-        Items that are simulated side by side. By default one, without a batch axis in `data`.
+        Items simulated side by side, on all cores. By default one, without a batch axis in `data`.
     progress_bar : bool or "always"
         Whether to show progress on a terminal or in Jupyter (the default), never, or always.
 

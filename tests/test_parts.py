@@ -168,6 +168,13 @@ def test_not_with_code_that_sees_all_items(make, three_cores):
         assert sim.program.parts == 1
 
 
+def test_shown(three_cores):
+    with nengo_dl.Simulator(population(), progress_bar=False, minibatch_size=BATCH) as sim:
+        assert str(sim.program).startswith("minibatch in 3 parts, side by side\nblocks:\n")
+    with nengo_dl.Simulator(population(), progress_bar=False) as sim:
+        assert str(sim.program).startswith("blocks:\n")
+
+
 @pytest.mark.parametrize(
     "on_cpu, affinity, threads, expected",
     [

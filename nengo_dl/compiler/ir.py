@@ -390,4 +390,5 @@ class Program:
 
     def __str__(self) -> str:
         sources = [f"  {b.role.value:<12} {b!r}" for b in self.layout.blocks]
-        return "\n".join(["blocks:", *sources, *map(str, self.stages)])
+        head = [] if self.parts == 1 else [f"minibatch in {self.parts} parts, side by side"]
+        return "\n".join([*head, "blocks:", *sources, *map(str, self.stages)])
