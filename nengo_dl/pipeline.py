@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from .compiler.arrange import Addresses, Runs, arrange, arrange_sources
+from .compiler.arrange import Addresses, arrange, arrange_sources
 from .compiler.chain import Part
 from .compiler.graph import ordered
 from .compiler.inline import inline
@@ -160,7 +160,7 @@ def _carried(
         if block.role not in (Role.STATE, Role.ADAPTED):
             continue
         views = [graph.next.get(s, View(s)) for s in block.members]
-        read = space.read(Runs.join([space.runs(v) for v in views]))
+        read = space.read(space.runs(*views))
         if read.whole is not block:
             result[_carrier(block, carriers)].append((block, read))
     return result

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from types import MappingProxyType
 
 import numpy as np
@@ -17,6 +18,8 @@ import numpy as np
 from .ir import Block, Graph, Group, Layout, Op, Piece, Read, Role, Signal, View
 from .members import shared
 from .simplify.routes import terms_per_element
+
+Run = tuple[int, int]  # the first address, and how many
 
 ZERO = -1  # the address of a zero
 MOST_PIECES = 12  # beyond, one gather is cheaper than slices put end to end
@@ -36,13 +39,23 @@ class Runs:
         return Runs(np.array([start], dtype=np.int64), np.array([count], dtype=np.int64))
 
     @staticmethod
-    def join(parts: Sequence[Runs]) -> Runs:
+    def join(parts: Sequence[Runs | Run]) -> Runs:
         """Runs one after the other."""
-        if len(parts) == 1:
-            return parts[0]
-        starts = [p.starts for p in parts] or [np.zeros(0, dtype=np.int64)]
-        counts = [p.counts for p in parts] or [np.zeros(0, dtype=np.int64)]
-        return Runs(np.concatenate(starts), np.concatenate(counts))
+        starts: list[np.ndarray] = []
+        counts: list[np.ndarray] = []
+        for kind, some in groupby(parts, type):
+            if kind is Runs:
+                for runs in some:
+                    starts.append(runs.starts)
+                    counts.append(runs.counts)
+            else:
+                columns = np.array(list(some), dtype=np.int64).T
+                starts.append(columns[0])
+                counts.append(columns[1])
+        if len(starts) == 1:
+            return Runs(starts[0], counts[0])
+        none = [np.zeros(0, dtype=np.int64)]
+        return Runs(np.concatenate(starts or none), np.concatenate(counts or none))
 
     @staticmethod
     def pack(addresses: np.ndarray) -> Runs:
@@ -69,10 +82,6 @@ class Runs:
         """The addresses at some of the positions."""
         if index is None:
             return self
-        simple = isinstance(index, slice) and index.step in (None, 1) and len(self.starts) == 1
-        if simple and self.starts[0] >= 0:
-            start, stop, _ = index.indices(int(self.counts[0]))
-            return Runs.of(int(self.starts[0]) + start, max(stop - start, 0))
         return Runs.pack(self.expand()[index].ravel())
 
 
@@ -83,7 +92,7 @@ class Addresses:
         self.blocks: list[Block] = list(layout.blocks) if layout else []
         self._size = 0
         self._starts: np.ndarray | None = None  # of all blocks, once something reads them
-        self._runs: dict[Signal, Runs] = {}
+        self._found: dict[Signal, int | Runs] = {}  # the first address, if all follow it
         for block in self.blocks:
             self._place(block)
 
@@ -100,20 +109,33 @@ class Addresses:
         """Let the signal of a route share the addresses of its sources."""
         (signal,) = op.writes
         if len(op.reads) == 1 and op.targets[0] is None and op.reads[0].size == signal.size:
-            self._runs[signal] = self.runs(op.reads[0])
+            found = self.find(op.reads[0])
+            self._found[signal] = found if isinstance(found, Runs) else found[0]
             return
         addresses = np.full(signal.size, ZERO, dtype=np.int64)
         for view, target in zip(op.reads, op.targets, strict=True):
             addresses[slice(None) if target is None else target] = self.runs(view).expand()
-        self._runs[signal] = Runs.pack(addresses)
+        self._found[signal] = Runs.pack(addresses)
 
     def knows(self, signal: Signal) -> bool:
         """Whether a signal has been placed."""
-        return signal in self._runs
+        return signal in self._found
 
-    def runs(self, view: View) -> Runs:
-        """The addresses of a view's elements."""
-        return self._runs[view.signal].part(view.index)
+    def find(self, view: View) -> Runs | Run:
+        """The addresses of a view's elements, to be joined with others."""
+        first, index, size = self._found[view.signal], view.index, view.signal.size
+        if isinstance(first, Runs):
+            return first.part(index)
+        if index is None:
+            return first, size
+        if isinstance(index, slice) and index.step in (None, 1):
+            start, stop, _ = index.indices(size)
+            return first + start, max(stop - start, 0)
+        return Runs.of(first, size).part(index)
+
+    def runs(self, *views: View) -> Runs:
+        """The addresses of the elements of views, one after the other."""
+        return Runs.join([self.find(view) for view in views])
 
     def read(self, runs: Runs) -> Read:
         """How to assemble the elements at the given addresses."""
@@ -145,7 +167,7 @@ class Addresses:
         self._starts = None
         start = block.start
         for signal in block.members:
-            self._runs[signal] = Runs.of(start, signal.size)
+            self._found[signal] = start
             start += signal.size
         self._size = max(self._size, start + 1)  # a gap, so that no run goes from block to block
 
@@ -286,7 +308,7 @@ def arrange(
             reads, shapes = _sum_reads(space, ops)
         else:
             slots = _slots(ops)
-            reads = [space.read(Runs.join([space.runs(v) for v in views])) for views in slots]
+            reads = [space.read(space.runs(*views)) for views in slots]
             shapes = [
                 (read.size,) if flat(ops[0]) else (len(views), *views[0].shape)
                 for read, views in zip(reads, slots, strict=True)
@@ -315,18 +337,18 @@ def _sum_reads(space: Addresses, ops: Sequence[Op]) -> tuple[list[Read], list[tu
 def _sum_terms(space: Addresses, ops: Sequence[Op]) -> list[Runs]:
     """Addresses of the first, second, … term of every element, zeros where there are fewer."""
     depth = [depth_of(op) for op in ops]
-    rows: list[list[Runs]] = [[] for _ in range(max(depth))]
+    rows: list[list[Runs | Run]] = [[] for _ in range(max(depth))]
     for op in ops:
         for row, runs in zip(rows, _terms(space, op, len(rows)), strict=True):
             row.append(runs)
     return [Runs.join(row) for row in rows]
 
 
-def _terms(space: Addresses, op: Op, depth: int) -> list[Runs]:
+def _terms(space: Addresses, op: Op, depth: int) -> list[Runs | Run]:
     size = op.writes[0].size
     if all(t is None for t in op.targets):
-        found = [space.runs(v) for v in op.reads]
-        return found + [Runs.of(ZERO, size)] * (depth - len(found))
+        found = [space.find(v) for v in op.reads]
+        return found + [(ZERO, size)] * (depth - len(found))
     table = np.full((depth, size), ZERO, dtype=np.int64)
     used = np.zeros(size, dtype=np.intp)
     for view, target in zip(op.reads, op.targets, strict=True):
