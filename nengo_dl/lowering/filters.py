@@ -8,7 +8,8 @@ from nengo.builder.processes import SimProcess
 from nengo.synapses import LinearFilter, Lowpass, Triangle
 
 from ..compiler.ir import View
-from .operators import Context, lowers, part_of, reshaped, run_on_host
+from .memory import reshaped
+from .operators import Context, lowers, part_of, run_on_host
 from .time_constants import LEAST_TAU
 
 

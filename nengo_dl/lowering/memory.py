@@ -17,6 +17,8 @@ from ..compiler.ir import Op, Signal, View
 
 Positions = slice | np.ndarray | None
 
+DTYPES = {"f": "float", "i": "int", "u": "int", "b": "bool"}
+
 
 def positions(sig: NengoSignal) -> Positions:
     """Where the elements of a signal lie in its base; None if it is all of it."""
@@ -34,14 +36,14 @@ def positions(sig: NengoSignal) -> Positions:
 
 def dtype_of(sig: NengoSignal) -> str:
     """The graph's name of a signal's type."""
-    kind = np.dtype(sig.dtype).kind
-    return {"f": "float", "i": "int", "u": "int", "b": "bool"}[kind]
+    return DTYPES[sig.dtype.kind]
 
 
 def initial_of(sig: NengoSignal) -> np.ndarray:
     """Initial value; of a sparse matrix, its stored elements in row-major order."""
-    if not sig.sparse:
-        return np.asarray(sig.initial_value)
+    value = sig.initial_value
+    if isinstance(value, np.ndarray):
+        return value
     return np.asarray(coordinates(sig)[2])
 
 
@@ -55,13 +57,13 @@ def coordinates(sig: NengoSignal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return coo.row, coo.col, coo.data
 
 
-@dataclass
+@dataclass(slots=True)
 class _Base:
     """What happens to one base signal within a step."""
 
     sig: NengoSignal
-    source: Signal | None = None  # its value at the start of the step
-    value: Signal | None = None  # its value when it is read
+    source: View | None = None  # its value at the start of the step
+    value: View | None = None  # its value when it is read
     needs_old: bool = False
     cleared: list[Positions] = field(default_factory=list)
     sets: list[tuple[Positions, View]] = field(default_factory=list)
@@ -100,18 +102,18 @@ class Memory:
         """The value that operators read: after sets and increments, before updates."""
         base = self._base(sig)
         if sig.base in self._written:
-            return _view(self._value(base), sig)
-        return _view(self._source(base), sig)
+            return _part(self._value(base), sig)
+        return _part(self._source(base), sig)
 
     def old(self, sig: NengoSignal) -> View:
         """The value that the step before left behind."""
         base = self._base(sig)
         base.needs_old = True
-        return _view(self._source(base), sig)
+        return _part(self._source(base), sig)
 
     def declare(self, sig: NengoSignal, source: Signal) -> None:
         """Let `source` stand for a signal whatever writes it (the time, or an input)."""
-        self._base(sig).source = source
+        self._base(sig).source = View(source)
         self._written.discard(sig.base)
         self._updated.discard(sig.base)
 
@@ -139,12 +141,12 @@ class Memory:
         for sig, base in list(self._bases.items()):
             if sig in self._written:
                 ops.append(self._sum(base))
-            now = base.value if sig in self._written else self._source(base)
+            now = self._value(base) if sig in self._written else self._source(base)
             if base.updates:
-                now = _replaced(now, base.updates, ops)
-            final[sig] = now
-            if base.source is not None and base.source.role.carried:
-                following[base.source] = View(now, None, base.source.shape)
+                now = _replaced(now.signal, base.updates, ops)
+            final[sig] = now.signal
+            if base.source is not None and base.source.signal.role.carried:
+                following[base.source.signal] = reshaped(now, base.source.shape)
         return ops, following, final
 
     def _base(self, sig: NengoSignal) -> _Base:
@@ -153,14 +155,15 @@ class Memory:
             base = self._bases[sig.base] = _Base(sig.base)
         return base
 
-    def _source(self, base: _Base) -> Signal:
+    def _source(self, base: _Base) -> View:
         if base.source is None:
-            base.source = self._make_source(base.sig, self.changes(base.sig))
+            base.source = View(self._make_source(base.sig, self.changes(base.sig)))
         return base.source
 
-    def _value(self, base: _Base) -> Signal:
+    def _value(self, base: _Base) -> View:
         if base.value is None:
-            base.value = Signal(base.sig.name, base.sig.shape, dtype=dtype_of(base.sig))
+            sig = base.sig
+            base.value = View(Signal(sig.name, sig.shape, dtype=dtype_of(sig)))
         return base.value
 
     def _sum(self, base: _Base) -> Op:
@@ -168,10 +171,10 @@ class Memory:
         kept = _others(base.sig.size, [*base.cleared, *(index for index, _ in base.sets)])
         if kept is not None:
             index = None if len(kept) == base.sig.size else kept
-            terms.append((index, View(self._source(base), index)))
+            terms.append((index, View(self._source(base).signal, index)))
         elif base.needs_old:
             self._source(base)
-        return _sum_op(self._value(base), terms + base.incs)
+        return _sum_op(self._value(base).signal, terms + base.incs)
 
 
 def _others(size: int, parts: list[Positions]) -> np.ndarray | None:
@@ -194,23 +197,27 @@ def _sum_op(out: Signal, terms: list[tuple[Positions, View]]) -> Op:
     )
 
 
-def _replaced(now: Signal, updates: list[tuple[Positions, View]], ops: list[Op]) -> Signal:
+def _replaced(now: Signal, updates: list[tuple[Positions, View]], ops: list[Op]) -> View:
     """`now` with parts of it overwritten; if that is all of it by a signal, there is no sum."""
     index, value = updates[0]
     if len(updates) == 1 and index is None and value.index is None and value.size == now.size:
-        return value.signal
+        return value
     terms = list(updates)
     kept = _others(now.size, [index for index, _ in updates])
     if kept is not None:
         terms.append((kept, View(now, kept)))
     ops.append(_sum_op(Signal(f"{now.name}'", now.shape, dtype=now.dtype), terms))
-    return ops[-1].writes[0]
+    return View(ops[-1].writes[0])
 
 
-def _view(value: Signal, sig: NengoSignal) -> View:
-    if not sig.is_view:  # of sparse signals there are no views
-        return View(value)
-    return View(value, positions(sig), sig.shape)
+def _part(whole: View, sig: NengoSignal) -> View:
+    """What a signal is of its base; of sparse signals there are no parts."""
+    return View(whole.signal, positions(sig), sig.shape) if sig.is_view else whole
+
+
+def reshaped(view: View, shape: tuple[int, ...]) -> View:
+    """The same elements in another shape."""
+    return view if view.shape == shape else View(view.signal, view.index, shape)
 
 
 def _compose(sig: NengoSignal, index: Positions) -> Positions:

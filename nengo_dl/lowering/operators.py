@@ -19,7 +19,7 @@ from nengo.builder.probe import SimProbe
 from nengo.builder.transforms import ConvInc, ConvTransposeInc
 
 from ..compiler.ir import Op, Role, Signal, View
-from .memory import Memory, Positions, coordinates
+from .memory import Memory, Positions, coordinates, reshaped
 from .roles import Feed, Uniform, description_of
 from .systems import Systems
 
@@ -95,11 +95,6 @@ class Context:
         """A view of constants."""
         value = np.asarray(value)
         return View(Signal(name, value.shape, Role.CONSTANT, initial=value))
-
-
-def reshaped(view: View, shape: tuple[int, ...]) -> View:
-    """The same elements in another shape."""
-    return view if view.shape == shape else View(view.signal, view.index, shape)
 
 
 @lowers(SimProbe)

@@ -21,7 +21,7 @@ from nengo.utils.functions import function_name
 from ..compiler.ir import Role, Signal
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Parameter:
     """A signal that belongs to a Nengo object: `attr` is weights, encoders or bias."""
 

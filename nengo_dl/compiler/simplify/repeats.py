@@ -63,13 +63,14 @@ def _key(op: Op, owned: Mapping[Signal, Signal]) -> Hashable | None:
         attrs = frozenset(op.attrs.items())
     except TypeError:
         return None  # arrays
-    reads = []
-    for view in op.reads:
-        made = owned.get(view.signal)
-        if made in op.writes:
-            begin = np.asarray(view.signal.initial)
-            own = ("own", op.writes.index(made), view.shape, begin.dtype.str, begin.tobytes())
-            reads.append((*own, view_key(view)[1]))
-        else:
-            reads.append(view_key(view))
-    return op.kind, attrs, tuple(reads), tuple(s.shape for s in op.writes)
+    reads = tuple([_read_key(view, owned.get(view.signal), op) for view in op.reads])
+    return op.kind, attrs, reads, tuple([s.shape for s in op.writes])
+
+
+def _read_key(view: View, made: Signal | None, op: Op) -> Hashable:
+    """What is read: of a state of the op's own, which becomes `made`, how it begins."""
+    if made is None or made not in op.writes:
+        return view_key(view)
+    begin = np.asarray(view.signal.initial)
+    own = ("own", op.writes.index(made), begin.dtype.str, begin.tobytes())
+    return own, *view_key(view)[1:]
