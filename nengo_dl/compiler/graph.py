@@ -28,9 +28,15 @@ def writers(ops: Iterable[Op]) -> dict[Signal, int]:
 def predecessors(ops: Sequence[Op]) -> list[list[int]]:
     """For each op, the positions of the ops whose results it reads."""
     writer = writers(ops)
-    return [
-        list(dict.fromkeys(writer[v.signal] for v in op.reads if v.signal in writer)) for op in ops
-    ]
+    before = []
+    for op in ops:
+        sources = {}  # a set that keeps its order
+        for view in op.reads:
+            source = writer.get(view.signal)
+            if source is not None:
+                sources[source] = True
+        before.append(list(sources))
+    return before
 
 
 def successors(before: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,9 @@ class View:
         return f"{self.signal.name}{part}"
 
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Op:
     """One operation: it reads views and writes signals of its own.
@@ -98,7 +102,7 @@ class Op:
     kind: str
     reads: tuple[View, ...]
     writes: tuple[Signal, ...]
-    attrs: Mapping[str, Any] = field(default_factory=dict)
+    attrs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     targets: tuple[slice | np.ndarray | None, ...] = ()
     tag: str = ""
 

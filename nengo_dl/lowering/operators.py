@@ -18,7 +18,7 @@ from nengo.builder.node import SimPyFunc
 from nengo.builder.probe import SimProbe
 from nengo.builder.transforms import ConvInc, ConvTransposeInc
 
-from ..compiler.ir import Op, Role, Signal, View
+from ..compiler.ir import NOTHING, Op, Role, Signal, View
 from .memory import Memory, Positions, coordinates, reshaped
 from .roles import Feed, Uniform, description_of
 from .systems import Systems
@@ -81,7 +81,7 @@ class Context:
     def emit(self, kind: str, reads: list[View], shapes: list[tuple], tag: str = "", **attrs: Any):
         """Add an op that writes new signals of the given shapes; return views of them."""
         writes = tuple(Signal(f"{kind}:{tag}", shape) for shape in shapes)
-        self.ops.append(Op(kind, tuple(reads), writes, attrs, tag=tag))
+        self.ops.append(Op(kind, tuple(reads), writes, attrs or NOTHING, tag=tag))
         return [View(signal) for signal in writes]
 
     def uniform(self, rng: np.random.RandomState, shape: tuple[int, ...]) -> View:
