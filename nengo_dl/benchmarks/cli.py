@@ -43,7 +43,9 @@ COLUMNS = (
 @click.argument("names", nargs=-1, type=click.Choice([*BENCHMARKS, "all"]), metavar="[NETWORK]...")
 @click.option("--steps", default=1000, type=click.IntRange(1), help="Of each timed run.")
 @click.option("--first-steps", default=100, type=click.IntRange(1), help="Of the first run.")
-@click.option("--repeats", default=5, type=click.IntRange(1), help="Timed runs.")
+@click.option(
+    "--repeats", default=5, type=click.IntRange(1), help="Timed runs; of --growth, simulators made."
+)
 @click.option(
     "--min-seconds",
     default=0.05,
@@ -113,7 +115,7 @@ def _report_growth(
     sizes: dict[str, tuple[int, ...]],
 ) -> dict[str, Any]:
     ((argument, values),) = sizes.items()
-    options = {k: v for k, v in options.items() if k not in ("steps", "repeats", "min_seconds")}
+    options = {k: v for k, v in options.items() if k not in ("steps", "min_seconds")}
     results = {}
     for name in names:
         with console.status(name):
@@ -183,7 +185,7 @@ def _table(measured: list[Measurement]) -> Table:
 
 def _growth_table(name: str, argument: str, sizes: list[Size]) -> Table:
     columns = (argument, "operators", "groups", "Nengo's builder s", "our passes s", "XLA s")
-    table = Table(title=name, caption="(× for each doubling)")
+    table = Table(title=name, caption="(× for each doubling; medians of ours and XLA's)")
     for column in columns:
         table.add_column(column, justify="right")
     for before, size in zip([None, *sizes], sizes, strict=False):

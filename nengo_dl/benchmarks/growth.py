@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import nengo
@@ -27,11 +29,11 @@ class Size:
     groups : int
         Of operators, that run here.
     nengo_s : float
-        In Nengo's own builder.
+        In Nengo's own builder, once.
     passes_s : float
-        In ours, until there is a simulator.
+        In ours, until there is a simulator; the median of several.
     xla_s : float
-        To compile: what a first prediction takes longer than a second one.
+        To compile: what a first prediction takes longer than a second one; the median of several.
     """
 
     value: int
@@ -49,6 +51,7 @@ def measure_growth(
     minibatch: int = 1,
     dtype: str = "float32",
     first_steps: int = 100,
+    repeats: int = 5,
     **arguments: Any,
 ) -> list[Size]:
     """Build and compile networks of several sizes; `nengo.Simulator` does not run them.
@@ -64,6 +67,8 @@ def measure_growth(
     dtype : str
     first_steps : int
         Of the prediction that compiles.
+    repeats : int
+        Simulators that are made of each network.
     **arguments
         Of the factory.
     """
@@ -71,7 +76,7 @@ def measure_growth(
     sizes = []
     for value in values:
         net = make(factory, arguments | {argument: value}, dtype)
-        sizes.append(_measure(net, value, minibatch, dtype, first_steps))
+        sizes.append(_measure(net, value, minibatch, dtype, first_steps, repeats))
     return sizes
 
 
@@ -83,24 +88,35 @@ def per_doubling(before: Size, after: Size, what: str) -> float:
     return (last / first) ** (1 / math.log2(after.value / before.value))
 
 
-def _measure(net: nengo.Network, value: int, minibatch: int, dtype: str, steps: int) -> Size:
+def _measure(
+    net: nengo.Network, value: int, minibatch: int, dtype: str, steps: int, repeats: int
+) -> Size:
     start = time.perf_counter()
     model = Model(dt=0.001)  # it has no cache of decoders
     with nengo_setting("precision", "bits", dtype.removeprefix("float")):
         model.build(net)
     built = time.perf_counter()
+    compiled = [_compile(model, minibatch, steps) for _ in range(repeats)]
+    groups, passes, xla = zip(*compiled, strict=True)
+    return Size(
+        value=value,
+        operators=len(model.operators),
+        groups=groups[0],
+        nengo_s=built - start,
+        passes_s=median(passes),
+        xla_s=median(xla),
+    )
+
+
+def _compile(model: Model, minibatch: int, steps: int) -> tuple[int, float, float]:
+    """Groups of a simulator's program, and seconds in our passes and in XLA."""
+    gc.collect()
+    start = time.perf_counter()
     sim = our_simulator()(None, model=model, minibatch_size=minibatch, progress_bar=False)
     made = time.perf_counter()
     with contextlib.closing(sim):
         first, second = (_seconds(sim, steps) for _ in range(2))
-        return Size(
-            value=value,
-            operators=len(model.operators),
-            groups=len(sim.program.groups),
-            nengo_s=built - start,
-            passes_s=made - built,
-            xla_s=max(first - second, 0.0),
-        )
+        return len(sim.program.groups), made - start, max(first - second, 0.0)
 
 
 def _seconds(sim: Any, steps: int) -> float:
