@@ -77,10 +77,10 @@ def build_program(
     if training or any(map(is_host, graph.ops)):
         return plain
     divides = all(map(catalogue.keeps_items_apart, graph.ops))
-    parts = count_parts(stages, settings.batch, settings.cores) if divides else 1
-    items = len(divide_items(settings.batch, parts)[-1])
+    count = count_parts(stages, settings.batch, settings.cores) if divides else 1
+    items = len(divide_items(settings.batch, count)[-1])  # the last part is never smaller
     stages = [_tuned(stage, catalogue, items) for stage in stages]
-    return verify(Program(layout, tuple(stages), plain, parts))
+    return verify(Program(layout, tuple(stages), plain, count))
 
 
 def _tuned(stage: Stage, catalogue: Any, batch: int) -> Stage:

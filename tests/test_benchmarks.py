@@ -221,16 +221,8 @@ def test_command(tmp_path):
 
 def test_growth(tmp_path):
     file = tmp_path / "growth.json"
-    toy = [
-        "--set",
-        "neurons_per_d=3",
-        "--set",
-        "connections_per_ensemble=1",
-        "--first-steps",
-        2,
-        "--repeats",
-        2,
-    ]
+    counts = ["--first-steps", 2, "--repeats", 2]
+    toy = ["--set", "neurons_per_d=3", "--set", "connections_per_ensemble=1", *counts]
     result = invoke("random_network", "--growth", "n_ensembles=2,4,8", *toy, "--json", file)
     assert result.exit_code == 0, result.output
     assert result.output.count("(× ") == 7  # three times of two sizes, and what it means

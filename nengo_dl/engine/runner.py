@@ -51,7 +51,6 @@ class Runner:
         self.xla = backend.XLA and graph.compilable
         self.in_numpy = numpy_loop(graph) if backend.XLA else None
         some = any(stage.inline for stage in graph.plan.program.stages)
-        self.parts = graph.plan.program.parts
         self.inline = self.xla and some and not graph.replicas.several and is_possible()
         self._functions: dict[Key, Any] = {}
         self._carried = list(graph.carry())
@@ -148,7 +147,8 @@ class Runner:
         """A function of flat arguments of fixed shapes: the cheapest there is to call."""
         length, inputs, split = key
         carried = len(self._carried)
-        jit = True if self.xla else None
+        jit, plan = True if self.xla else None, self.graph.plan
+        parts = divide_items(plan.batch, plan.program.parts)
         axes = [0] * carried + [1] * len(inputs) + [None, None]  # of items, in the arguments
 
         def simulate(args, items):
@@ -156,7 +156,7 @@ class Runner:
             carry = dict(zip(self._carried, args, strict=False))
             arrays = {block: x for (block, _), x in zip(inputs, args[carried:-2], strict=True)}
             first, steps = args[-2:]
-            whole = length == self.graph.plan.unroll
+            whole = length == plan.unroll
             span = Span(first, length, length if whole else steps)
             segmented = backend.XLA and not self.xla
             outputs, after = self.graph.simulate(
@@ -176,7 +176,6 @@ class Runner:
             )
 
         def simulate_parts(*args):
-            parts = divide_items(self.graph.plan.batch, self.parts)
             functions = {n: function_of(range(n)) for n in set(map(len, parts))}
             return self._joined(
                 [functions[len(items)](*_of_items(args, axes, items)) for items in parts]
@@ -184,10 +183,10 @@ class Runner:
 
         if split:
             function = tf.function(simulate_split, autograph=False)
-        elif self.parts > 1 and self.xla:
+        elif len(parts) > 1 and self.xla:
             function = tf.function(simulate_parts, autograph=False)
         else:
-            function = function_of(range(self.graph.plan.batch))
+            function = function_of(range(plan.batch))
         return function.get_concrete_function(*[tf.TensorSpec(a.shape, a.dtype) for a in args])
 
     def _joined(self, parts: list[list], join: Callable = tf.concat) -> list:

@@ -38,7 +38,7 @@ def simplify(graph: Graph, passes: Sequence[Pass] = DEFAULT_PASSES) -> Graph:
         before = graph
         for rewrite in passes:
             graph = rewrite(graph)
-    return find_routes(ordered(graph))
+    return find_routes(ordered(graph))  # what waited for a copy may come earlier now
 
 
 __all__ = ["DEFAULT_PASSES", "find_routes", "simplify"]
