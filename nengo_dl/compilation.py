@@ -17,15 +17,16 @@ from nengo.builder.processes import SimProcess
 from nengo.exceptions import BuildError
 
 from . import graph_optimizer
+from .compiler import costs
 from .compiler.graph import CycleError
 from .compiler.ir import Block, Graph, Program
+from .compiler.pipeline import Options, build_program, for_training
 from .config import Settings, keep_history
 from .kernels import CATALOGUE
 from .lowering import Lowered, build_model, lower
 from .lowering.order import draw_seeds, process_order
 from .lowering.roles import Feed, Uniform
 from .opinions import resolve_trainable, resolve_trainable_synapses, resolve_training_spikes
-from .pipeline import build_program, for_training
 from .sources import Constant, ProcessSource, Source, TimeFunction, UniformNumbers
 from .utils import io_names
 
@@ -48,7 +49,7 @@ class Compilation:
     def __init__(self, model: Model, settings: Settings, batch: int, cores: int = 1) -> None:
         network = model.toplevel
         self.model, self.settings, self.batch = model, settings, batch
-        self._switches = _Switches(settings, batch, cores)
+        self._options = _options(settings, batch, cores)
         trainable = resolve_trainable(network)
         operators = _user_simplified(model.operators, settings)
         with _no_garbage_collection():
@@ -78,7 +79,7 @@ class Compilation:
 
     def _compiled(self, graph: Graph, **options: Any) -> Program:
         try:
-            return build_program(graph, CATALOGUE, self._switches, **options)
+            return build_program(graph, CATALOGUE, self._options, **options)
         except CycleError as error:
             raise BuildError(
                 f"The network has a cycle without delay: {error}. This usually means that too many "
@@ -206,14 +207,16 @@ def _seed_of_item(first: int, item: int) -> int:
     return np.random.RandomState((first, item)).randint(2**31 - 1) if item else first
 
 
-class _Switches:
+def _options(settings: Settings, batch: int, cores: int) -> Options:
     """What the compiler is told besides the graph."""
-
-    def __init__(self, settings: Settings, batch: int, cores: int) -> None:
-        self.batch, self.cores = batch, cores
-        given = settings.simplifications
-        self.simplifies = given is None or len(given) > 0
-        self.groups = settings.planner is not graph_optimizer.noop_planner
+    given = settings.simplifications
+    return Options(
+        simplifies=given is None or len(given) > 0,
+        groups=settings.planner is not graph_optimizer.noop_planner,
+        batch=batch,
+        cores=cores,
+        costs=costs.current(),
+    )
 
 
 def _user_simplified(operators: list[Operator], settings: Settings) -> list[Operator]:

@@ -26,11 +26,11 @@ from nengo_dl.compiler.ir import (
     Stage,
     View,
 )
+from nengo_dl.compiler.pipeline import Options
 from nengo_dl.compiler.verify import ProgramError, verify
 from nengo_dl.engine.span import Compiling, Span
 from tests.random_graphs import (
     BATCH,
-    Switches,
     build,
     check_answer,
     draw_inputs,
@@ -42,10 +42,10 @@ from tests.random_graphs import (
 )
 
 WAYS = {
-    "plain": Switches(simplifies=False, groups=False),
-    "grouped": Switches(simplifies=False, groups=True),
-    "simplified": Switches(simplifies=True, groups=False),
-    "both": Switches(simplifies=True, groups=True),
+    "plain": Options(simplifies=False, groups=False),
+    "grouped": Options(simplifies=False, groups=True),
+    "simplified": Options(simplifies=True, groups=False),
+    "both": Options(simplifies=True, groups=True),
 }
 every_way = pytest.mark.parametrize("way", WAYS)
 

@@ -17,9 +17,9 @@ import pytest
 import tensorflow as tf
 
 import nengo_dl
-import nengo_dl.compiler.interleave
 import nengo_dl.engine.first_steps
 import nengo_dl.engine.numpy_loop
+from nengo_dl.compiler import costs
 from tests.networks import NETWORKS, sink, wave, wave2
 
 N_STEPS = 60
@@ -131,12 +131,13 @@ def test_same_as_nengo(name, mode, uncompiled, monkeypatch):
         monkeypatch.setattr(nengo_dl.engine.numpy_loop, "SMALL", 0)
     if mode in ("float32", "interleaved"):  # from the first step on
         monkeypatch.setattr(nengo_dl.engine.first_steps, "FEW", 0)
+    assumed = {}
     if mode == "interleaved":  # whatever the number of members, and of elements in each
-        monkeypatch.setattr(nengo_dl.compiler.interleave, "FEW", 10**6)
-        monkeypatch.setattr(nengo_dl.compiler.interleave, "MANY", 1)
+        assumed = {"row_elements": 10**6, "interleaved_members": 1}
 
     net = NETWORKS[name]()
-    results = run(net, **settings)
+    with costs.assuming(**assumed):
+        results = run(net, **settings)
 
     for probe, got, expected in zip(
         net.probes_to_check, results, reference(name, settings.get("n_steps", N_STEPS)), strict=True

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 import nengo_dl
-from nengo_dl.compiler import parts
+from nengo_dl.compiler import costs
+from nengo_dl.compiler.costs import CPU
 from nengo_dl.compiler.ir import Block, Group, Role, Signal, Stage
 from nengo_dl.compiler.parts import count_parts, divide_items
 from nengo_dl.engine import backend, execute
@@ -19,7 +20,8 @@ BATCH = 5
 def three_cores(monkeypatch):
     """Three cores, and networks of any size divided among them."""
     monkeypatch.setattr(backend, "cores", lambda: 3)
-    monkeypatch.setattr(parts, "LEAST", 1)
+    with costs.assuming(part_elements=1):
+        yield
 
 
 @pytest.mark.parametrize(
@@ -40,14 +42,14 @@ def stage_of(size, looped=True):
 @pytest.mark.parametrize(
     "stages, batch, cores, expected",
     [
-        ([stage_of(parts.LEAST)], 1, 4, 1),
-        ([stage_of(parts.LEAST)], 8, 1, 1),
-        ([stage_of(parts.LEAST)], 8, 4, 4),
-        ([stage_of(parts.LEAST)], 3, 4, 3),
-        ([stage_of(parts.LEAST // 4)], 8, 4, 2),
-        ([stage_of(parts.LEAST // 4)], 7, 4, 1),
-        ([stage_of(parts.LEAST // 8), stage_of(parts.LEAST // 8)], 8, 4, 2),
-        ([stage_of(parts.LEAST, looped=False)], 8, 4, 1),
+        ([stage_of(CPU.part_elements)], 1, 4, 1),
+        ([stage_of(CPU.part_elements)], 8, 1, 1),
+        ([stage_of(CPU.part_elements)], 8, 4, 4),
+        ([stage_of(CPU.part_elements)], 3, 4, 3),
+        ([stage_of(CPU.part_elements // 4)], 8, 4, 2),
+        ([stage_of(CPU.part_elements // 4)], 7, 4, 1),
+        ([stage_of(CPU.part_elements // 8), stage_of(CPU.part_elements // 8)], 8, 4, 2),
+        ([stage_of(CPU.part_elements, looped=False)], 8, 4, 1),
         ([], 8, 4, 1),
     ],
 )

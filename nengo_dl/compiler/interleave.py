@@ -9,45 +9,66 @@ it, and to all other readers, they lie in their own order.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from itertools import chain
 
+from .catalogue import Catalogue, is_matrix_product
+from .costs import CPU, CostModel
 from .ir import Block, Group, Interleaving, Read, Stage
-
-FEW = 40  # elements of a member; from 50 on, rows of members are as fast: measured for LIF neurons
-MANY = 16  # members
-SMALL_PART = 8  # of a block, what is this many times smaller may be picked out in its own order
 
 Shape = tuple[int, int]
 
 
-def interleave(stage: Stage, is_flat: Callable[[Group], bool]) -> Stage:
+@dataclass(frozen=True)
+class _Plan:
+    """How a group would work along its members.
+
+    Attributes
+    ----------
+    how : Interleaving
+    inputs : list of (Read, shape)
+        What has to be interleaved already for the group to gain by it.
+    """
+
+    how: Interleaving
+    inputs: list[tuple[Read, Shape]]
+
+
+Plans = Mapping[Group, _Plan]
+
+
+def interleave(stage: Stage, catalogue: Catalogue, costs: CostModel = CPU) -> Stage:
     """Let groups of many small populations, and products with them, work along their members.
 
     Parameters
     ----------
     stage : Stage
         Stages that are not looped stay as they are: they work along steps.
-    is_flat
-        Whether a group's kernel works on elements, and can do so in any order.
+    catalogue : Catalogue
+        Tells which groups are populations, and which can work on elements in any order.
+    costs : CostModel
     """
-    if not stage.looped or not any(_is_small(g) for g in stage.groups):
+    small = {g for g in stage.groups if _is_small(g, catalogue, costs)}
+    if not stage.looped or not small:
         return stage
-    plans = {g: p for g in stage.groups if (p := _plan(g, is_flat))}
-    held = _connected(plans, _held(stage, plans))
+    plans = {g: p for g in stage.groups if (p := _plan(g, catalogue))}
+    held = _connected(plans, _held(stage, plans, costs), small)
     groups = tuple(
-        replace(g, interleaving=plans[g]) if g in plans and _holds(g, plans[g], held) else g
+        replace(g, interleaving=plans[g].how) if g in plans and _holds(g, plans[g], held) else g
         for g in stage.groups
     )
     states = {b: held[b] for b, _ in stage.carried if b in held}
     return replace(stage, groups=groups, interleaved=states)
 
 
-def _is_small(group: Group) -> bool:
+def _is_small(group: Group, catalogue: Catalogue, costs: CostModel) -> bool:
     """Whether a group is what this is for."""
-    shape = _shape(group.writes[0]) if group.kind == "neurons" else None
-    return shape is not None and shape[0] >= MANY and 1 < shape[1] < FEW
+    shape = _shape(group.writes[0]) if catalogue.traits(group).is_population else None
+    if shape is None:
+        return False
+    members, size = shape
+    return members >= costs.interleaved_members and 1 < size < costs.row_elements
 
 
 def _shape(block: Block) -> Shape | None:
@@ -56,21 +77,22 @@ def _shape(block: Block) -> Shape | None:
     return (len(block.members), *sizes) if len(sizes) == 1 else None
 
 
-def _plan(group: Group, is_flat: Callable[[Group], bool]) -> Interleaving | None:
+def _plan(group: Group, catalogue: Catalogue) -> _Plan | None:
     """How a group would work along its members; None if it cannot."""
     shape = _shape(group.writes[0])
     if shape is None:
         return None
-    if group.kind == "dot":
+    if is_matrix_product(group, catalogue.traits):
         return _plan_product(group, shape)
     same = all(r.size == shape[0] * shape[1] for r in group.reads)
     alike = all(_shape(b) == shape for b in group.writes)
-    if not (is_flat(group) and same and alike):
+    if not (catalogue.works_in_any_order(group) and same and alike):
         return None
-    return Interleaving(tuple(shape for _ in group.reads), shape)
+    shapes = tuple(shape for _ in group.reads)
+    return _Plan(Interleaving(shapes, shape), _varying(group, shapes))
 
 
-def _plan_product(group: Group, shape: Shape) -> Interleaving | None:
+def _plan_product(group: Group, shape: Shape) -> _Plan | None:
     """Encoders make interleaved arrays, decoders read them."""
     matrices, vectors = group.reads
     _, rows, columns = group.read_shapes[0]
@@ -79,67 +101,69 @@ def _plan_product(group: Group, shape: Shape) -> Interleaving | None:
         return None
     if rows == 1 or rows < columns:
         packed = (n_vectors, rows * len(group.ops) // n_vectors, columns)
-        return Interleaving((packed, (n_vectors, columns)), None)
+        shapes = packed, (n_vectors, columns)
+        return _Plan(Interleaving(shapes, None), _varying(group, shapes))
     if n_vectors != len(group.ops):
         return None
-    return Interleaving((group.read_shapes[0], (n_vectors, columns)), shape)
+    return _Plan(Interleaving((group.read_shapes[0], (n_vectors, columns)), shape), [])
 
 
-def _inputs(group: Group, plan: Interleaving) -> list[tuple[Read, Shape]]:
-    """What has to be interleaved already for a group to gain by it."""
-    encodes = group.kind == "dot" and plan.writes is not None
-    if encodes:
-        return []
-    return [(r, s) for r, s in zip(group.reads, plan.reads, strict=True) if not r.fixed]
+def _varying(group: Group, shapes: tuple[tuple[int, ...], ...]) -> list[tuple[Read, Shape]]:
+    return [(r, s) for r, s in zip(group.reads, shapes, strict=True) if not r.fixed]
 
 
-def _holds(group: Group, plan: Interleaving, held: Mapping[Block, Shape]) -> bool:
+def _holds(group: Group, plan: _Plan, held: Mapping[Block, Shape]) -> bool:
     """Whether all that a group reads and writes in this order is held so."""
-    made = plan.writes is None or all(b in held for b in group.writes)
-    return made and all(held.get(r.whole) == s for r, s in _inputs(group, plan))
+    made = plan.how.writes is None or all(b in held for b in group.writes)
+    return made and all(held.get(r.whole) == s for r, s in plan.inputs)
 
 
-def _held(stage: Stage, plans: Mapping[Group, Interleaving]) -> dict[Block, Shape]:
+def _held(stage: Stage, plans: Plans, costs: CostModel) -> dict[Block, Shape]:
     """Blocks that can be held interleaved: who makes them can, and who reads them."""
     following = {block: read.whole for block, read in stage.carried}
-    held = {b: p.writes for g, p in plans.items() if p.writes for b in g.writes}
+    makers = {g: p for g, p in plans.items() if p.how.writes}
+    held = {b: p.how.writes for g, p in makers.items() for b in g.writes}
     held |= {b: held[new] for b, new in following.items() if new in held}
     size = None
     while size != len(held):
         size = len(held)
-        refused = set(_read_otherwise(stage, plans, held))
-        refused |= {
-            b for g, p in plans.items() if p.writes and not _holds(g, p, held) for b in g.writes
-        }
+        refused = set(_read_otherwise(stage, plans, held, costs))
+        for group, plan in makers.items():
+            if not _holds(group, plan, held):
+                refused.update(group.writes)
         refused |= {b for b, new in following.items() if b in held and new not in held}
         held = {b: s for b, s in held.items() if b not in refused}
     return held
 
 
 def _read_otherwise(
-    stage: Stage, plans: Mapping[Group, Interleaving], held: Mapping[Block, Shape]
+    stage: Stage, plans: Plans, held: Mapping[Block, Shape], costs: CostModel
 ) -> Iterable[Block]:
     """Blocks of which a large part is read in its own order."""
     yield from stage.exports
-    others = [
-        r for g in stage.groups if not (g in plans and _holds(g, plans[g], held)) for r in g.reads
-    ]
+    others: list[Read] = []
+    for group in stage.groups:
+        if not (group in plans and _holds(group, plans[group], held)):
+            others += group.reads
     others += [r for _, r in stage.outputs]
     others += [r for b, r in stage.carried if b not in held]
-    picked = Counter()
+    picked: Counter[Block] = Counter()
     for piece in chain.from_iterable(read.pieces for read in others):
         if piece.block in held:
             picked[piece.block] += piece.stop - piece.start
-    yield from (block for block, n in picked.items() if n * SMALL_PART > block.size)
+    for block, n in picked.items():
+        if n * costs.picked_share > block.size:
+            yield block
 
 
-def _connected(
-    plans: Mapping[Group, Interleaving], held: Mapping[Block, Shape]
-) -> dict[Block, Shape]:
+def _connected(plans: Plans, held: Mapping[Block, Shape], small: set[Group]) -> dict[Block, Shape]:
     """Of blocks that can be held interleaved, those that small populations read or make."""
     users = [g for g, p in plans.items() if _holds(g, p, held)]
-    touched = {g: {r.whole for r, _ in _inputs(g, plans[g])} | set(g.writes) for g in users}
-    found = {b for g in users if _is_small(g) for b in touched[g]}
+    touched = {g: {r.whole for r, _ in plans[g].inputs} | set(g.writes) for g in users}
+    found: set[Block] = set()
+    for group in users:
+        if group in small:
+            found |= touched[group]
     size = None
     while size != len(found):
         size = len(found)

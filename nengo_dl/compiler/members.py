@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 
+from .catalogue import TraitsOf, is_matrix_product
+from .costs import CPU, CostModel
 from .ir import Op, Role, Signal, View
 
-WORTH_SHARING = 1024  # elements that would be copied; below, one group more costs as much
 
-
-def split_by_sharing(groups: Iterable[Sequence[Op]]) -> list[list[Op]]:
+def split_by_sharing(
+    groups: Iterable[Sequence[Op]], traits: TraitsOf, costs: CostModel = CPU
+) -> list[list[Op]]:
     """Part products by how many of a group's matrices are multiplied with the same vector.
 
     Where that is the same number for all vectors, each vector is read once; see `shared`.
     """
-    return [part for ops in groups for part in _parts(ops)]
+    parted: list[list[Op]] = []
+    for ops in groups:
+        product = is_matrix_product(ops[0], traits)
+        parted += _parts(ops, costs) if product else [list(ops)]
+    return parted
 
 
-def _parts(ops: Sequence[Op]) -> list[list[Op]]:
-    if ops[0].kind != "dot":
-        return [list(ops)]
+def _parts(ops: Sequence[Op], costs: CostModel) -> list[list[Op]]:
     vectors = [view_key(op.reads[1]) for op in ops]
     users = Counter(vectors)
-    if (len(ops) - len(users)) * ops[0].reads[1].size < WORTH_SHARING:
+    if (len(ops) - len(users)) * ops[0].reads[1].size < costs.shared_vector_elements:
         return [list(ops)]
     parts: dict[int, list[Op]] = defaultdict(list)
     for op, vector in zip(ops, vectors, strict=True):

@@ -11,15 +11,17 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
+from .costs import CPU, CostModel
 from .ir import Block, Group, Packing, Read, Role, Stage
 
-# XLA divides kernels among threads, from the first number of elements on, if they compute more for
-# each byte: with packed states of several items, that share their parameters, that does not pay
-# below the second. Measured for LIF neurons.
-DIVIDED = range(2**10, 2**15)
 
-
-def pack(stage: Stage, packs: Callable[[Group], bool], batch: int, inline: bool = False) -> Stage:
+def pack(
+    stage: Stage,
+    packs: Callable[[Group], bool],
+    batch: int,
+    inline: bool = False,
+    costs: CostModel = CPU,
+) -> Stage:
     """Let a loop hold the states of neurons as one array where it can.
 
     Parameters
@@ -33,6 +35,7 @@ def pack(stage: Stage, packs: Callable[[Group], bool], batch: int, inline: bool 
         Minibatch size.
     inline : bool
         Whether the loop is to be one kernel, which is never divided.
+    costs : CostModel
     """
     if not stage.looped:
         return stage
@@ -40,7 +43,8 @@ def pack(stage: Stage, packs: Callable[[Group], bool], batch: int, inline: bool 
     following = {block: read.whole for block, read in stage.carried}
     groups, packings = [], []
     for group in stage.groups:
-        divided = not inline and batch > 1 and group.writes[0].size * batch in DIVIDED
+        elements = group.writes[0].size * batch
+        divided = not inline and batch > 1 and elements in costs.divided_packed_elements
         if not divided and packs(group) and _is_private(group, following, readers):
             group, packing = _packed(group)
             packings.append(packing)

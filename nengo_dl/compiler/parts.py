@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .costs import CPU, CostModel
 from .ir import Stage
 
-# Elements that a step of a part computes in loops: with fewer, it takes longer to start the parts
-# than they save. Measured for ensembles of LIF neurons.
-LEAST = 2**12
 
-
-def count_parts(stages: Sequence[Stage], batch: int, cores: int) -> int:
+def count_parts(stages: Sequence[Stage], batch: int, cores: int, costs: CostModel = CPU) -> int:
     """How many parts to divide a minibatch into.
 
     Parameters
@@ -25,10 +22,11 @@ def count_parts(stages: Sequence[Stage], batch: int, cores: int) -> int:
         Minibatch size.
     cores : int
         Cores that there are to compute.
+    costs : CostModel
     """
     looped = [g for stage in stages if stage.looped for g in stage.groups]
     size = sum(block.size for g in looped for block in g.writes)
-    return max(min(batch, cores, size * batch // LEAST), 1)
+    return max(min(batch, cores, size * batch // costs.part_elements), 1)
 
 
 def divide_items(batch: int, parts: int) -> list[range]:

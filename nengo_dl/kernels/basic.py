@@ -16,6 +16,7 @@ import numpy as np
 from keras import ops
 
 from ..compiler.arrange import depth_of
+from ..compiler.catalogue import Product
 from ..compiler.ir import Group, Op, Role
 from .context import Context
 from .registry import Action, Arrays, Kernel, kernel
@@ -27,6 +28,7 @@ FEW = 8  # products that NumPy does faster one by one than together
 class Sum(Kernel):
     """Sums of views; those of about equally many terms share a group."""
 
+    mergeable = False  # they differ in where their terms go
     any_order = True
     inlines = True
 
@@ -59,10 +61,18 @@ class Sum(Kernel):
         return compute
 
 
+@kernel("route")
+class Route(Kernel):
+    """Sums of which no element has two terms: whoever reads one reads its sources instead."""
+
+    mergeable = False
+
+
 @kernel("multiply")
 class Multiply(Kernel):
     """Elementwise products."""
 
+    product = Product.ELEMENTWISE
     any_order = True
     inlines = True
 
@@ -101,6 +111,8 @@ SMALL_MATRIX = 2**12  # elements, below which a product of matrices costs more t
 @kernel("dot")
 class Dot(Kernel):
     """Matrix times vector."""
+
+    product = Product.MATRIX
 
     def inlined(self, group: Group, batch: int) -> bool:
         small = group.reads[0].size * batch <= FEW_NUMBERS

@@ -29,6 +29,8 @@ class PythonFunction(Kernel):
 
     sequential = True
     compiled = False
+    has_effects = True
+    mergeable = False
 
     def flat(self, op: Op) -> bool:
         return True
@@ -174,6 +176,8 @@ class HostOperator(Kernel):
 
     sequential = True
     compiled = False
+    has_effects = True
+    mergeable = False
     stepper = Stepper
 
     def signature(self, op: Op) -> Hashable:

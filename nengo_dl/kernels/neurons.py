@@ -21,6 +21,8 @@ MANY = 64  # populations with constants of their own, beyond which calls of NumP
 class Neurons(Kernel):
     """All neuron types; their constants become vectors where members of a group differ."""
 
+    mergeable = False  # neurons of equal parameters are meant to be many
+    is_population = True
     any_order = True
     inlines = True
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from ..compiler.catalogue import Product
 from ..compiler.ir import Group, Op
 from .context import Context
 from .registry import Action, Arrays, Kernel, kernel
@@ -24,6 +25,8 @@ FEW = 1024  # elements of padding that cost less than one more operation
 @kernel("sparse_dot")
 class SparseDot(Kernel):
     """Elements of all members of a group are summed in one go."""
+
+    product = Product.SPARSE
 
     def flat(self, op: Op) -> bool:
         return True

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
 
-from .compiler.arrange import Addresses, arrange, arrange_sources
-from .compiler.chain import Part
-from .compiler.graph import ordered
-from .compiler.inline import inline
-from .compiler.interleave import interleave
-from .compiler.ir import (
+from .arrange import Addresses, arrange, arrange_sources
+from .catalogue import Catalogue, TraitsOf
+from .chain import Part
+from .costs import CPU, CostModel
+from .graph import ordered
+from .inline import inline
+from .interleave import interleave
+from .ir import (
     Block,
     Graph,
     Group,
     Layout,
+    Op,
     Output,
     Program,
     Read,
@@ -26,19 +27,44 @@ from .compiler.ir import (
     Stage,
     View,
 )
-from .compiler.members import order_members, split_by_sharing
-from .compiler.pack import pack
-from .compiler.parts import count_parts, divide_items
-from .compiler.schedule import schedule
-from .compiler.simplify import find_routes, simplify
-from .compiler.split import split
-from .compiler.verify import verify
+from .members import order_members, split_by_sharing
+from .pack import pack
+from .parts import count_parts, divide_items
+from .schedule import schedule
+from .simplify import find_routes, simplify
+from .split import split
+from .verify import verify
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the compiler is told besides the graph.
+
+    Attributes
+    ----------
+    simplifies : bool
+        Whether to drop what computes nothing.
+    groups : bool
+        Whether ops of one kind become one group.
+    batch : int
+        Items in a minibatch.
+    cores : int
+        Cores that compute.
+    costs : CostModel
+        What things cost on the machine that the program is for.
+    """
+
+    simplifies: bool = True
+    groups: bool = True
+    batch: int = 1
+    cores: int = 1
+    costs: CostModel = CPU
 
 
 def build_program(
     graph: Graph,
-    catalogue: Any,
-    settings: Any,
+    catalogue: Catalogue,
+    options: Options,
     layout: Layout | None = None,
     training: bool = False,
 ) -> Program:
@@ -47,55 +73,56 @@ def build_program(
     Parameters
     ----------
     graph : Graph
-    catalogue
+    catalogue : Catalogue
         The registry of kernels: which ops may share a group, and which must run in order.
-    settings : Settings
-        Whether to simplify and to group, the minibatch size, and the cores that compute.
+    options : Options
     layout : Layout, optional
         Where the sources lie, if another program has decided that.
     training : bool
         Whether the program is for training.
     """
-    graph = simplify(graph) if settings.simplifies else find_routes(ordered(graph))
+    costs, traits = options.costs, catalogue.traits
+    graph = simplify(graph, traits) if options.simplifies else find_routes(ordered(graph))
     placed = [block.members for block in layout.blocks] if layout else []
-    is_sequential, is_host = catalogue.is_sequential, catalogue.runs_on_host
-    parts = split(graph, is_sequential, training, placed, is_host)
-    grouped = [
-        split_by_sharing(
-            schedule(part.ops, catalogue.signature, settings.groups, catalogue.runs_on_host)
-        )
-        for part in parts
-    ]
+    parts = split(graph, traits, training, placed, costs)
+    grouped = []
+    for part in parts:
+        groups = schedule(part.ops, catalogue.signature, options.groups, _is_host(traits))
+        grouped.append(split_by_sharing(groups, traits, costs))
     routes = [op for op in graph.ops if op.kind == "route"]
     flat = order_members(list(chain.from_iterable(grouped)), routes)
     if layout is None:
         carriers = {s: number for number, part in enumerate(parts) for s in part.states}
-        layout = arrange_sources(flat, graph, catalogue.is_flat, carriers)
-    groups, space = arrange(flat, routes, layout, catalogue.is_flat)
+        layout = arrange_sources(flat, graph, catalogue, carriers)
+    groups, space = arrange(flat, routes, layout, catalogue, costs)
     stages = _stages(graph, parts, [len(g) for g in grouped], groups, space)
     plain = verify(Program(layout, tuple(stages)))
-    if training or any(map(is_host, graph.ops)):
+    if training or not all(traits(op).compiled for op in graph.ops):
         return plain
-    divides = all(map(catalogue.keeps_items_apart, graph.ops))
-    count = count_parts(stages, settings.batch, settings.cores) if divides else 1
-    items = len(divide_items(settings.batch, count)[-1])  # the last part is never smaller
-    stages = [_tuned(stage, catalogue, items) for stage in stages]
+    divides = all(traits(op).keeps_items_apart for op in graph.ops)
+    count = count_parts(stages, options.batch, options.cores, costs) if divides else 1
+    items = len(divide_items(options.batch, count)[-1])  # the last part is never smaller
+    stages = [_tuned(stage, catalogue, items, costs) for stage in stages]
     return verify(Program(layout, tuple(stages), plain, count))
 
 
-def _tuned(stage: Stage, catalogue: Any, batch: int) -> Stage:
+def _is_host(traits: TraitsOf) -> Callable[[Op], bool]:
+    """Tell which ops are calls of Python: they are not to be scattered over a compiled program."""
+    return lambda op: not traits(op).compiled
+
+
+def _tuned(stage: Stage, catalogue: Catalogue, batch: int, costs: CostModel) -> Stage:
     """Let a stage hold arrays as its loop is fastest, be that one kernel or many."""
 
     def held(whole: bool) -> Stage:
-        tuned = pack(stage, catalogue.packs, batch, whole)
-        tuned = interleave(tuned, catalogue.works_in_any_order)
-        return inline(tuned, partial(catalogue.inlines, batch=batch), batch)
+        tuned = pack(stage, catalogue.packs, batch, whole, costs)
+        return inline(interleave(tuned, catalogue, costs), catalogue, batch, costs)
 
     tuned = held(whole=True)
     return tuned if tuned.inline or batch == 1 else held(whole=False)  # the same for one item
 
 
-def for_training(graph: Graph, catalogue: Any) -> Graph:
+def for_training(graph: Graph, catalogue: Catalogue) -> Graph:
     """The graph in training: where neurons give rates, what spikes need to keep stands still."""
     changed = [catalogue.for_training(op) for op in graph.ops]
     held: dict[Signal, View] = {}
