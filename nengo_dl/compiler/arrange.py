@@ -43,13 +43,16 @@ class Runs:
         """Runs one after the other."""
         starts: list[np.ndarray] = []
         counts: list[np.ndarray] = []
-        for kind, some in groupby(parts, type):
-            if kind is Runs:
-                for runs in some:
-                    starts.append(runs.starts)
-                    counts.append(runs.counts)
-            else:
-                columns = np.array(list(some), dtype=np.int64).T
+        for _, some in groupby(parts, type):
+            single: list[Run] = []
+            for part in some:
+                if isinstance(part, Runs):
+                    starts.append(part.starts)
+                    counts.append(part.counts)
+                else:
+                    single.append(part)
+            if single:
+                columns = np.array(single, dtype=np.int64).T
                 starts.append(columns[0])
                 counts.append(columns[1])
         if len(starts) == 1:
@@ -310,6 +313,7 @@ def arrange(
     for op in routes:
         space.route(op)
     arranged = []
+    shapes: list[tuple[int, ...]]
     for ops, blocks in zip(groups, written, strict=True):
         if ops[0].kind == "sum":
             reads, shapes = _sum_reads(space, ops)

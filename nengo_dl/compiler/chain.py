@@ -69,7 +69,8 @@ def _edges(
 ) -> dict[Node, list[Node]]:
     """What comes after each node, within a step or from one step to the next."""
     writer = {signal: ops[i] for signal, i in writers(ops).items()}
-    after: dict[Node, list[Node]] = {node: [] for node in (*ops, *states)}
+    nodes: list[Node] = [*ops, *states]
+    after: dict[Node, list[Node]] = {node: [] for node in nodes}
     for op in ops:
         for view in op.reads:
             source = writer.get(view.signal, view.signal)
@@ -116,14 +117,20 @@ def _components(after: Mapping[Node, Sequence[Node]]) -> list[list[Node]]:
     return found[::-1]
 
 
-def _enter(node: Node, index: dict, low: dict, stack: list, on_stack: set) -> None:
+def _enter(
+    node: Node,
+    index: dict[Node, int],
+    low: dict[Node, int],
+    stack: list[Node],
+    on_stack: set[Node],
+) -> None:
     index[node] = low[node] = len(index)
     stack.append(node)
     on_stack.add(node)
 
 
-def _leave(node: Node, stack: list, on_stack: set) -> list[Node]:
-    members = []
+def _leave(node: Node, stack: list[Node], on_stack: set[Node]) -> list[Node]:
+    members: list[Node] = []
     while not members or members[-1] is not node:
         members.append(stack.pop())
     on_stack.difference_update(members)

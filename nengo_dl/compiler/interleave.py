@@ -32,7 +32,7 @@ class _Plan:
     """
 
     how: Interleaving
-    inputs: list[tuple[Read, Shape]]
+    inputs: list[tuple[Read, tuple[int, ...]]]
 
 
 Plans = Mapping[Group, _Plan]
@@ -74,7 +74,7 @@ def _is_small(group: Group, catalogue: Catalogue, costs: CostModel) -> bool:
 def _shape(block: Block) -> Shape | None:
     """Members, and elements of each; None if these differ."""
     sizes = {s.size for s in block.members}
-    return (len(block.members), *sizes) if len(sizes) == 1 else None
+    return (len(block.members), sizes.pop()) if len(sizes) == 1 else None
 
 
 def _plan(group: Group, catalogue: Catalogue) -> _Plan | None:
@@ -108,21 +108,30 @@ def _plan_product(group: Group, shape: Shape) -> _Plan | None:
     return _Plan(Interleaving((group.read_shapes[0], (n_vectors, columns)), shape), [])
 
 
-def _varying(group: Group, shapes: tuple[tuple[int, ...], ...]) -> list[tuple[Read, Shape]]:
+def _varying(
+    group: Group, shapes: tuple[tuple[int, ...], ...]
+) -> list[tuple[Read, tuple[int, ...]]]:
     return [(r, s) for r, s in zip(group.reads, shapes, strict=True) if not r.fixed]
 
 
 def _holds(group: Group, plan: _Plan, held: Mapping[Block, Shape]) -> bool:
     """Whether all that a group reads and writes in this order is held so."""
     made = plan.how.writes is None or all(b in held for b in group.writes)
-    return made and all(held.get(r.whole) == s for r, s in plan.inputs)
+    return made and all(_is_held(r.whole, s, held) for r, s in plan.inputs)
+
+
+def _is_held(block: Block | None, shape: tuple[int, ...], held: Mapping[Block, Shape]) -> bool:
+    return block is not None and held.get(block) == shape
 
 
 def _held(stage: Stage, plans: Plans, costs: CostModel) -> dict[Block, Shape]:
     """Blocks that can be held interleaved: who makes them can, and who reads them."""
     following = {block: read.whole for block, read in stage.carried}
-    makers = {g: p for g, p in plans.items() if p.how.writes}
-    held = {b: p.how.writes for g, p in makers.items() for b in g.writes}
+    makers = {g: p for g, p in plans.items() if p.how.writes is not None}
+    held: dict[Block, Shape] = {}
+    for group, plan in makers.items():
+        if plan.how.writes is not None:
+            held.update(dict.fromkeys(group.writes, plan.how.writes))
     held |= {b: held[new] for b, new in following.items() if new in held}
     size = None
     while size != len(held):
@@ -149,7 +158,7 @@ def _read_otherwise(
     others += [r for b, r in stage.carried if b not in held]
     picked: Counter[Block] = Counter()
     for piece in chain.from_iterable(read.pieces for read in others):
-        if piece.block in held:
+        if piece.block is not None and piece.block in held:
             picked[piece.block] += piece.stop - piece.start
     for block, n in picked.items():
         if n * costs.picked_share > block.size:
@@ -159,7 +168,7 @@ def _read_otherwise(
 def _connected(plans: Plans, held: Mapping[Block, Shape], small: set[Group]) -> dict[Block, Shape]:
     """Of blocks that can be held interleaved, those that small populations read or make."""
     users = [g for g, p in plans.items() if _holds(g, p, held)]
-    touched = {g: {r.whole for r, _ in plans[g].inputs} | set(g.writes) for g in users}
+    touched = {g: {*g.writes, *(b for r, _ in plans[g].inputs for b in r.blocks)} for g in users}
     found: set[Block] = set()
     for group in users:
         if group in small:

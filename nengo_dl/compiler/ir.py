@@ -65,7 +65,7 @@ class View:
 
     signal: Signal
     index: slice | np.ndarray | None = None
-    shape: tuple[int, ...] | None = None
+    shape: tuple[int, ...] = None  # type: ignore[assignment]  # of all elements, by default
 
     def __post_init__(self) -> None:
         if self.shape is None:
@@ -177,7 +177,7 @@ class Block:
 
     def initial(self) -> np.ndarray:
         """Initial values, in `shape`."""
-        parts = [np.ravel(s.initial) for s in self.members]
+        parts = [np.ravel(np.asarray(s.initial)) for s in self.members]
         flat = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return flat.reshape(self.shape)
 

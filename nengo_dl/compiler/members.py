@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
 
 from .catalogue import TraitsOf, is_matrix_product
 from .costs import CPU, CostModel
@@ -43,7 +44,7 @@ def shared(ops: Sequence[Op]) -> int:
     return n if alike and len(vectors) % n == 0 and len(set(vectors)) * n == len(vectors) else 1
 
 
-def view_key(view: View) -> Hashable:
+def view_key(view: View) -> tuple[Hashable, Hashable, Hashable]:
     """The same for views of the same elements in the same shape."""
     index = view.index
     if isinstance(index, slice):
@@ -82,7 +83,7 @@ class _Key:
         self._places, self._through = places, through
         self._seen: dict[Hashable, int] = {}
 
-    def __call__(self, op: Op) -> tuple:
+    def __call__(self, op: Op) -> tuple[Any, ...]:
         roles = [(_ROLES[v.signal.role], v.signal.trainable) for v in op.reads]
         return (
             roles,

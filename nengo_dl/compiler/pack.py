@@ -74,7 +74,7 @@ def _is_private(
 
 
 def _packed(group: Group) -> tuple[Group, Packing]:
-    states = tuple(read.whole for read in group.reads[1:])
+    states = tuple(block for read in group.reads[1:] for block in read.blocks)  # each is whole
     first, new = states[0], group.writes[1]
     held = Block(f"packed {first.name}", Role.STATE, first.dtype, first.members, first.start)
     after = Block(f"packed {new.name}", new.role, new.dtype, new.members, new.start)

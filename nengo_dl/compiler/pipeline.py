@@ -94,8 +94,8 @@ def build_program(
     if layout is None:
         carriers = {s: number for number, part in enumerate(parts) for s in part.states}
         layout = arrange_sources(flat, graph, catalogue, carriers)
-    groups, space = arrange(flat, routes, layout, catalogue, costs)
-    stages = _stages(graph, parts, [len(g) for g in grouped], groups, space)
+    arranged, space = arrange(flat, routes, layout, catalogue, costs)
+    stages = _stages(graph, parts, [len(g) for g in grouped], arranged, space)
     plain = verify(Program(layout, tuple(stages)))
     if training or not all(traits(op).compiled for op in graph.ops):
         return plain

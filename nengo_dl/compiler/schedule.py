@@ -10,6 +10,8 @@ from .graph import CycleError, in_order, predecessors, reachable, successors
 from .ir import Op
 
 Signature = Callable[[Op], Hashable]
+Rank = tuple[int, ...]
+Entry = tuple[Rank, float, int]
 
 
 def schedule(
@@ -75,7 +77,7 @@ def _list_schedule(
     keys: Sequence[Hashable],
     before: list[list[int]],
     after: list[list[int]],
-    rank: Callable[[int], tuple],
+    rank: Callable[[int], Rank],
 ) -> list[list[Op]]:
     waiting = [len(sources) for sources in before]
     sizes = Counter(key for op, key in zip(ops, keys, strict=True) if op.kind != "route")
@@ -111,11 +113,11 @@ class _Ready:
     """
 
     def __init__(
-        self, keys: Sequence[Hashable], sizes: Counter, rank: Callable[[int], tuple]
+        self, keys: Sequence[Hashable], sizes: Counter[Hashable], rank: Callable[[int], Rank]
     ) -> None:
         self._keys, self._left, self._rank = keys, sizes, rank
         self._members: dict[Hashable, list[int]] = {}  # heaps
-        self._queue: list[tuple] = []  # a heap; entries that are out of date stay in it
+        self._queue: list[Entry] = []  # a heap; entries that are out of date stay in it
 
     def add(self, fresh: Sequence[int]) -> None:
         for i in fresh:
@@ -134,7 +136,7 @@ class _Ready:
                 return members
         return []
 
-    def _entry(self, key: Hashable) -> tuple:
+    def _entry(self, key: Hashable) -> Entry:
         members = self._members[key]
         return self._rank(members[0]), -len(members) / self._left[key], members[0]
 

@@ -69,9 +69,9 @@ class SimTensorNode(Operator):
         super().__init__(tag=tag)
         self.node, self.time, self.input, self.output = node, time, input, output
         self.sets = [output]
-        self.incs = []
+        self.incs: list[NengoSignal] = []
         self.reads = [s for s in (time, input) if s is not None]
-        self.updates = []
+        self.updates: list[NengoSignal] = []
 
 
 def build_tensor_node(model: Model, node: TensorNode) -> None:

@@ -124,7 +124,7 @@ def lower(
     )
 
 
-def _connect(feeds: list[Feed], ctx: Context) -> set:
+def _connect(feeds: list[Feed], ctx: Context) -> set[Operator]:
     """Let inputs stand for the signals of the operators that they replace."""
     replaced = set()
     for feed in feeds:
@@ -133,7 +133,7 @@ def _connect(feeds: list[Feed], ctx: Context) -> set:
             continue
         if getattr(feed.op, "mode", "set") == "inc":
             ctx.inc(feed.sig, View(feed.signal))
-        elif feed.sig.is_view:
+        elif feed.sig is not None and feed.sig.is_view:
             ctx.set(feed.sig, View(feed.signal))
         else:
             ctx.memory.declare(feed.sig, feed.signal)
@@ -144,7 +144,11 @@ class _Sources:
     """Makes the source signal of each base signal, with its role."""
 
     def __init__(
-        self, model: Model, operators: Sequence[Operator], trainable: Callable, explicit: Callable
+        self,
+        model: Model,
+        operators: Sequence[Operator],
+        trainable: Callable[[object], bool],
+        explicit: Callable[[object], bool],
     ) -> None:
         self.unnamed = _names(operators)
         self.objects = name_objects(model.toplevel)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import nengo
 import numpy as np
@@ -15,6 +16,7 @@ from nengo.builder.processes import SimProcess
 from nengo.builder.signal import Signal as NengoSignal
 from nengo.ensemble import Neurons
 from nengo.exceptions import BuildError
+from nengo.learning_rules import LearningRuleType
 from nengo.neurons import Direct
 from nengo.utils.functions import function_name
 
@@ -126,7 +128,7 @@ def find_learned(model: Model) -> dict[NengoSignal, object]:
     return learned
 
 
-def _rules(conn: nengo.Connection) -> list:
+def _rules(conn: nengo.Connection) -> list[LearningRuleType]:
     rule = conn.learning_rule
     if rule is None:
         return []
@@ -137,7 +139,7 @@ def _rules(conn: nengo.Connection) -> list:
 
 def find_feeds(model: Model, operators: Sequence[Operator]) -> list[Feed]:
     """Inputs of the model: its nodes first, in order, then what else depends on time alone."""
-    drivers = {op: None for op in operators if _is_driven_by_time(op)}
+    drivers: dict[Operator, None] = {op: None for op in operators if _is_driven_by_time(op)}
     by_output = {op.output: op for op in drivers if op.output is not None}
     feeds = []
     for node in input_nodes(model):
@@ -160,19 +162,19 @@ def input_nodes(model: Model) -> list[nengo.Node]:
     return [n for n in model.toplevel.all_nodes if n.size_in == 0 and not hasattr(n, "tensor_func")]
 
 
-def _is_driven_by_time(op) -> bool:
+def _is_driven_by_time(op: Operator) -> bool:
     if isinstance(op, SimPyFunc):
         return op.x is None
     return isinstance(op, SimProcess) and op.input is None and op.mode != "update"
 
 
-def _silent(drivers: dict, node: nengo.Node):
+def _silent(drivers: Mapping[Operator, None], node: nengo.Node) -> Operator | None:
     """The operator of a node without output, which no signal leads to."""
     found = (op for op in drivers if op.output is None and op.fn is node.output)
     return next(found, None)
 
 
-def _source(op):
+def _source(op: Operator) -> Any:
     return op.fn if isinstance(op, SimPyFunc) else op
 
 
