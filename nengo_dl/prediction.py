@@ -79,7 +79,7 @@ def _stopped(watchers: keras.callbacks.CallbackList) -> bool:
 def _minibatch(session: Session, sources: Sources, steps: int, stateful: bool) -> Arrays:
     """All chunks of one minibatch: arrays (B, steps, *shape)."""
     parts: dict[nengo.Probe, list[np.ndarray]] = {p: [] for p in session.probes}
-    first, carry = session.n_steps, session.graph.carry()
+    first, carry = session.n_steps, session.memory.carry()
     run = partial(session.runner.run, split=True)
     end = first + steps
     while first < end:

@@ -15,11 +15,14 @@ from .config import Settings
 from .engine import backend
 from .engine.first_steps import FirstSteps
 from .engine.interrupts import uninterrupted
+from .engine.memory import Memory
 from .engine.model import SimulationModel, make_model
 from .engine.plan import Plan
 from .engine.replicas import Replicas
 from .engine.runner import Runner
 from .engine.tensor_graph import TensorGraph
+from .kernels import CATALOGUE
+from .kernels.host import Steppers
 from .lowering.roles import Feed
 from .recording import Recorder
 from .sources import Constant, Series
@@ -45,9 +48,9 @@ class Session:
 
     Attributes
     ----------
-    graph : TensorGraph or None
-        The Keras layer of the simulation; None after `close`.
-    runner : Runner or None
+    plan : Plan
+    memory : Memory or None
+        State and parameters; None after `close`.
     first_steps : FirstSteps or None
         What runs the first steps of `run` instead.
     sources : dict of Feed
@@ -73,10 +76,14 @@ class Session:
         self._keras_model: SimulationModel | None = None
         backend.seed_tensorflow(seed)
         self.remake_processes()
-        self.graph: TensorGraph | None = TensorGraph(self._plan())
-        replicas.check_layers(self.graph.user_layers)
-        self.runner: Runner | None = Runner(self.graph)
-        self.first_steps: FirstSteps | None = FirstSteps(self.graph, self.runner)
+        self.plan = self._plan()
+        self.steppers = Steppers(self.plan.dt, self.plan.rngs)
+        self.memory: Memory | None = Memory(self.plan)
+        self.first_steps: FirstSteps | None = FirstSteps(self.plan, self.memory, self.steppers)
+        self._graph: TensorGraph | None = None
+        self._runner: Runner | None = None
+        if replicas.strategy is not None or "tensor_node" in {o.kind for o in compiled.program.ops}:
+            _ = self._own_graph  # the user's layers are built, and mistakes in them found, here
 
     def _plan(self) -> Plan:
         compiled = self.compiled
@@ -114,6 +121,42 @@ class Session:
         return list(self.compiled.model.probes)
 
     @property
+    def graph(self) -> TensorGraph:
+        """The Keras layer of the simulation; who asks for it may change its variables."""
+        graph = self._own_graph
+        self.memory.share(graph)
+        return graph
+
+    @property
+    def _own_graph(self) -> TensorGraph:
+        """The same for those who leave its variables alone; made when it is first needed."""
+        if self._graph is None:
+            with self.computing():
+                self._graph = TensorGraph(self.plan, self.steppers)
+            self.replicas.check_layers(self._graph.user_layers)
+        return self._graph
+
+    @property
+    def runner(self) -> Runner:
+        """What runs compiled chunks of time."""
+        if self._runner is None:
+            self._runner = Runner(self._own_graph, self.first_steps.in_loop)
+        return self._runner
+
+    @property
+    def obstacles(self) -> list[str]:
+        """Names of what XLA cannot compile."""
+        if self._graph is not None:
+            return self._graph.obstacles
+        found = [op for op in self.compiled.program.ops if CATALOGUE.runs_on_host(op)]
+        return list(dict.fromkeys(op.tag or op.kind for op in found))
+
+    @property
+    def compile_count(self) -> int:
+        """Functions compiled to run the simulation."""
+        return 0 if self._runner is None else self._runner.compile_count
+
+    @property
     def keras_model(self) -> SimulationModel:
         """The Keras model around the simulation; made when it is first asked for."""
         if self._keras_model is None:
@@ -133,11 +176,11 @@ class Session:
 
     def close(self) -> None:
         """Free the compiled program."""
-        self.graph = self.runner = self.first_steps = self._keras_model = None
+        self._graph = self._runner = self._keras_model = self.memory = self.first_steps = None
 
     def read(self, block: Block) -> np.ndarray | None:
         """Live values (1 or B, size) of a parameter block; None after `close`."""
-        return None if self.graph is None else self.graph.parameters.array(block)
+        return None if self.memory is None else self.memory.array(block)
 
     def remake_processes(self) -> None:
         """Let all processes begin anew, from the seed."""
@@ -149,14 +192,13 @@ class Session:
         with self.computing():
             if processes:
                 self.remake_processes()
-            self.graph.reset_state(processes)
-            if parameters:
-                self.graph.parameters.reset()
+                self.steppers.clear()
+            self.memory.reset(parameters)
         self.n_steps = 0
 
     def snapshot(self) -> tuple[int, dict[Block, Any]]:
         """Step count and state, for `restore`."""
-        return self.n_steps, dict(self.graph.state)
+        return self.n_steps, dict(self.memory.state)
 
     def restore(self, snapshot: tuple[int, dict[Block, Any]]) -> None:
         """Go back to a `snapshot`, also from within a callback of Keras."""
@@ -184,7 +226,7 @@ class Session:
         recorder.begin_run()
         first = self.n_steps
         end = first + steps
-        sources, carry = self.filled(data), self.graph.carry()
+        sources, carry = self.filled(data), self.memory.carry()
         with uninterrupted() as interrupt_here:
             while first < end:
                 runner = self.first_steps if self.first_steps.include(first) else self.runner
@@ -218,7 +260,7 @@ class Session:
 
     def keep(self, carry: Mapping[Block, Any], n_steps: int, stateful: bool) -> None:
         """Take over what a run left behind: what was learned always, state if `stateful`."""
-        self.graph.keep(carry, state=stateful)
+        self.memory.keep(carry, stateful)
         if stateful:
             self.n_steps = n_steps
 

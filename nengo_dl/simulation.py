@@ -96,9 +96,11 @@ class Simulation:
                 f"{name} neurons have no compiled form: they run on the host, for one batch item "
                 f"after the other, and no gradient flows through them"
             )
-        obstacles = self.session.graph.obstacles
+        obstacles = self.session.obstacles
         if obstacles:
-            logger.info("Not compiled as a whole, because of: %s", ", ".join(obstacles))
+            logger.info(
+                "Not compiled as a whole, because of: %s", ", ".join(self.session.obstacles)
+            )
 
     # ------------------------------------------------------------------ life cycle
 
@@ -287,7 +289,7 @@ class Simulation:
     @property
     def compile_count(self) -> int:
         """How many functions were compiled to run the simulation."""
-        return self._open().runner.compile_count
+        return self._open().compile_count
 
     def get_name(self, obj: nengo.Node | nengo.Probe) -> str:
         """Name of an input node or a probe in data, losses and logs."""

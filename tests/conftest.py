@@ -5,9 +5,13 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
+from dataclasses import replace
+
 import nengo
 import numpy as np
 import pytest
+
+from nengo_dl.compiler import costs
 
 # Decoders solved in one test must not be read by another, nor be left in the user's cache.
 nengo.rc["decoder_cache"]["enabled"] = "False"
@@ -18,6 +22,24 @@ nengo.rc["nengo.Simulator"]["fail_fast"] = "True"
 def rng():
     """Return a random generator that is the same for each test."""
     return np.random.RandomState(0)
+
+
+@pytest.fixture(autouse=True)
+def numpy_steps(request, monkeypatch):
+    """Return a function that sets how many steps of compilable programs NumPy takes at most.
+
+    It takes 16 unless a test says otherwise, by this function or by the marker of this name (None:
+    as many as costs tell). So a run of some more steps is one of both runtimes.
+    """
+
+    def at_most(steps):
+        fewest = costs.Costs.fewest_steps if steps is None else 0
+        limited = replace(costs.CPU, most_steps=steps, fewest_steps=fewest)
+        monkeypatch.setattr(costs, "CPU", limited)
+
+    marker = request.node.get_closest_marker("numpy_steps")
+    at_most(16 if marker is None else marker.args[0])
+    return at_most
 
 
 @pytest.fixture

@@ -3,19 +3,20 @@
 import gc
 import signal
 import weakref
+from dataclasses import replace
 
 import nengo
 import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.engine import first_steps
-from nengo_dl.engine.first_steps import FEW
+from nengo_dl.compiler import costs
 from nengo_dl.kernels import neurons
 from tests import test_parity
 from tests.networks import NETWORKS, wave
 from tests.test_parity import assert_same, reference, simulator
 
+FEW = 16  # steps that NumPy takes in tests; see conftest.py
 FURTHER = FEW + 14
 
 #: One of each kind of state and input, all of which have a form in NumPy.
@@ -285,7 +286,6 @@ def test_ctrl_c_between_the_first_steps_and_others():
         (driven(learning_phase=True), {}),
         (NETWORKS["stochastic_spiking"](), {}),  # has no form in NumPy
         (NETWORKS["convolutions"](), {}),
-        (NETWORKS["nodes_with_input"](), {}),  # is not compiled as a whole
     ],
 )
 def test_what_is_compiled_at_once(net, kwargs):
@@ -293,6 +293,72 @@ def test_what_is_compiled_at_once(net, kwargs):
         assert not sim.session.first_steps.include(0)
         sim.step()
         assert sim.n_steps == 1
+
+
+def test_small_networks_with_python_are_never_compiled():
+    with simulator(NETWORKS["nodes_with_input"]()) as sim:
+        assert sim.session.first_steps.include(10**9)
+        sim.run_steps(FURTHER)
+        assert sim.compile_count == 0
+
+
+@pytest.mark.numpy_steps(None)
+def test_how_many_follows_from_the_costs():
+    """As many as cost what compiling would; fewer of a larger network."""
+    ends = []
+    for size in (10, 1000, 100_000):
+        with nengo.Network(seed=0) as net:
+            nengo.Probe(nengo.Ensemble(size, 1, gain=np.ones(size), bias=np.ones(size)).neurons)
+        with simulator(net) as sim:
+            program, end = sim.program, sim.session.first_steps.end
+        ends.append(end)
+        expected = costs.current().compile_us(program) / costs.current().numpy_step_us(program)
+        assert end == int(expected) or end == 0 and expected < costs.current().fewest_steps
+    assert ends == sorted(ends, reverse=True) and ends[0] > 5000 and ends[-1] < 1000
+
+
+@pytest.mark.numpy_steps(None)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", ["lif", "pes_on_ensembles"])
+def test_a_second_needs_no_compiler(name):
+    """Bit for bit the same in one run, in many, and step by step; the later steps are compiled."""
+    net = NETWORKS[name]()
+    with simulator(net, dtype="float32") as sim:
+        end = sim.session.first_steps.end
+        sim.run_steps(1000)
+        assert end > 1000 and sim.compile_count == 0
+        whole = shown(sim, net)
+        sim.reset()
+        for n_steps in (*[1] * 50, 450, 500):
+            sim.run_steps(n_steps)
+        assert_identical(shown(sim, net), whole)
+        sim.reset()
+        sim.run_steps(end)
+        assert sim.compile_count == 0
+        sim.step()
+        assert sim.compile_count == 1
+
+
+def test_variables_count_once_they_were_shown():
+    """What the engine alone knows nobody changes; learned weights are written to shown ones."""
+    net = driven()
+    with simulator(net) as sim:
+        sim.run_steps(FURTHER)
+        learned = sim.data[net.learned].weights.copy()
+        assert sim.session.memory.fixed
+        variables = {v.name: v for v in sim.keras_model.variables}
+        assert not sim.session.memory.fixed
+        found = [v.numpy() for name, v in variables.items() if "weights" in name]
+        assert any(np.array_equal(np.squeeze(v), np.squeeze(learned)) for v in found)
+        np.testing.assert_array_equal(sim.data[net.learned].weights, learned)
+        sim.reset()
+        sim.run_steps(FURTHER)
+        np.testing.assert_array_equal(sim.data[net.learned].weights, learned)
+        for variable in sim.keras_model.trainable_variables:
+            variable.assign(0 * variable)
+        sim.reset(include_trainable=False)
+        sim.step()
+        np.testing.assert_array_equal(sim.data[net.probes_to_check[1]][-1], 0)
 
 
 def test_what_costs_too_much(monkeypatch, uncompiled):
@@ -306,8 +372,7 @@ def test_what_costs_too_much(monkeypatch, uncompiled):
     with monkeypatch.context() as patch:
         patch.setattr(neurons, "MANY", 2)
         assert taken(driven()) and not taken(NETWORKS["lif_parameters"]())
-    with monkeypatch.context() as patch:
-        patch.setattr(first_steps, "AFFORDABLE", 20 * first_steps.CALL)
+    with costs.assuming(numpy_element_ns=1e6, fewest_steps=8):
         assert not taken(driven())
     uncompiled()
     assert not taken(driven())

@@ -1,7 +1,8 @@
 """Every network of the zoo, in every mode, against Nengo's own simulator.
 
 In ``float64`` all numbers are equal to rounding, and every spike is in the same step. The
-first are stepped in NumPy where that is possible. In ``float32`` all are compiled, and numbers
+first 16 are stepped in NumPy where that is possible; in the mode ``numpy`` all are. In ``float32``
+all are compiled, and numbers
 agree to ``1e-4`` of the largest value that a probe shows, over a run too short for rounding to
 move a spike. The other modes are ``float64`` with one thing changed, on a subset that has each
 kind of operator.
@@ -17,7 +18,6 @@ import pytest
 import tensorflow as tf
 
 import nengo_dl
-import nengo_dl.engine.first_steps
 import nengo_dl.engine.numpy_loop
 from nengo_dl.compiler import costs
 from tests.networks import NETWORKS, sink, wave, wave2
@@ -59,6 +59,7 @@ ON_HOST = [
 #: What each mode changes: arguments of the simulator, settings, length of run, tolerances.
 MODES = {
     "float64": {"networks": list(NETWORKS)},
+    "numpy": {"networks": list(NETWORKS)},
     "float32": {"dtype": "float32", "n_steps": 20, "rtol": 1e-4, "atol": 1e-4, "networks": SUBSET},
     "minibatch": {"minibatch_size": 3, "networks": SUBSET},
     "unroll": {"unroll_simulation": 5, "networks": SUBSET},
@@ -122,15 +123,17 @@ def assert_same(probe, got, expected, rtol=1e-9, atol=1e-9):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(("name", "mode"), CASES, ids=["-".join(case) for case in CASES])
-def test_same_as_nengo(name, mode, uncompiled, monkeypatch):
+def test_same_as_nengo(name, mode, uncompiled, numpy_steps, monkeypatch):
     settings = {key: value for key, value in MODES[mode].items() if key != "networks"}
     tolerance = {key: settings.pop(key) for key in ("rtol", "atol") if key in settings}
     if mode == "uncompiled":
         uncompiled()
     if mode == "segments":  # as if the network were too large to be stepped in NumPy
         monkeypatch.setattr(nengo_dl.engine.numpy_loop, "SMALL", 0)
+    if mode == "numpy":
+        numpy_steps(None)
     if mode in ("float32", "interleaved"):  # from the first step on
-        monkeypatch.setattr(nengo_dl.engine.first_steps, "FEW", 0)
+        numpy_steps(0)
     assumed = {}
     if mode == "interleaved":  # whatever the number of members, and of elements in each
         assumed = {"row_elements": 10**6, "interleaved_members": 1}

@@ -16,7 +16,7 @@ from types import MappingProxyType
 import numpy as np
 
 from .catalogue import Catalogue, is_matrix_product
-from .costs import CPU, CostModel
+from .costs import CPU, Costs
 from .ir import Block, Graph, Group, Layout, Op, Piece, Read, Role, Signal, View
 from .members import shared
 from .simplify.routes import terms_per_element
@@ -91,7 +91,7 @@ class Runs:
 class Addresses:
     """The address space of a program: places blocks, and resolves views to runs."""
 
-    def __init__(self, layout: Layout | None = None, costs: CostModel = CPU) -> None:
+    def __init__(self, layout: Layout | None = None, costs: Costs = CPU) -> None:
         self.costs = costs
         self.blocks: list[Block] = list(layout.blocks) if layout else []
         self._size = 0
@@ -292,7 +292,7 @@ def arrange(
     routes: Sequence[Op],
     layout: Layout,
     catalogue: Catalogue,
-    costs: CostModel = CPU,
+    costs: Costs = CPU,
 ) -> tuple[list[Group], Addresses]:
     """Place what groups write, and find how they read.
 
@@ -306,7 +306,7 @@ def arrange(
         Places of the source signals.
     catalogue : Catalogue
         Tells whether an op's kernel works on elements, whatever operator they belong to.
-    costs : CostModel
+    costs : Costs
     """
     space = Addresses(layout, costs)
     written = [_write_blocks(space, i, ops) for i, ops in enumerate(groups)]

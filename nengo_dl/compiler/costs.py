@@ -11,16 +11,39 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .ir import Group, Program
+
 
 @dataclass(frozen=True, kw_only=True)
-class CostModel:
+class Costs:
     """Bounds between two ways to compute the same, for one kind of machine.
 
     All were measured on two cores of an AMD EPYC processor with TensorFlow 2.21, in float32, by
     `python -m nengo_dl.benchmarks`: networks on both sides of a bound, and the bound moved.
 
+    Times decide which runtime takes which steps, and nothing that is measured while a simulation
+    runs: results depend on the network alone.
+
     Attributes
     ----------
+    numpy_group_us : float
+        Time of one group of operators in a step of NumPy, however small its arrays [µs].
+    numpy_argument_us : float
+        Time of each argument that a group reads, besides [µs].
+    numpy_element_ns : float
+        Time of each element that a group computes [ns].
+    numpy_factor_ns : float
+        Time of each element of a parameter or a constant, as in matrices [ns].
+    compile_ms : float
+        Time to trace and compile the smallest program [ms].
+    compile_group_ms : float
+        Time to trace and compile one group more [ms].
+    fewest_steps : int
+        If NumPy could take fewer steps, it takes none: its arrays would be made in vain.
+    most_steps : int or None
+        A bound of the steps that NumPy takes; None for no bound.
+    longest_chunk_ms : float
+        Time that a chunk of steps may take in NumPy before progress is shown, or Ctrl-C heard [ms].
     matrix_elements_between_loops : int
         From this size on, a product of its own between two loops is cheaper than one in a loop.
     reducing_ratio : int
@@ -56,6 +79,15 @@ class CostModel:
         to start the parts than they save.
     """
 
+    numpy_group_us: float = 4.0
+    numpy_argument_us: float = 1.0
+    numpy_element_ns: float = 3.0
+    numpy_factor_ns: float = 0.25
+    compile_ms: float = 200.0
+    compile_group_ms: float = 25.0
+    fewest_steps: int = 8
+    most_steps: int | None = None
+    longest_chunk_ms: float = 50.0
     matrix_elements_between_loops: int = 2**14
     reducing_ratio: int = 8
     shared_vector_elements: int = 1024
@@ -71,25 +103,51 @@ class CostModel:
     divided_packed_elements: range = range(2**10, 2**15)
     part_elements: int = 2**12
 
+    def numpy_step_us(self, program: Program) -> float:
+        """Time of one step of one batch item in NumPy [µs]."""
+        return sum(map(self._numpy_group_us, program.groups))
 
-CPU = CostModel()
+    def _numpy_group_us(self, group: Group) -> float:
+        factors = sum(r.size for r in group.reads if r.fixed)
+        elements = sum(r.size for r in group.reads if not r.fixed)
+        elements += sum(b.size for b in group.writes)
+        fixed = self.numpy_group_us + self.numpy_argument_us * len(group.reads)
+        return fixed + (self.numpy_factor_ns * factors + self.numpy_element_ns * elements) / 1000
 
-_CURRENT = ContextVar("costs", default=CPU)
+    def compile_us(self, program: Program) -> float:
+        """Time until XLA has compiled a program [µs]."""
+        return 1000 * (self.compile_ms + self.compile_group_ms * len(program.groups))
+
+    def first_steps(self, program: Program) -> int:
+        """Steps that cost as much in NumPy as it costs to compile the program."""
+        steps = int(self.compile_us(program) / max(self.numpy_step_us(program), 1.0))
+        if self.most_steps is not None:
+            steps = min(steps, self.most_steps)
+        return steps if steps >= self.fewest_steps else 0
+
+    def longest_chunk(self, program: Program) -> int:
+        """Steps in a chunk of time that NumPy takes."""
+        return max(int(1000 * self.longest_chunk_ms / max(self.numpy_step_us(program), 1.0)), 1)
 
 
-def current() -> CostModel:
+CPU = Costs()
+
+_CURRENT: ContextVar[Costs | None] = ContextVar("costs", default=None)
+
+
+def current() -> Costs:
     """The costs that simulators made now are compiled for."""
-    return _CURRENT.get()
+    return _CURRENT.get() or CPU
 
 
 @contextmanager
-def assuming(**changes: Any) -> Iterator[CostModel]:
+def assuming(**changes: Any) -> Iterator[Costs]:
     """Let simulators that are made within this context assume other costs.
 
     Parameters
     ----------
     **changes
-        Fields of `CostModel`.
+        Fields of `Costs`.
     """
     token = _CURRENT.set(replace(current(), **changes))
     try:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .catalogue import Catalogue, is_matrix_product
-from .costs import CPU, CostModel
+from .costs import CPU, Costs
 from .ir import Stage
 
 
-def inline(stage: Stage, catalogue: Catalogue, batch: int, costs: CostModel = CPU) -> Stage:
+def inline(stage: Stage, catalogue: Catalogue, batch: int, costs: Costs = CPU) -> Stage:
     """Mark a stage that is faster as one kernel, whose operations are parts of it.
 
     Parameters
@@ -20,7 +20,7 @@ def inline(stage: Stage, catalogue: Catalogue, batch: int, costs: CostModel = CP
         Tells whether a group is computed well as a part of a kernel.
     batch : int
         Minibatch size.
-    costs : CostModel
+    costs : Costs
     """
     groups = stage.groups
     if not (stage.looped and all(catalogue.inlines(g, batch) for g in groups)):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from .catalogue import Catalogue, is_matrix_product
-from .costs import CPU, CostModel
+from .costs import CPU, Costs
 from .ir import Block, Group, Interleaving, Read, Stage
 
 Shape = tuple[int, int]
@@ -38,7 +38,7 @@ class _Plan:
 Plans = Mapping[Group, _Plan]
 
 
-def interleave(stage: Stage, catalogue: Catalogue, costs: CostModel = CPU) -> Stage:
+def interleave(stage: Stage, catalogue: Catalogue, costs: Costs = CPU) -> Stage:
     """Let groups of many small populations, and products with them, work along their members.
 
     Parameters
@@ -47,7 +47,7 @@ def interleave(stage: Stage, catalogue: Catalogue, costs: CostModel = CPU) -> St
         Stages that are not looped stay as they are: they work along steps.
     catalogue : Catalogue
         Tells which groups are populations, and which can work on elements in any order.
-    costs : CostModel
+    costs : Costs
     """
     small = {g for g in stage.groups if _is_small(g, catalogue, costs)}
     if not stage.looped or not small:
@@ -62,7 +62,7 @@ def interleave(stage: Stage, catalogue: Catalogue, costs: CostModel = CPU) -> St
     return replace(stage, groups=groups, interleaved=states)
 
 
-def _is_small(group: Group, catalogue: Catalogue, costs: CostModel) -> bool:
+def _is_small(group: Group, catalogue: Catalogue, costs: Costs) -> bool:
     """Whether a group is what this is for."""
     shape = _shape(group.writes[0]) if catalogue.traits(group).is_population else None
     if shape is None:
@@ -124,7 +124,7 @@ def _is_held(block: Block | None, shape: tuple[int, ...], held: Mapping[Block, S
     return block is not None and held.get(block) == shape
 
 
-def _held(stage: Stage, plans: Plans, costs: CostModel) -> dict[Block, Shape]:
+def _held(stage: Stage, plans: Plans, costs: Costs) -> dict[Block, Shape]:
     """Blocks that can be held interleaved: who makes them can, and who reads them."""
     following = {block: read.whole for block, read in stage.carried}
     makers = {g: p for g, p in plans.items() if p.how.writes is not None}
@@ -146,7 +146,7 @@ def _held(stage: Stage, plans: Plans, costs: CostModel) -> dict[Block, Shape]:
 
 
 def _read_otherwise(
-    stage: Stage, plans: Plans, held: Mapping[Block, Shape], costs: CostModel
+    stage: Stage, plans: Plans, held: Mapping[Block, Shape], costs: Costs
 ) -> Iterable[Block]:
     """Blocks of which a large part is read in its own order."""
     yield from stage.exports

@@ -7,12 +7,12 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from .catalogue import TraitsOf, is_matrix_product
-from .costs import CPU, CostModel
+from .costs import CPU, Costs
 from .ir import Op, Role, Signal, View
 
 
 def split_by_sharing(
-    groups: Iterable[Sequence[Op]], traits: TraitsOf, costs: CostModel = CPU
+    groups: Iterable[Sequence[Op]], traits: TraitsOf, costs: Costs = CPU
 ) -> list[list[Op]]:
     """Part products by how many of a group's matrices are multiplied with the same vector.
 
@@ -25,7 +25,7 @@ def split_by_sharing(
     return parted
 
 
-def _parts(ops: Sequence[Op], costs: CostModel) -> list[list[Op]]:
+def _parts(ops: Sequence[Op], costs: Costs) -> list[list[Op]]:
     vectors = [view_key(op.reads[1]) for op in ops]
     users = Counter(vectors)
     if (len(ops) - len(users)) * ops[0].reads[1].size < costs.shared_vector_elements:

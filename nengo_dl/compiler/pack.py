@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from .costs import CPU, CostModel
+from .costs import CPU, Costs
 from .ir import Block, Group, Packing, Read, Role, Stage
 
 
@@ -20,7 +20,7 @@ def pack(
     packs: Callable[[Group], bool],
     batch: int,
     inline: bool = False,
-    costs: CostModel = CPU,
+    costs: Costs = CPU,
 ) -> Stage:
     """Let a loop hold the states of neurons as one array where it can.
 
@@ -35,7 +35,7 @@ def pack(
         Minibatch size.
     inline : bool
         Whether the loop is to be one kernel, which is never divided.
-    costs : CostModel
+    costs : Costs
     """
     if not stage.looped:
         return stage

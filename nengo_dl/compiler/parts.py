@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .costs import CPU, CostModel
+from .costs import CPU, Costs
 from .ir import Stage
 
 
-def count_parts(stages: Sequence[Stage], batch: int, cores: int, costs: CostModel = CPU) -> int:
+def count_parts(stages: Sequence[Stage], batch: int, cores: int, costs: Costs = CPU) -> int:
     """How many parts to divide a minibatch into.
 
     Parameters
@@ -22,7 +22,7 @@ def count_parts(stages: Sequence[Stage], batch: int, cores: int, costs: CostMode
         Minibatch size.
     cores : int
         Cores that there are to compute.
-    costs : CostModel
+    costs : Costs
     """
     looped = [g for stage in stages if stage.looped for g in stage.groups]
     size = sum(block.size for g in looped for block in g.writes)

@@ -9,7 +9,7 @@ from itertools import chain
 from .arrange import Addresses, arrange, arrange_sources
 from .catalogue import Catalogue, TraitsOf
 from .chain import Part
-from .costs import CPU, CostModel
+from .costs import CPU, Costs
 from .graph import ordered
 from .inline import inline
 from .interleave import interleave
@@ -50,7 +50,7 @@ class Options:
         Items in a minibatch.
     cores : int
         Cores that compute.
-    costs : CostModel
+    costs : Costs
         What things cost on the machine that the program is for.
     """
 
@@ -58,7 +58,7 @@ class Options:
     groups: bool = True
     batch: int = 1
     cores: int = 1
-    costs: CostModel = CPU
+    costs: Costs = CPU
 
 
 def build_program(
@@ -111,7 +111,7 @@ def _is_host(traits: TraitsOf) -> Callable[[Op], bool]:
     return lambda op: not traits(op).compiled
 
 
-def _tuned(stage: Stage, catalogue: Catalogue, batch: int, costs: CostModel) -> Stage:
+def _tuned(stage: Stage, catalogue: Catalogue, batch: int, costs: Costs) -> Stage:
     """Let a stage hold arrays as its loop is fastest, be that one kernel or many."""
 
     def held(whole: bool) -> Stage:

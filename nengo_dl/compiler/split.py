@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .catalogue import Product, TraitsOf, is_matrix_product
 from .chain import Part, divide
-from .costs import CPU, CostModel
+from .costs import CPU, Costs
 from .graph import predecessors, reachable, successors, writers
 from .ir import Graph, Op, Role, Signal
 
@@ -17,7 +17,7 @@ def split(
     traits: TraitsOf,
     training: bool = False,
     together: Iterable[Sequence[Signal]] = (),
-    costs: CostModel = CPU,
+    costs: Costs = CPU,
 ) -> list[Part]:
     """Separate what only precedes and what only follows the state from the loop.
 
@@ -39,7 +39,7 @@ def split(
         since their gradients cost most.
     together : iterable of sequences of Signal
         States that are to be carried by the same loop.
-    costs : CostModel
+    costs : Costs
     """
     ops = graph.ops
     choice = _Choice(traits, training, costs)
@@ -72,7 +72,7 @@ class _Choice:
 
     traits: TraitsOf
     training: bool
-    costs: CostModel
+    costs: Costs
 
     def multiplies(self, op: Op) -> bool:
         return is_matrix_product(op, self.traits)

@@ -1,39 +1,50 @@
-"""The first steps of a simulation, in NumPy: who takes only a few does not wait for XLA.
+"""Steps that NumPy takes, and not the compiled program: who takes only a few does not wait for XLA.
 
-Which steps these are depends on nothing but their numbers, so that results do not depend on how a
-simulation is cut into runs.
+How many these are follows from the program and from what computing costs, and from nothing else:
+results do not depend on how a simulation is cut into runs, nor on what was compiled before.
 """
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import Any
 
+from ..compiler import costs
 from ..compiler.ir import Program
-from .numpy_loop import NumpyLoop
-from .runner import Runner
-from .tensor_graph import TensorGraph
-
-FEW = 16  # steps
-AFFORDABLE = 2**20  # elements that a step touches: some 10 ms at most, where compiling takes 200
-FIXED = 8  # elements of matrices that cost as much as one of what is computed
-CALL = 2**11  # elements that cost as much as a call of NumPy
+from ..kernels.host import Steppers
+from ..kernels.registry import CATALOGUE
+from . import backend
+from .memory import Memory
+from .numpy_loop import NumpyLoop, numpy_loop
+from .plan import Plan
 
 
 class FirstSteps:
     """Simulates the first steps, where that is quicker than to compile the program.
 
+    All steps are, of small programs with Python in the loop.
+
     Parameters
     ----------
-    graph : TensorGraph
-    runner : Runner
-        That of all later steps.
+    plan : Plan
+    memory : Memory
+    steppers : Steppers
+
+    Attributes
+    ----------
+    end : float
+        Steps of the simulation that are taken here; infinity for all.
+    in_loop : NumpyLoop or None
+        What takes all steps, also of predictions.
     """
 
-    def __init__(self, graph: TensorGraph, runner: Runner) -> None:
-        self.graph, self.runner = graph, runner
-        unroll = graph.plan.unroll
-        self.end = FEW // unroll * unroll  # chunks are multiples of it
+    def __init__(self, plan: Plan, memory: Memory, steppers: Steppers) -> None:
+        self.plan, self.memory, self.steppers = plan, memory, steppers
+        self.in_loop = numpy_loop(plan, memory, steppers) if backend.XLA else None
+        self.end: float = math.inf if self.in_loop is not None else self._end()
+        longest = costs.current().longest_chunk(plan.program)
+        self._longest = max(longest // plan.unroll, 1) * plan.unroll
 
     def include(self, first: int) -> bool:
         """Whether the next step after the `first` is one of them."""
@@ -41,28 +52,33 @@ class FirstSteps:
 
     def chunk(self, steps: int, first: int) -> int:
         """As of `Runner`."""
-        return min(steps, self.end - first)
+        return min(steps, self._longest, self.end - first)
 
     def run(self, *arguments: Any) -> tuple[dict, dict]:
         """As of `Runner`."""
         return self._loop.run(*arguments)
 
+    def _end(self) -> int:
+        plan = self.plan
+        known = backend.XLA and plan.batch == 1 and plan.dtype in ("float32", "float64")
+        if not known or plan.learning_phase or not _is_compiled(plan.program):
+            return 0
+        steps = costs.current().first_steps(plan.program)
+        return steps // plan.unroll * plan.unroll  # chunks are multiples of it
+
     @cached_property
     def _loop(self) -> NumpyLoop | None:
         """Made for the first run that needs it."""
-        plan = self.graph.plan
-        known = self.runner.xla and plan.batch == 1 and plan.dtype in ("float32", "float64")
-        if not known or plan.learning_phase or not _is_affordable(plan.program):
-            return None
+        if self.in_loop is not None:
+            return self.in_loop
         try:
-            return NumpyLoop(self.graph, all="ignore")  # as compiled programs do
+            # errors as in compiled programs
+            return NumpyLoop(self.plan, self.memory, self.steppers, all="ignore")
         except NotImplementedError:
             return None
 
 
-def _is_affordable(program: Program) -> bool:
+def _is_compiled(program: Program) -> bool:
+    """Whether XLA compiles all of a program; of the user's own tensor code only it can tell."""
     groups = program.groups
-    calls = sum(1 + len(g.reads) for g in groups)
-    touched = sum(r.size // FIXED if r.fixed else r.size for g in groups for r in g.reads)
-    touched += sum(b.size for g in groups for b in g.writes)
-    return touched + CALL * calls <= AFFORDABLE
+    return all(CATALOGUE.is_compiled(g.ops[0]) and g.kind != "tensor_node" for g in groups)

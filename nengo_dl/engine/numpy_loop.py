@@ -8,17 +8,17 @@ that stay where they are, so that reading a part of one is a view made once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from ..compiler.ir import Block, Group, Output, Read, Role
+from ..compiler.ir import Block, Group, Output, Program, Read, Role
 from ..kernels.context import Context
+from ..kernels.host import Steppers
 from ..kernels.registry import CATALOGUE
-from .tensor_graph import TensorGraph
+from .memory import Memory, initial_rows
+from .plan import Plan
 
 SMALL = 2**17  # elements that a step reads; beyond, compiled code makes up for its calls
 FEW_CALLS = 40  # of kernels in a step, for several items; beyond, compiled code does all at once
@@ -27,14 +27,19 @@ Action = Callable[[], None]
 
 
 class NumpyLoop:
-    """Steps the program of a graph; made by `numpy_loop`.
+    """Steps the program of a plan; made by `numpy_loop`.
 
     Blocks are arrays with one row for each batch item, or one that all share. Kernels compute
-    items one after the other.
+    items one after the other. What a chunk leaves behind stays in the arrays: if the next one
+    begins with it, nothing has to be written.
 
     Parameters
     ----------
-    graph : TensorGraph
+    plan : Plan
+    memory : Memory
+        Where parameters are.
+    steppers : Steppers
+        Of operators on the host.
     **errors
         What to do about floating-point errors, as of `numpy.errstate`.
 
@@ -44,9 +49,9 @@ class NumpyLoop:
         If a kind of operation has no such form.
     """
 
-    def __init__(self, graph: TensorGraph, **errors: str) -> None:
-        plan = graph.plan
-        self.graph, self.dtype, self.errors = graph, plan.dtype, errors
+    def __init__(self, plan: Plan, memory: Memory, steppers: Steppers, **errors: str) -> None:
+        self.plan, self.memory = plan, memory
+        self.dtype, self.errors = plan.dtype, errors
         self.program = plan.program.plain or plan.program
         self.arrays: dict[Block, np.ndarray] = {}
         for block in self.program.layout.blocks:
@@ -59,16 +64,19 @@ class NumpyLoop:
         for group in groups:
             for block in group.writes:
                 self._allocate(block)
-        whole = graph.context(training=False)
+        self._known: set[Block] = set()  # parameters that are in the arrays
+        self._held: dict[Block, np.ndarray] = {}  # what the last chunk left behind
         items = [
-            replace(whole, batch=1, steppers=partial(graph.steppers.of_item, item=i))
+            Context(plan.dt, plan.dtype, 1, False, None, partial(steppers.of_item, item=i))
             for i in range(plan.batch)
         ]
         self.actions = [action for group in groups for action in self._actions(group, items)]
         carried = [pair for stage in self.program.stages for pair in stage.carried]
         self.moves = [(self.arrays[b], *self._following(r)) for b, r in carried]
         outputs = [pair for stage in self.program.stages for pair in stage.outputs]
-        self.records = [(o, *self._reader(r)) for o, r in outputs]
+        self.records = [(o, *self._shown(o, r)) for o, r in outputs]
+        kept = memory.carry().items()
+        self.carried = [(b, self.arrays[b], initial_rows(b, plan).dtype) for b, _ in kept]
 
     def run(
         self,
@@ -81,17 +89,18 @@ class NumpyLoop:
         """Simulate one chunk; as of `Runner.run`."""
         results, recorded = {}, []
         for output, source, assemble in self.records:
-            rows = source if output.batched else source[:1]
-            shape = (1 if output.last_only else steps, *rows.shape)
-            results[output] = np.zeros(shape, self.dtype)
-            recorded.append((results[output], output.last_only, rows, assemble))
+            shape = (1 if output.last_only else steps, *source.shape)
+            results[output] = np.empty(shape, self.dtype)
+            recorded.append((results[output], output.last_only, source, assemble))
         with np.errstate(**self.errors):
             varying = self._begin(carry, inputs, constant)
-            self._steps(first, steps, varying, recorded)
-        after = {
-            b: tf.constant(self.arrays[b].astype(x.dtype.as_numpy_dtype)) for b, x in carry.items()
-        }
-        return results, after
+            try:
+                self._steps(first, steps, varying, recorded)
+            except BaseException:
+                self._held = {}
+                raise
+        self._held = {block: array.astype(kind) for block, array, kind in self.carried}
+        return results, self._held
 
     def _begin(
         self,
@@ -101,9 +110,12 @@ class NumpyLoop:
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """Fill arrays with what a chunk begins with; those that each step fills, and their rows."""
         for block in self.parameters:
-            self.arrays[block][:] = self.graph.parameters.array(block)
+            if not (self.memory.fixed and block in self._known):
+                self.arrays[block][:] = self.memory.array(block)
+                self._known.add(block)
         for block, value in carry.items():
-            self.arrays[block][:] = value
+            if value is not self._held.get(block):
+                self.arrays[block][:] = value
         for block in constant & set(inputs):
             self.arrays[block][:] = inputs[block][0]
         return [(self.arrays[b], x) for b, x in inputs.items() if b not in constant]
@@ -131,7 +143,7 @@ class NumpyLoop:
     def _allocate(self, block: Block) -> None:
         shared = block.role in (Role.PARAMETER, Role.CONSTANT, Role.TIME)
         kind = {"float": self.dtype, "int": np.int64, "bool": bool}[block.dtype]
-        self.arrays[block] = np.zeros((1 if shared else self.graph.plan.batch, block.size), kind)
+        self.arrays[block] = np.zeros((1 if shared else self.plan.batch, block.size), kind)
         if block.role in (Role.CONSTANT, Role.INPUT):
             self.arrays[block][:] = block.initial().ravel()
 
@@ -160,6 +172,11 @@ class NumpyLoop:
 
         return gathered, gather
 
+    def _shown(self, output: Output, read: Read) -> tuple[np.ndarray, Action | None]:
+        """Like `_reader`, for what a probe sees."""
+        source, fill = self._reader(read)
+        return (source if output.batched else source[:1]), fill
+
     def _following(self, read: Read) -> tuple[np.ndarray, Action | None]:
         """Like `_reader`, for what state becomes; other state is copied before it changes."""
         source, fill = self._reader(read)
@@ -185,15 +202,21 @@ class NumpyLoop:
         return actions
 
 
-def numpy_loop(graph: TensorGraph) -> NumpyLoop | None:
-    """A loop in NumPy for the graph's program, if that is worth it and all kinds have that form."""
-    plan = graph.plan
+def numpy_loop(plan: Plan, memory: Memory, steppers: Steppers) -> NumpyLoop | None:
+    """A loop in NumPy for a plan's program, if that is worth it and all kinds have that form."""
     groups = plan.program.groups
     large = plan.batch * sum(r.size for group in groups for r in group.reads) > SMALL
     many = plan.batch > 1 and plan.batch * len(groups) > FEW_CALLS
-    if not graph.calls_in_loops or plan.learning_phase or large or many:
+    if not _calls_in_loops(plan.program) or plan.learning_phase or large or many:
         return None
     try:
-        return NumpyLoop(graph, divide="ignore", invalid="raise")  # as Nengo does
+        # errors as in Nengo
+        return NumpyLoop(plan, memory, steppers, divide="ignore", invalid="raise")
     except NotImplementedError:
         return None
+
+
+def _calls_in_loops(program: Program) -> bool:
+    """Whether a step, not only a chunk of steps, calls Python."""
+    looped = [g for stage in program.stages if stage.looped for g in stage.groups]
+    return any(not CATALOGUE.is_compiled(g.ops[0]) for g in looped)

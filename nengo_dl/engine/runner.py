@@ -13,7 +13,7 @@ import tensorflow as tf
 from ..compiler.ir import Block, Output, Stage
 from ..compiler.parts import divide_items
 from . import backend
-from .numpy_loop import numpy_loop
+from .numpy_loop import NumpyLoop
 from .one_kernel import is_possible
 from .span import Span
 from .tensor_graph import TensorGraph
@@ -38,6 +38,8 @@ class Runner:
     Parameters
     ----------
     graph : TensorGraph
+    in_numpy : NumpyLoop or None
+        What takes all steps instead, where that is quicker.
 
     Attributes
     ----------
@@ -45,11 +47,10 @@ class Runner:
         Functions compiled so far.
     """
 
-    def __init__(self, graph: TensorGraph) -> None:
-        self.graph = graph
+    def __init__(self, graph: TensorGraph, in_numpy: NumpyLoop | None = None) -> None:
+        self.graph, self.in_numpy = graph, in_numpy
         self.compile_count = 0
         self.xla = backend.XLA and graph.compilable
-        self.in_numpy = numpy_loop(graph) if backend.XLA else None
         some = any(stage.inline for stage in graph.plan.program.stages)
         self.inline = self.xla and some and not graph.replicas.several and is_possible()
         self._functions: dict[Key, Any] = {}
@@ -97,7 +98,7 @@ class Runner:
         ]
         split = split and self.graph.replicas.several
         key = (length, tuple((b, x.shape) for b, x in zip(inputs, arrays, strict=True)), split)
-        args = [carry[b] for b in self._carried]
+        args = [*map(tf.convert_to_tensor, [carry[b] for b in self._carried])]
         args += map(tf.convert_to_tensor, arrays)
         args += [tf.constant(first, tf.int64), tf.constant(steps, tf.int32)]
         with self.graph.host.raising():

@@ -20,6 +20,7 @@ from .backend import HostCalls
 from .checkpoints import execute_with_checkpoints
 from .draws import Draws
 from .execute import execute
+from .memory import initial_rows
 from .mirror import Mirror
 from .plan import Plan
 from .span import Compiling, Span
@@ -38,15 +39,17 @@ class TensorGraph(keras.layers.Layer):
     Parameters
     ----------
     plan : Plan
+    steppers : Steppers
+        Of operators on the host.
     name : str, optional
     """
 
-    def __init__(self, plan: Plan, name: str = "tensor_graph") -> None:
+    def __init__(self, plan: Plan, steppers: Steppers, name: str = "tensor_graph") -> None:
         super().__init__(name=name, dtype=plan.dtype, autocast=False)
         self.plan = plan
         self.host = HostCalls(plan.dtype)
         self.user_layers = layers_in(plan.program)
-        self.steppers = Steppers(plan.dt, plan.rngs)
+        self.steppers = steppers
         self._blocks = plan.program.layout.blocks
         self._constants: dict[Block, Any] = {}
         self.replicas = plan.replicas
@@ -68,10 +71,9 @@ class TensorGraph(keras.layers.Layer):
     def _make_state(self) -> None:
         for block in self._blocks:
             if block.role is Role.CONSTANT:
-                value = block.initial().astype(self._np_dtype(block)).reshape(1, 1, block.size)
-                self._constants[block] = tf.constant(value)
+                self._constants[block] = tf.constant(initial_rows(block, self.plan)[None])
             elif block.role is Role.STATE:
-                self.state[block] = tf.constant(self._initial(block))
+                self.state[block] = tf.constant(initial_rows(block, self.plan))
 
     def unread_parameters(self) -> list[keras.Variable]:
         """Trainable parameters on which nothing depends, and so no loss either."""
@@ -110,11 +112,9 @@ class TensorGraph(keras.layers.Layer):
                 )
         self.parameters.assign_values(values)
 
-    def reset_state(self, processes: bool = True) -> None:
-        """Go back to the initial state, and make what runs on the host anew if `processes`."""
-        self.state = {b: tf.constant(self._initial(b)) for b in self.state}
-        if processes:
-            self.steppers.clear()
+    def reset_state(self) -> None:
+        """Go back to the initial state."""
+        self.state = {b: tf.constant(initial_rows(b, self.plan)) for b in self.state}
 
     def restore_state(self, state: Mapping[Block, Any], steps: int) -> None:
         """Take over a state, also between two minibatches that Keras runs."""
@@ -186,13 +186,6 @@ class TensorGraph(keras.layers.Layer):
     def steps_after(self) -> int:
         """Steps that calls from Keras have reached."""
         return self._mirror.reached()
-
-    def _initial(self, block: Block) -> np.ndarray:
-        value = block.initial().astype(self._np_dtype(block)).reshape(1, block.size)
-        return np.repeat(value, self.plan.batch, axis=0)
-
-    def _np_dtype(self, block: Block) -> str:
-        return {"float": self.plan.dtype, "int": "int32", "bool": "bool"}[block.dtype]
 
     # ------------------------------------------------------------------ simulation
 

@@ -1,0 +1,99 @@
+"""State and parameters between two chunks of time: in NumPy, until someone else may change them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..compiler.ir import Block, Role
+from .plan import Plan
+
+if TYPE_CHECKING:
+    from .tensor_graph import TensorGraph
+
+
+class Memory:
+    """What a simulation remembers.
+
+    As long as nobody outside of the engine knows the variables of the graph, nobody can change
+    parameters but learning rules, whose results are here. From `share` on the variables hold them.
+
+    Parameters
+    ----------
+    plan : Plan
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._graph: TensorGraph | None = None
+        self._parameters: dict[Block, np.ndarray] = {}
+        blocks = plan.program.layout.blocks
+        self._state = {b: self._initial(b) for b in blocks if b.role is Role.STATE}
+        self._learned = {b: self._initial(b) for b in blocks if b.role is Role.ADAPTED}
+
+    def share(self, graph: TensorGraph) -> None:
+        """Let the variables of a graph hold what is here."""
+        if self._graph is None:
+            self._graph = graph
+            graph.keep(self.carry_of_own())
+
+    @property
+    def fixed(self) -> bool:
+        """Whether parameters, other than learned ones, stay as they are from chunk to chunk."""
+        return self._graph is None
+
+    @property
+    def state(self) -> dict[Block, Any]:
+        """What changes from step to step, (B, size)."""
+        return self._state if self._graph is None else self._graph.state
+
+    def carry_of_own(self) -> dict[Block, Any]:
+        """State and learned parameters that are held here, (B, size)."""
+        return {**self._state, **self._learned}
+
+    def carry(self) -> dict[Block, Any]:
+        """State and learned parameters as they are, (B, size)."""
+        return self.carry_of_own() if self._graph is None else self._graph.carry()
+
+    def keep(self, carry: Mapping[Block, Any], state: bool = True) -> None:
+        """Take over what a run left behind; `state=False` takes parameters alone."""
+        if self._graph is not None:
+            self._graph.keep(carry, state=state)
+            return
+        self._learned = {block: carry[block] for block in self._learned}
+        if state:
+            self._state = {block: carry[block] for block in self._state}
+
+    def array(self, block: Block) -> np.ndarray:
+        """Values (1 or B, size) of a parameter block."""
+        if self._graph is not None:
+            return self._graph.parameters.array(block)
+        if block in self._learned:
+            return np.asarray(self._learned[block])
+        if block not in self._parameters:
+            self._parameters[block] = self._initial(block)
+        return self._parameters[block]
+
+    def reset(self, parameters: bool = True) -> None:
+        """Go back to the initial state, and to the parameters that everything was built with."""
+        if self._graph is not None:
+            self._graph.reset_state()
+            if parameters:
+                self._graph.parameters.reset()
+            return
+        self._state = {block: self._initial(block) for block in self._state}
+        if parameters:
+            self._learned = {block: self._initial(block) for block in self._learned}
+
+    def _initial(self, block: Block) -> np.ndarray:
+        return initial_rows(block, self.plan)
+
+
+def initial_rows(block: Block, plan: Plan) -> np.ndarray:
+    """Values (1 or B, size) that a block was built with: a row for each item that can differ."""
+    kind = {"float": plan.dtype, "int": "int32", "bool": "bool"}[block.dtype]
+    value = block.initial().astype(kind).reshape(1, block.size)
+    shared = block.role in (Role.PARAMETER, Role.CONSTANT, Role.TIME)
+    return value if shared else np.repeat(value, plan.batch, axis=0)
