@@ -46,10 +46,10 @@ class Compilation:
         The io name of each input node and probe.
     """
 
-    def __init__(self, model: Model, settings: Settings, batch: int, cores: int = 1) -> None:
+    def __init__(self, model: Model, settings: Settings, batch: int) -> None:
         network = model.toplevel
         self.model, self.settings, self.batch = model, settings, batch
-        self._options = _options(settings, batch, cores)
+        self._options = _options(settings)
         trainable = resolve_trainable(network)
         operators = _user_simplified(model.operators, settings)
         with _no_garbage_collection():
@@ -207,14 +207,12 @@ def _seed_of_item(first: int, item: int) -> int:
     return np.random.RandomState((first, item)).randint(2**31 - 1) if item else first
 
 
-def _options(settings: Settings, batch: int, cores: int) -> Options:
+def _options(settings: Settings) -> Options:
     """What the compiler is told besides the graph."""
     given = settings.simplifications
     return Options(
         simplifies=given is None or len(given) > 0,
         groups=settings.planner is not graph_optimizer.noop_planner,
-        batch=batch,
-        cores=cores,
         costs=costs.current(),
     )
 

@@ -148,7 +148,7 @@ class Session:
         """Names of what XLA cannot compile."""
         if self._graph is not None:
             return self._graph.obstacles
-        found = [op for op in self.compiled.program.ops if CATALOGUE.runs_on_host(op)]
+        found = [op for op in self.compiled.program.ops if not CATALOGUE.is_compiled(op)]
         return list(dict.fromkeys(op.tag or op.kind for op in found))
 
     @property

@@ -68,8 +68,7 @@ class Simulation:
             with progress.stage("Build") as stage:
                 self.model = build(network, model, dt, settings, stage)
             with progress.stage("Optimization"):
-                cores = 1 if replicas.several else backend.cores()
-                self._compiled = Compilation(self.model, settings, self.minibatch_size, cores)
+                self._compiled = Compilation(self.model, settings, self.minibatch_size)
             with progress.stage("Construction"):
                 seed = _default_seed(network) if seed is None else seed
                 self.session = Session(self._compiled, seed, self.unroll, replicas, device)
@@ -283,8 +282,13 @@ class Simulation:
 
     @property
     def program(self) -> Any:
-        """The compiled program; print it to see stages and groups."""
+        """What is computed, for any machine; print it to see stages and groups."""
         return self._compiled.program
+
+    @property
+    def strategy(self) -> Any:
+        """How TensorFlow runs it: what XLA compiles, and how loops hold arrays; print it to see."""
+        return self._open().runner.strategy
 
     @property
     def compile_count(self) -> int:

@@ -314,12 +314,13 @@ _COMPUTE = {
 def run_program(program, inputs, span, unroll=1, batch=BATCH):
     """Run a program; return outputs (T or 1, B or 1, size) by key and final states (B, size)."""
     from nengo_dl.engine.execute import execute
-    from nengo_dl.engine.span import Compiling
+    from nengo_dl.engine.strategy import Scope, Strategy
     from nengo_dl.kernels.context import Context
 
     ctx = Context(DT, "float64", batch, False, host=None, steppers=None)
     sources, carry = start_values(program, inputs, batch)
-    outputs, after = execute(program, sources, carry, span, ctx, Compiling(unroll))
+    how = Strategy(purpose="simulate", scope=Scope.NOTHING, program=program, unroll=unroll)
+    outputs, after = execute(sources, carry, span, ctx, how)
     states = {}
     for block, value in after.items():
         parts = np.split(np.asarray(value), np.cumsum([s.size for s in block.members])[:-1], 1)

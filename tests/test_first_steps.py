@@ -3,7 +3,6 @@
 import gc
 import signal
 import weakref
-from dataclasses import replace
 
 import nengo
 import numpy as np

@@ -106,7 +106,7 @@ def simulated(net, batch=None):
 
 def is_inline(sim):
     """Return whether some loop is one kernel."""
-    return any(stage.inline for stage in sim.program.stages)
+    return any(stage.inline for stage in sim.strategy.program.stages)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_goes_on_if_xla_refuses(monkeypatch, caplog):
 def test_not_if_slower(make, batch):
     """Products of two matrices, which are plain loops within a kernel, are left to libraries."""
     with nengo_dl.Simulator(make(), progress_bar=False, minibatch_size=batch) as sim:
-        assert any(stage.looped for stage in sim.program.stages)
+        assert any(stage.looped for stage in sim.strategy.program.stages)
         assert not is_inline(sim)
 
 

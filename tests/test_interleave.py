@@ -36,7 +36,7 @@ def simulator(net, **kwargs):
 
 def interleaved(sim):
     """Return the kinds of groups that work along their members."""
-    return [g.kind for g in sim.program.groups if g.interleaving is not None]
+    return [g.kind for g in sim.strategy.program.groups if g.interleaving is not None]
 
 
 def assert_same_as_nengo(net, **kwargs):

@@ -37,7 +37,7 @@ def simulator(net, **kwargs):
 
 def packed(sim):
     """Return how many groups hold their states as one."""
-    return sum(g.packed for g in sim.program.groups)
+    return sum(g.packed for g in sim.strategy.program.groups)
 
 
 @pytest.mark.parametrize(

@@ -448,9 +448,8 @@ def test_state_that_moves_on_step_by_step():
 
 
 @pytest.mark.parametrize("minibatch_size", [None, 2])
-def test_rows_of_many_probes_do_not_mix(minibatch_size, monkeypatch):
+def test_rows_of_many_probes_do_not_mix(minibatch_size):
     """Short rows are recorded as one; long ones, and what items share, apart."""
-    monkeypatch.setattr("nengo_dl.engine.execute.SHORT", 8)
     with nengo.Network(seed=0) as net:
         nengo_dl.configure_settings(keep_history=True)
         ens = nengo.Ensemble(9, 2)
@@ -465,7 +464,10 @@ def test_rows_of_many_probes_do_not_mix(minibatch_size, monkeypatch):
         net.config[net.probes_to_check[1]].keep_history = False
     with quiet(), nengo.Simulator(net, progress_bar=False) as reference:
         reference.run_steps(20)
-    with simulator(net, minibatch_size=minibatch_size) as sim:
+    with (
+        costs.assuming(joined_row_elements=8),
+        simulator(net, minibatch_size=minibatch_size) as sim,
+    ):
         sim.run_steps(20)
         for i, probe in enumerate(net.probes_to_check):
             expected = reference.data[probe][-1:] if i == 1 else reference.data[probe]

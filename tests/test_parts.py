@@ -9,8 +9,8 @@ import nengo_dl
 from nengo_dl.compiler import costs
 from nengo_dl.compiler.costs import CPU
 from nengo_dl.compiler.ir import Block, Group, Role, Signal, Stage
-from nengo_dl.compiler.parts import count_parts, divide_items
 from nengo_dl.engine import backend, execute
+from nengo_dl.engine.tune.minibatch import count_parts, divide_items
 
 N_STEPS = 40
 BATCH = 5
@@ -98,7 +98,11 @@ def simulated(net, fed, batch=BATCH):
     with nengo_dl.Simulator(net, progress_bar=False, minibatch_size=batch, seed=0) as sim:
         for half in np.split(np.arange(N_STEPS), 2):
             sim.run_steps(len(half), data={node: x[:, half] for node, x in data.items()})
-        return sim.program.parts, sim.compile_count, [np.array(sim.data[p]) for p in net.all_probes]
+        return (
+            sim.strategy.parts,
+            sim.compile_count,
+            [np.array(sim.data[p]) for p in net.all_probes],
+        )
 
 
 @pytest.mark.parametrize(
@@ -167,14 +171,14 @@ def test_not_with_code_that_sees_all_items(make, three_cores):
         nengo.Connection(net.node, node, synapse=None)
         nengo.Connection(node, net.all_ensembles[0], synapse=None)
     with nengo_dl.Simulator(net, progress_bar=False, minibatch_size=BATCH) as sim:
-        assert sim.program.parts == 1
+        assert sim.strategy.parts == 1
 
 
 def test_shown(three_cores):
     with nengo_dl.Simulator(population(), progress_bar=False, minibatch_size=BATCH) as sim:
-        assert str(sim.program).startswith("minibatch in 3 parts, side by side\nblocks:\n")
+        assert "\nminibatch in 3 parts, side by side\nblocks:\n" in str(sim.strategy)
     with nengo_dl.Simulator(population(), progress_bar=False) as sim:
-        assert str(sim.program).startswith("blocks:\n")
+        assert "parts" not in str(sim.strategy)
 
 
 @pytest.mark.parametrize(

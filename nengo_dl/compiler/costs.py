@@ -74,6 +74,11 @@ class Costs:
     divided_packed_elements : range
         Elements of packed states that XLA divides among threads although it does not pay: from
         the first number on it divides kernels that compute more for each byte.
+    joined_row_elements : int
+        Elements of a probe's row, up to which it costs less to join it to others than to record a
+        series of its own.
+    lone_population_elements : int
+        Elements of a population, for all steps at once, from which on XLA is called for it alone.
     part_elements : int
         Elements that a step of a part of a minibatch computes in loops: with fewer, it takes longer
         to start the parts than they save.
@@ -101,6 +106,8 @@ class Costs:
     single_kernel_matrix_elements: int = 180_000
     single_kernel_terms: int = 32_000
     divided_packed_elements: range = range(2**10, 2**15)
+    joined_row_elements: int = 256
+    lone_population_elements: int = 2**17
     part_elements: int = 2**12
 
     def numpy_step_us(self, program: Program) -> float:

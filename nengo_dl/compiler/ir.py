@@ -363,17 +363,10 @@ class Program:
     ----------
     layout : Layout
     stages : tuple of Stage
-    plain : Program or None
-        The program as it was before its loops were made to hold arrays in the way that is fastest
-        when compiled; None if they were not.
-    parts : int
-        Into how many a CPU divides a minibatch, to simulate them side by side.
     """
 
     layout: Layout
     stages: tuple[Stage, ...]
-    plain: Program | None = None
-    parts: int = 1
 
     @property
     def groups(self) -> list[Group]:
@@ -394,5 +387,4 @@ class Program:
 
     def __str__(self) -> str:
         sources = [f"  {b.role.value:<12} {b!r}" for b in self.layout.blocks]
-        head = [] if self.parts == 1 else [f"minibatch in {self.parts} parts, side by side"]
-        return "\n".join([*head, "blocks:", *sources, *map(str, self.stages)])
+        return "\n".join(["blocks:", *sources, *map(str, self.stages)])

@@ -11,8 +11,6 @@ from .catalogue import Catalogue, TraitsOf
 from .chain import Part
 from .costs import CPU, Costs
 from .graph import ordered
-from .inline import inline
-from .interleave import interleave
 from .ir import (
     Block,
     Graph,
@@ -28,8 +26,6 @@ from .ir import (
     View,
 )
 from .members import order_members, split_by_sharing
-from .pack import pack
-from .parts import count_parts, divide_items
 from .schedule import schedule
 from .simplify import find_routes, simplify
 from .split import split
@@ -46,18 +42,12 @@ class Options:
         Whether to drop what computes nothing.
     groups : bool
         Whether ops of one kind become one group.
-    batch : int
-        Items in a minibatch.
-    cores : int
-        Cores that compute.
     costs : Costs
         What things cost on the machine that the program is for.
     """
 
     simplifies: bool = True
     groups: bool = True
-    batch: int = 1
-    cores: int = 1
     costs: Costs = CPU
 
 
@@ -96,30 +86,12 @@ def build_program(
         layout = arrange_sources(flat, graph, catalogue, carriers)
     arranged, space = arrange(flat, routes, layout, catalogue, costs)
     stages = _stages(graph, parts, [len(g) for g in grouped], arranged, space)
-    plain = verify(Program(layout, tuple(stages)))
-    if training or not all(traits(op).compiled for op in graph.ops):
-        return plain
-    divides = all(traits(op).keeps_items_apart for op in graph.ops)
-    count = count_parts(stages, options.batch, options.cores, costs) if divides else 1
-    items = len(divide_items(options.batch, count)[-1])  # the last part is never smaller
-    stages = [_tuned(stage, catalogue, items, costs) for stage in stages]
-    return verify(Program(layout, tuple(stages), plain, count))
+    return verify(Program(layout, tuple(stages)))
 
 
 def _is_host(traits: TraitsOf) -> Callable[[Op], bool]:
     """Tell which ops are calls of Python: they are not to be scattered over a compiled program."""
     return lambda op: not traits(op).compiled
-
-
-def _tuned(stage: Stage, catalogue: Catalogue, batch: int, costs: Costs) -> Stage:
-    """Let a stage hold arrays as its loop is fastest, be that one kernel or many."""
-
-    def held(whole: bool) -> Stage:
-        tuned = pack(stage, catalogue.packs, batch, whole, costs)
-        return inline(interleave(tuned, catalogue, costs), catalogue, batch, costs)
-
-    tuned = held(whole=True)
-    return tuned if tuned.inline or batch == 1 else held(whole=False)  # the same for one item
 
 
 def for_training(graph: Graph, catalogue: Catalogue) -> Graph:

@@ -13,6 +13,7 @@ from keras import ops
 from nengo.exceptions import SimulationError, ValidationError
 
 from . import backend
+from .strategy import Scope, Strategy
 from .tensor_graph import TensorGraph
 
 
@@ -89,11 +90,7 @@ class SimulationModel(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Any:
         """Make what `fit` calls."""
-        simulation = self._simulation
-        whole = simulation.compiles_whole(True)
-        chosen = self.jit_wanted == "auto" and backend.XLA and whole
-        simulation.apart = chosen and simulation.trains_apart
-        self.jit_compile = self._uses_xla(True) and whole and not simulation.apart
+        self.jit_compile = self._strategy(True).scope is Scope.CALL
         # replicas could not agree on it in their functions; others would be traced twice
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
@@ -101,7 +98,7 @@ class SimulationModel(keras.Model):
 
     def make_test_function(self, force: bool = False) -> Any:
         """Make what `evaluate` calls."""
-        self.jit_compile = self._uses_xla(False) and self._simulation.compiles_whole(False)
+        self.jit_compile = self._strategy(False).scope is Scope.CALL
         return super().make_test_function(force)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
@@ -111,21 +108,22 @@ class SimulationModel(keras.Model):
     def _simulation(self) -> TensorGraph:
         return self.get_layer(index=-1)
 
-    def _uses_xla(self, training: bool) -> bool:
+    def _strategy(self, training: bool) -> Strategy:
         """Training may be compiled where simulating cannot, and the other way round."""
-        if self.jit_wanted == "auto":
-            return backend.XLA and self._simulation.worth_compiling(training)
-        return bool(self.jit_wanted)
+        return self._simulation.strategy("train" if training else "test", self.jit_wanted)
 
-    def _uses_xla_within(self, training: bool) -> bool:
-        """Whether XLA compiles a part of the call, and not the whole of it."""
-        whole = self._simulation.compiles_whole(training)
-        return self._uses_xla(training) and not whole and not self.run_eagerly
+    def _compiles_within(self, how: Strategy) -> bool:
+        return how.scope is Scope.STEP and not self.run_eagerly
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Keras's own, or one of which XLA compiles all but the draws and the optimizer."""
-        if not self._uses_xla_within(training=True):
+        how = self._strategy(training=True)
+        with self._simulation.following(how):
+            if self._compiles_within(how):
+                return self._train_step_within(data)
             return self._logged(super().train_step(self._unpacked(data)))
+
+    def _train_step_within(self, data: Any) -> dict[str, Any]:
         x, y, weight = self._unpacked(data)
 
         def compute(x: Any, y: Any, weight: Any) -> Any:
@@ -141,8 +139,13 @@ class SimulationModel(keras.Model):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Keras's own, or one of which XLA compiles all but the draws."""
-        if not self._uses_xla_within(training=False):
+        how = self._strategy(training=False)
+        with self._simulation.following(how):
+            if self._compiles_within(how):
+                return self._test_step_within(data)
             return self._logged(super().test_step(self._unpacked(data)))
+
+    def _test_step_within(self, data: Any) -> dict[str, Any]:
         x, y, weight = self._unpacked(data)
 
         def compute(x: Any, y: Any, weight: Any) -> Any:

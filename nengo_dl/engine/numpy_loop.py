@@ -52,7 +52,7 @@ class NumpyLoop:
     def __init__(self, plan: Plan, memory: Memory, steppers: Steppers, **errors: str) -> None:
         self.plan, self.memory = plan, memory
         self.dtype, self.errors = plan.dtype, errors
-        self.program = plan.program.plain or plan.program
+        self.program = plan.program
         self.arrays: dict[Block, np.ndarray] = {}
         for block in self.program.layout.blocks:
             self._allocate(block)

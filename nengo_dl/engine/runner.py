@@ -11,12 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from ..compiler.ir import Block, Output, Stage
-from ..compiler.parts import divide_items
-from . import backend
 from .numpy_loop import NumpyLoop
-from .one_kernel import is_possible
 from .span import Span
+from .strategy import Refusal, Scope
 from .tensor_graph import TensorGraph
+from .tune import divide_items
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +42,8 @@ class Runner:
 
     Attributes
     ----------
+    strategy : Strategy
+        How they run; another one once XLA has refused something.
     compile_count : int
         Functions compiled so far.
     """
@@ -50,9 +51,8 @@ class Runner:
     def __init__(self, graph: TensorGraph, in_numpy: NumpyLoop | None = None) -> None:
         self.graph, self.in_numpy = graph, in_numpy
         self.compile_count = 0
-        self.xla = backend.XLA and graph.compilable
-        some = any(stage.inline for stage in graph.plan.program.stages)
-        self.inline = self.xla and some and not graph.replicas.several and is_possible()
+        self.strategy = graph.strategy("simulate")
+        self._refused: frozenset[Refusal] = frozenset()
         self._functions: dict[Key, Any] = {}
         self._carried = list(graph.carry())
         self._outputs = list(graph.plan.outputs.values())
@@ -112,32 +112,35 @@ class Runner:
         return results, dict(zip(self._carried, values[len(self._outputs) :], strict=True))
 
     def _call(self, key: Key, args: list) -> list:
-        if not self.xla:
+        if self.strategy.scope is not Scope.CALL:
             return self._function(key, args)(*args)
         try:
             return self._function(key, args)(*args)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-            reason = str(error).splitlines()[0]
-            if self.inline:
-                self._give_up_single_kernels(reason)
-            elif self.graph.host.error is None and self.graph.leave_out_user_code():
-                self._give_up_xla(reason)
-            else:
-                raise
+            self._go_on_without(self._refusal(error), str(error).splitlines()[0])
             return self._call(key, args)
 
-    def _give_up_single_kernels(self, reason: str) -> None:
-        logger.info("XLA cannot make one kernel of a loop: %s", reason)
-        self.inline = False
-        self._functions.clear()
+    def _refusal(self, error: Exception) -> Refusal:
+        """What XLA refuses, if that can be it."""
+        if self.strategy.single_kernels:
+            return Refusal.SINGLE_KERNELS
+        has_user_code = any(g.kind == "tensor_node" for g in self.strategy.program.groups)
+        if self.graph.host.error is not None or not has_user_code:
+            raise error
+        return Refusal.USER_CODE
 
-    def _give_up_xla(self, reason: str) -> None:
+    def _go_on_without(self, refusal: Refusal, reason: str) -> None:
+        """Choose another strategy."""
+        self._refused |= {refusal}
+        self.strategy = self.graph.strategy("simulate", refused=self._refused)
+        self._functions.clear()
+        if refusal is Refusal.SINGLE_KERNELS:
+            logger.info("XLA cannot make one kernel of a loop: %s", reason)
+            return
         warnings.warn(
             f"XLA cannot compile this network ({reason}); it runs without, more slowly",
             stacklevel=6,
         )
-        self.xla = False
-        self._functions.clear()
 
     def _function(self, key: Key, args: list) -> Any:
         if key not in self._functions:
@@ -148,8 +151,9 @@ class Runner:
         """A function of flat arguments of fixed shapes: the cheapest there is to call."""
         length, inputs, split = key
         carried = len(self._carried)
-        jit, plan = True if self.xla else None, self.graph.plan
-        parts = divide_items(plan.batch, plan.program.parts)
+        how, plan = self.strategy, self.graph.plan
+        jit = True if how.scope is Scope.CALL else None
+        parts = divide_items(plan.batch, how.parts)
         axes = [0] * carried + [1] * len(inputs) + [None, None]  # of items, in the arguments
 
         def simulate(args, items):
@@ -159,10 +163,7 @@ class Runner:
             first, steps = args[-2:]
             whole = length == plan.unroll
             span = Span(first, length, length if whole else steps)
-            segmented = backend.XLA and not self.xla
-            outputs, after = self.graph.simulate(
-                arrays, carry, span, segmented=segmented, items=items, inline=self.inline
-            )
+            outputs, after = self.graph.simulate(arrays, carry, span, how, items)
             return [outputs[o.key] for o in self._outputs] + [after[b] for b in self._carried]
 
         def function_of(items):
@@ -184,7 +185,7 @@ class Runner:
 
         if split:
             function = tf.function(simulate_split, autograph=False)
-        elif len(parts) > 1 and self.xla:
+        elif len(parts) > 1:
             function = tf.function(simulate_parts, autograph=False)
         else:
             function = function_of(range(plan.batch))
@@ -224,7 +225,7 @@ class Runner:
         bytes_per_step = sum(_traffic(s) for s in plan.program.stages)
         bytes_per_step += sum(b.size for b in (*plan.inputs.values(), *plan.hidden))
         bytes_per_step *= plan.batch * np.dtype(plan.dtype).itemsize
-        longest = LONGEST_ON_HOST if self.graph.calls_in_loops else LONGEST
+        longest = LONGEST_ON_HOST if self.strategy.calls_in_loops else LONGEST
         steps = int(np.clip(MEMORY // max(bytes_per_step, 1), 1, longest))
         return max(steps // plan.unroll, 1) * plan.unroll
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,22 +13,30 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ..compiler.ir import Block, Program, Role
+from ..compiler import costs
+from ..compiler.ir import Block, Group, Program, Role
 from ..kernels.context import Context
 from ..kernels.host import Steppers
 from ..kernels.registry import CATALOGUE
+from . import backend
 from .backend import HostCalls
 from .checkpoints import execute_with_checkpoints
 from .draws import Draws
 from .execute import execute
 from .memory import initial_rows
 from .mirror import Mirror
+from .one_kernel import is_possible
 from .plan import Plan
-from .span import Compiling, Span
-from .user_code import layers_in, uncompiled_groups
+from .span import Span
+from .strategy import Facts, Purpose, Refusal, Strategy, choose
+from .tune import Target
+from .user_code import layers_in, uncompilable_code
 from .variables import Variables
 
 Lengths = tuple[int | None, int | None]  # steps of a call in training, and in testing
+
+# replicas call from threads of their own, and each follows what it was told
+_FOLLOWED: ContextVar[tuple[Any, Any]] = ContextVar("followed", default=(None, None))
 
 
 class TensorGraph(keras.layers.Layer):
@@ -54,7 +63,6 @@ class TensorGraph(keras.layers.Layer):
         self._constants: dict[Block, Any] = {}
         self.replicas = plan.replicas
         self._stateful = False
-        self.apart = False  # whether XLA compiles loops and large populations alone, in training
         self._lengths: Lengths = (None, None)
         self.state: dict[Block, Any] = {}
         self.parameters = Variables(
@@ -64,7 +72,8 @@ class TensorGraph(keras.layers.Layer):
         self._mirror = Mirror(self._mirrored(), self.replicas)
         self._draws = Draws(self.replicas, plan.dtype)
         self.built = True
-        self.uncompiled = uncompiled_groups(self._program(False), self.context(False))
+        self._uncompilable_code = uncompilable_code(self._program(False), self.context(False))
+        self._strategies: dict[tuple, Strategy] = {}
 
     # ------------------------------------------------------------------ parameters and state
 
@@ -189,28 +198,79 @@ class TensorGraph(keras.layers.Layer):
 
     # ------------------------------------------------------------------ simulation
 
-    @property
-    def compilable(self) -> bool:
-        """Whether XLA can compile everything (as far as can be seen before it tries)."""
-        return not self.uncompiled
+    def strategy(
+        self,
+        purpose: Purpose,
+        asked: bool | str = "auto",
+        refused: frozenset[Refusal] = frozenset(),
+    ) -> Strategy:
+        """How chunks of time, or calls from Keras, run.
 
-    @property
-    def calls_in_loops(self) -> bool:
-        """Whether a step, not only a chunk of steps, has something that XLA cannot compile."""
-        looped = [g for s in self._program(False).stages if s.looped for g in s.groups]
-        return any(g in self.uncompiled for g in looped)
+        Parameters
+        ----------
+        purpose : str
+            "simulate", "test" or "train".
+        asked : bool or "auto"
+            What the user told `compile` about XLA.
+        refused : frozenset of Refusal
+            What XLA turned out not to compile.
+        """
+        key = purpose, asked, refused, backend.XLA
+        if key not in self._strategies:
+            self._strategies[key] = choose(self._facts(purpose, asked, refused))
+        return self._strategies[key]
+
+    def _facts(self, purpose: Purpose, asked: bool | str, refused: frozenset[Refusal]) -> Facts:
+        plan, training = self.plan, purpose == "train"
+        several = self.replicas.several
+        program = self._program(training)
+        target = Target(
+            batch=plan.batch,
+            cores=1 if several else backend.cores(),
+            single_kernels=not several and is_possible(),
+            costs=costs.current(),
+        )
+        return Facts(
+            purpose=purpose,
+            program=program,
+            trains=self._trains(training),
+            target=target,
+            unroll=plan.unroll,
+            uncompilable=tuple(g for g in program.groups if self._is_uncompilable(g, refused)),
+            draws=purpose != "simulate" and bool(self._drawn(training)),
+            replicas=several,
+            enabled=backend.XLA,
+            asked=asked,
+            checkpoint_steps=plan.checkpoint_steps,
+            refused=refused,
+        )
+
+    def _is_uncompilable(self, group: Group, refused: frozenset[Refusal]) -> bool:
+        if group.kind != "tensor_node":
+            return not CATALOGUE.is_compiled(group.ops[0])
+        unknown = any(id(op.attrs) in self._uncompilable_code for op in group.ops)
+        return unknown or Refusal.USER_CODE in refused
 
     @property
     def obstacles(self) -> list[str]:
         """Names of what XLA cannot compile."""
-        return list(dict.fromkeys(op.tag or op.kind for g in self.uncompiled for op in g.ops))
+        groups = [g for g in self._program(False).groups if self._is_uncompilable(g, frozenset())]
+        return list(dict.fromkeys(op.tag or op.kind for g in groups for op in g.ops))
 
-    def leave_out_user_code(self) -> bool:
-        """Let XLA compile no TensorNode; whether there was one that it was to compile."""
-        groups = [g for g in self._program(False).groups if g.kind == "tensor_node"]
-        known = len(self.uncompiled)
-        self.uncompiled = list(dict.fromkeys([*self.uncompiled, *groups]))
-        return len(self.uncompiled) > known
+    @contextlib.contextmanager
+    def following(self, strategy: Strategy) -> Iterator[None]:
+        """Let calls that Keras makes within this context run so."""
+        token = _FOLLOWED.set((self, strategy))
+        try:
+            yield
+        finally:
+            _FOLLOWED.reset(token)
+
+    def _followed(self, training: bool) -> Strategy:
+        layer, strategy = _FOLLOWED.get()
+        if layer is self:
+            return strategy
+        return self.strategy("train" if training else "test", asked=False)
 
     def context(self, training: bool, items: range | None = None) -> Context:
         """What kernels may know, that compute some of the batch items, or all."""
@@ -224,62 +284,25 @@ class TensorGraph(keras.layers.Layer):
         inputs: Mapping[Block, Any],
         carry: Mapping[Block, Any],
         span: Span,
-        training: bool = False,
-        segmented: bool = False,
+        how: Strategy,
         items: range | None = None,
-        inline: bool = False,
     ) -> tuple[dict[Any, Any], dict[Block, Any]]:
         """Run a chunk of time; see `execute`. Outputs come by the key of the `Output`.
 
-        With `segmented`, XLA compiles what lies between the groups that it cannot compile. With
-        `items`, arrays have those alone. `inline`: see `Compiling`.
+        With `items`, arrays have those alone.
         """
-        plan, program = self.plan, self._program(training)
-        ctx = replace(self.context(training, items), one=tf.cast(span.first >= 0, plan.dtype))
+        plan = self.plan
+        one = tf.cast(span.first >= 0, plan.dtype)
+        ctx = replace(self.context(how.trains, items), one=one)
         parameters = self.parameters
         # the gradient of an index would copy the array into one of zeros
         tensors = {b: parameters.tensor(b) for b in parameters if b.role is Role.PARAMETER}
         sources = {b: tf.expand_dims(tensor, 0) for b, tensor in tensors.items()}
         sources.update(self._constants)
         sources.update(inputs)
-        uncompiled = self.uncompiled if segmented and program is self._program(False) else ()
-        arguments = program, sources, carry, span, ctx
-        if ctx.training and plan.checkpoint_steps is not None:
-            how = Compiling(plan.unroll)
-            outputs, after = execute_with_checkpoints(*arguments, how, plan.checkpoint_steps)
-        else:
-            how = Compiling(
-                plan.unroll, uncompiled, ctx.training and self.apart, inline and not ctx.training
-            )
-            outputs, after = execute(*arguments, how)
+        run = execute if how.checkpoint_steps is None else execute_with_checkpoints
+        outputs, after = run(sources, carry, span, ctx, how)
         return {output.key: value for output, value in outputs.items()}, after
-
-    def worth_compiling(self, training: bool) -> bool:
-        """Whether XLA can compile the simulation in Keras's calls, and makes it faster."""
-        looped = any(stage.looped for stage in self._program(training).stages)
-        return looped and self._compilable_in_calls(training)
-
-    def _compilable_in_calls(self, training: bool) -> bool:
-        user_code = any(g.kind == "tensor_node" for g in self.uncompiled)
-        groups = self._program(training).groups
-        return not user_code and all(CATALOGUE.is_compiled(g.ops[0]) for g in groups)
-
-    @property
-    def trains_apart(self) -> bool:
-        """Whether training is fastest if XLA compiles loops and large populations alone.
-
-        Convolutions for all steps at once take half the time without XLA; so does all of a small
-        network that has no loop.
-        """
-        stages = self.plan.training_program.stages
-        groups = [g for s in stages if not s.looped for g in s.groups]
-        looped = any(s.looped for s in stages)
-        faster = not looped or any(g.kind == "convolution" for g in groups)
-        return faster and not self.plan.checkpoint_steps and self._compilable_in_calls(True)
-
-    def compiles_whole(self, training: bool) -> bool:
-        """Whether that holds for all of a call: what it draws, and what replicas exchange, too."""
-        return not (self.replicas.several or self._drawn(training))
 
     def _trains(self, training: bool) -> bool:
         phase = self.plan.learning_phase
@@ -314,7 +337,8 @@ class TensorGraph(keras.layers.Layer):
         if not self.replicas.several:
             carry.update(self._adapted())
         span = Span(first, length, length, by_item=True)
-        outputs, after = self.simulate(arrays, carry, span, bool(training), items=items)
+        how = self._followed(bool(training))
+        outputs, after = self.simulate(arrays, carry, span, how, items)
         if not self.replicas.several:
             self.keep(after, state=False)
         self._mirror.advance(after, length, self.parameters.adapted)

@@ -17,17 +17,16 @@ def layers_in(program: Program) -> list[keras.layers.Layer]:
     return list({id(layer): layer for layer in found if layer is not None}.values())
 
 
-def uncompiled_groups(program: Program, ctx: Context) -> list[Group]:
-    """Groups that XLA cannot compile.
+def uncompilable_code(program: Program, ctx: Context) -> frozenset[int]:
+    """Identities of the attributes of TensorNodes that XLA cannot compile.
 
     Layers are built, and each TensorNode is traced by itself: a mistake in it shows here.
     """
-    return [g for g in program.groups if not _is_compiled(g, ctx)]
+    groups = [g for g in program.groups if g.kind == "tensor_node"]
+    return frozenset(id(g.ops[0].attrs) for g in groups if not _is_compiled(g, ctx))
 
 
 def _is_compiled(group: Group, ctx: Context) -> bool:
-    if group.kind != "tensor_node":
-        return CATALOGUE.is_compiled(group.ops[0])
     (op,) = group.ops
     layer, shape_in = op.attrs["layer"], op.attrs["shape_in"]
     shapes = [(ctx.batch if shape_in is not None else 1, *s) for s in group.read_shapes]

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from .catalogue import Catalogue, is_matrix_product
-from .costs import CPU, Costs
-from .ir import Block, Group, Interleaving, Read, Stage
+from ...compiler.catalogue import Catalogue, is_matrix_product
+from ...compiler.costs import CPU, Costs
+from ...compiler.ir import Block, Group, Interleaving, Read, Stage
 
 Shape = tuple[int, int]
 

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from .costs import CPU, Costs
-from .ir import Block, Group, Packing, Read, Role, Stage
+from ...compiler.costs import CPU, Costs
+from ...compiler.ir import Block, Group, Packing, Read, Role, Stage
 
 
 def pack(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .catalogue import Catalogue, is_matrix_product
-from .costs import CPU, Costs
-from .ir import Stage
+from ...compiler.catalogue import Catalogue, is_matrix_product
+from ...compiler.costs import CPU, Costs
+from ...compiler.ir import Stage
 
 
-def inline(stage: Stage, catalogue: Catalogue, batch: int, costs: Costs = CPU) -> Stage:
+def mark_single_kernel(stage: Stage, catalogue: Catalogue, batch: int, costs: Costs = CPU) -> Stage:
     """Mark a stage that is faster as one kernel, whose operations are parts of it.
 
     Parameters

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .costs import CPU, Costs
-from .ir import Stage
+from ...compiler.costs import CPU, Costs
+from ...compiler.ir import Stage
 
 
 def count_parts(stages: Sequence[Stage], batch: int, cores: int, costs: Costs = CPU) -> int:
