@@ -113,6 +113,14 @@ class Call:
         return np.broadcast_to(np.swapaxes(rows, 0, 1), (self.batch, steps, size))
 
 
+def of_one_minibatch(session: Session, x: Any, n_steps: int) -> dict:
+    """Inputs of a run: array (B, n_steps, size) of each node that the user gave data for."""
+    if x is None:  # as in most single steps
+        feeds.check_steps(n_steps, None, session.unroll, session.settings.use_loop)
+        return {}
+    return Call(session, x, n_steps, one_minibatch=True).data
+
+
 def _targets(session: Session, y: Any, batch: int) -> dict[str, np.ndarray] | None:
     """Targets by probe name, checked."""
     if y is None:

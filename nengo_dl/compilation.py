@@ -95,6 +95,11 @@ class Compilation:
         """Where the values of an input go."""
         return self.places[feed.signal][0]
 
+    @cached_property
+    def fed(self) -> dict[Feed, Block | None]:
+        """Where the values of each input go; None if nothing reads them."""
+        return {feed: self.places.get(feed.signal, (None,))[0] for feed in self.lowered.feeds}
+
     def feed_of(self, node: nengo.Node) -> Feed:
         """The input that a node is."""
         return next(f for f in self.lowered.feeds if f.node is node)

@@ -77,7 +77,7 @@ def _simulation(session: Session, probe: nengo.Probe, steps: int) -> Callable[[l
         compiled.block(f): tf.constant(session.sources[f].rows(0, steps))
         for f in compiled.hidden_feeds
     }
-    carry = graph.carry()
+    carry = {block: tf.convert_to_tensor(x) for block, x in graph.carry().items()}
     span = Span(tf.constant(0, tf.int64), steps, steps)
     how = graph.strategy("train", asked=False)
 

@@ -80,6 +80,15 @@ class Progress:
         return Stage(name, total, animate=self._terminal or widgets)
 
 
+def stage_of(
+    progress_bar: bool | str | ProgressBar, name: str, total: int | None = None
+) -> Stage | NengoStage | SilentStage:
+    """Begin a stage of a task that has only one; arguments as of `Progress` and its `stage`."""
+    return (
+        SilentStage(total) if progress_bar is False else Progress(progress_bar).stage(name, total)
+    )
+
+
 class SilentStage:
     """A stage that shows nothing, and costs nothing.
 

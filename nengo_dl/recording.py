@@ -61,8 +61,10 @@ def is_sampled(first: int, n: int, period: float) -> np.ndarray:
 
 def by_item(array: np.ndarray, output: Output, n: int) -> np.ndarray:
     """(n or 1, b, size), as the engine gives it, -> (b, n, *shape)."""
-    if array.shape[0] == 1 and not output.last_only:
+    if array.shape[0] == 1 and n > 1 and not output.last_only:
         array = np.broadcast_to(array, (n, *array.shape[1:]))
     steps, batch, _ = array.shape
     shape = (batch, steps, *output.view.shape)
+    if batch == 1 and array.flags.c_contiguous:
+        return array.reshape(shape)
     return np.ascontiguousarray(np.swapaxes(array, 0, 1).reshape(shape))

@@ -165,12 +165,15 @@ class Session:
             self._keras_model.inference_only = self.settings.inference_only
         return self._keras_model
 
-    @contextlib.contextmanager
-    def computing(self) -> Iterator[None]:
+    def computing(self) -> contextlib.AbstractContextManager:
         """Precision, device and strategy of the simulation, restored afterwards."""
-        with backend.precision(self.settings.dtype), backend.on_device(self.device):
-            with self.replicas.scope():
-                yield
+        precision = backend.precision(self.settings.dtype)
+        if self.device is None and self.replicas.strategy is None:
+            return precision  # single steps wait for this
+        scope = contextlib.ExitStack()
+        for part in (precision, backend.on_device(self.device), self.replicas.scope()):
+            scope.enter_context(part)
+        return scope
 
     # ------------------------------------------------------------------ life cycle
 
@@ -216,6 +219,8 @@ class Session:
 
     def filled(self, data: Mapping[nengo.Node, np.ndarray]) -> dict[Feed, Any]:
         """The source of each input from here on: the user's data where there are some."""
+        if not data:
+            return self.sources
         series = {node: Series(array, self.n_steps) for node, array in data.items()}
         return {f: series.get(f.node, source) for f, source in self.sources.items()}
 
@@ -248,11 +253,12 @@ class Session:
     ) -> tuple[dict[Output, np.ndarray], dict[Block, Any]]:
         """Simulate steps first + 1 to first + n; `run` is that of a `Runner`, which see."""
         inputs, constant = {}, set()
+        blocks = self.compiled.fed
         for feed, source in sources.items():
             rows = source.rows(first, n)
-            if feed.signal is None or feed.signal not in self.compiled.places:
+            block = blocks[feed]
+            if block is None:
                 continue  # called for its effects
-            block = self.compiled.block(feed)
             inputs[block] = rows
             if isinstance(source, Constant):
                 constant.add(block)

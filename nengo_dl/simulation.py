@@ -19,7 +19,7 @@ from .data import SimulationData
 from .engine import backend
 from .engine.replicas import Replicas
 from .parameters import Parameters
-from .progress import Progress
+from .progress import Progress, stage_of
 from .recording import Recorder, is_sampled
 from .session import Session
 from .utils import warn
@@ -243,11 +243,11 @@ class Simulation:
             raise ValidationError(f"must not be negative, got {n_steps}", attr="n_steps", obj=self)
         if whole == 0:
             return
-        call = calls.Call(session, data, whole, one_minibatch=True)
+        given = calls.of_one_minibatch(session, data, whole)
         stateful = stateful and self.stateful
-        show = Progress(self.progress_bar if progress_bar is None else progress_bar)
-        with session.computing(), show.stage("Simulation", whole) as stage:
-            session.run(whole, call.data, self._recorder, stateful, stage)
+        show = self.progress_bar if progress_bar is None else progress_bar
+        with session.computing(), stage_of(show, "Simulation", whole) as stage:
+            session.run(whole, given, self._recorder, stateful, stage)
 
     # ------------------------------------------------------------------ what can be asked
 

@@ -8,6 +8,11 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+try:  # what `signal` wraps: it looks for no names of handlers, which takes as long as a step
+    import _signal as handlers
+except ImportError:  # not every Python has it
+    handlers = signal
+
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[Callable[[], None]]:
@@ -16,7 +21,7 @@ def uninterrupted() -> Iterator[Callable[[], None]]:
     Gives a function that raises KeyboardInterrupt if Ctrl-C was pressed: to be called where nothing
     is half done. What is still held at the end of the block is raised there.
     """
-    before = signal.getsignal(signal.SIGINT)
+    before = handlers.getsignal(signal.SIGINT)
     main = threading.current_thread() is threading.main_thread()
     if not main or before is None:  # only the main thread is interrupted, and only by Python
         yield lambda: None
@@ -33,10 +38,10 @@ def uninterrupted() -> Iterator[Callable[[], None]]:
             pressed.clear()
             raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, hold)
+    handlers.signal(signal.SIGINT, hold)
     try:
         yield check
     finally:
-        signal.signal(signal.SIGINT, before)
+        handlers.signal(signal.SIGINT, before)
     if pressed:
         signal.raise_signal(signal.SIGINT)

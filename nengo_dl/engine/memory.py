@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..compiler.ir import Block, Role
 from .plan import Plan
-
-if TYPE_CHECKING:
-    from .tensor_graph import TensorGraph
 
 
 class Memory:
@@ -27,14 +24,14 @@ class Memory:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._graph: TensorGraph | None = None
+        self._graph: Any = None  # a TensorGraph
         self._parameters: dict[Block, np.ndarray] = {}
         blocks = plan.program.layout.blocks
         self._state = {b: self._initial(b) for b in blocks if b.role is Role.STATE}
         self._learned = {b: self._initial(b) for b in blocks if b.role is Role.ADAPTED}
 
-    def share(self, graph: TensorGraph) -> None:
-        """Let the variables of a graph hold what is here."""
+    def share(self, graph: Any) -> None:
+        """Let the variables of a `TensorGraph` hold what is here."""
         if self._graph is None:
             self._graph = graph
             graph.keep(self.carry_of_own())

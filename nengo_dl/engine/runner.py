@@ -13,6 +13,7 @@ import tensorflow as tf
 from ..compiler.ir import Block, Output, Stage
 from .numpy_loop import NumpyLoop
 from .span import Span
+from .state_buffer import StateBuffer
 from .strategy import Refusal, Scope
 from .tensor_graph import TensorGraph
 from .tune import divide_items
@@ -54,7 +55,8 @@ class Runner:
         self.strategy = graph.strategy("simulate")
         self._refused: frozenset[Refusal] = frozenset()
         self._functions: dict[Key, Any] = {}
-        self._carried = list(graph.carry())
+        self.state = StateBuffer(graph.carry(), graph.plan)
+        self._converted: dict[Block, tuple[np.ndarray, Any]] = {}
         self._outputs = list(graph.plan.outputs.values())
         self.longest = self._longest()
 
@@ -98,9 +100,9 @@ class Runner:
         ]
         split = split and self.graph.replicas.several
         key = (length, tuple((b, x.shape) for b, x in zip(inputs, arrays, strict=True)), split)
-        args = [*map(tf.convert_to_tensor, [carry[b] for b in self._carried])]
-        args += map(tf.convert_to_tensor, arrays)
-        args += [tf.constant(first, tf.int64), tf.constant(steps, tf.int32)]
+        args = [*self.state.tensors(carry)]
+        args += [self._tensor(b, x) for b, x in zip(inputs, arrays, strict=True)]
+        args.append(tf.constant(np.array((first, steps))))
         with self.graph.host.raising():
             values = self._call(key, args)
         if split:
@@ -109,7 +111,15 @@ class Runner:
         for output, value in zip(self._outputs, values, strict=False):
             array = value.numpy()
             results[output] = array[:steps] if array.shape[0] == length else array
-        return results, dict(zip(self._carried, values[len(self._outputs) :], strict=True))
+        return results, self.state.arrays(values[len(self._outputs) :])
+
+    def _tensor(self, block: Block, array: np.ndarray) -> Any:
+        """An input as a tensor; the last one, if it is that of the same array."""
+        known, tensor = self._converted.get(block, (None, None))
+        if array is not known or array.flags.writeable:
+            tensor = tf.convert_to_tensor(array)
+            self._converted[block] = array, tensor
+        return tensor
 
     def _call(self, key: Key, args: list) -> list:
         if self.strategy.scope is not Scope.CALL:
@@ -150,21 +160,21 @@ class Runner:
     def _make(self, key: Key, args: list) -> Any:
         """A function of flat arguments of fixed shapes: the cheapest there is to call."""
         length, inputs, split = key
-        carried = len(self._carried)
+        carried = self.state.count
         how, plan = self.strategy, self.graph.plan
         jit = True if how.scope is Scope.CALL else None
         parts = divide_items(plan.batch, how.parts)
-        axes = [0] * carried + [1] * len(inputs) + [None, None]  # of items, in the arguments
+        axes = [0] * carried + [1] * len(inputs) + [None]  # of items, in the arguments
 
         def simulate(args, items):
             self.compile_count += 1  # this is Python: it runs once per trace
-            carry = dict(zip(self._carried, args, strict=False))
-            arrays = {block: x for (block, _), x in zip(inputs, args[carried:-2], strict=True)}
-            first, steps = args[-2:]
+            carry = self.state.split(args[:carried])
+            arrays = {block: x for (block, _), x in zip(inputs, args[carried:-1], strict=True)}
+            first, steps = args[-1][0], tf.cast(args[-1][1], tf.int32)
             whole = length == plan.unroll
             span = Span(first, length, length if whole else steps)
             outputs, after = self.graph.simulate(arrays, carry, span, how, items)
-            return [outputs[o.key] for o in self._outputs] + [after[b] for b in self._carried]
+            return [outputs[o.key] for o in self._outputs] + self.state.join(after)
 
         def function_of(items):
             # no named arguments: TensorFlow would look for them in each call, at a millisecond

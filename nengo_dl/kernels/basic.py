@@ -54,9 +54,9 @@ class Sum(Kernel):
         first, *rest = reads[0] if reads[0].ndim == 2 else reads
 
         def compute() -> None:
-            out[:] = first
+            np.copyto(out, first)
             for term in rest:
-                np.add(out, term, out=out)
+                np.add(out, term, out)
 
         return compute
 
@@ -91,7 +91,7 @@ class Multiply(Kernel):
         rank = max(r.ndim for r in reads)
         a, x = (r.reshape(r.shape[0], *[1] * (rank - r.ndim), *r.shape[1:]) for r in reads)
         out = writes[0].reshape(np.broadcast_shapes(a.shape, x.shape))
-        return lambda: np.multiply(a, x, out=out)
+        return lambda: np.multiply(a, x, out)
 
 
 def _with_rank(array: Any, rank: int) -> Any:
@@ -158,14 +158,14 @@ class Dot(Kernel):
         out = writes[0].reshape(a.shape[:2])
         if a.shape[2] == 1:
             column = a[:, :, 0]
-            return lambda: np.multiply(column, x, out=out)
+            return lambda: np.multiply(column, x, out)
         if len(x) > FEW:
             return lambda: np.matmul(a, x[..., None], out=out[..., None])
         products = list(zip(a, x, out, strict=True))
 
         def compute() -> None:
             for matrix, vector, result in products:
-                np.dot(matrix, vector, out=result)
+                np.dot(matrix, vector, result)
 
         return compute
 

@@ -48,13 +48,15 @@ class Lowpass(Kernel):
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         (x, u), (out,) = reads, writes
-        a, b = (np.ravel(_per_element(group, name, ctx.dtype)) for name in ("a", "b"))
+        a, b = (
+            np.ravel(_per_element(group, name, ctx.dtype)).astype(ctx.dtype) for name in ("a", "b")
+        )
         scaled = np.empty_like(out)
 
         def compute() -> None:
-            np.multiply(a, x, out=out)
-            np.multiply(b, u, out=scaled)
-            np.add(out, scaled, out=out)
+            np.multiply(a, x, out)
+            np.multiply(b, u, scaled)
+            np.add(out, scaled, out)
 
         return compute
 
