@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .graph import writers
+from .graph import in_turn, writers
 from .ir import Graph, Op, Signal
 
 Node = Op | Signal  # states are nodes of their own: what they become comes before who reads them
@@ -80,7 +80,8 @@ def _edges(
         source = writer.get(becomes, becomes)
         if source in after and source is not state:
             after[source].append(state)
-    for group in together:
+    in_order = [ops[i] for i in in_turn(ops)]
+    for group in (*together, in_order):
         ring = [s for s in group if s in after]
         for state, following in zip(ring, ring[1:] + ring[:1], strict=True):
             after[state].append(following)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 
+from .graph import in_turn
 from .ir import Op, Role, Signal, View
 
 WORTH_SHARING = 1024  # elements that would be copied; below, one group more costs as much
@@ -63,7 +64,8 @@ def order_members(groups: Sequence[Sequence[Op]], routes: Iterable[Op]) -> list[
     places: dict[Signal, tuple[int, int]] = {}
     ordered = []
     for number, ops in enumerate(groups):
-        ops = sorted(ops, key=_Key(places, through))
+        turns = [ops[i] for i in in_turn(ops)]
+        ops = turns or sorted(ops, key=_Key(places, through))
         places.update((s, (number, i)) for i, op in enumerate(ops) for s in op.writes)
         ordered.append(ops)
     return ordered

@@ -61,7 +61,7 @@ class NumpyLoop:
                 self._allocate(block)
         whole = graph.context(training=False)
         items = [
-            replace(whole, batch=1, steppers=partial(graph.steppers.of_item, item=i))
+            replace(whole, batch=1, item=i, steppers=partial(graph.steppers.of_item, item=i))
             for i in range(plan.batch)
         ]
         self.actions = [action for group in groups for action in self._actions(group, items)]
@@ -82,7 +82,8 @@ class NumpyLoop:
         results, recorded = {}, []
         for output, source, assemble in self.records:
             rows = source if output.batched else source[:1]
-            shape = (1 if output.last_only else steps, *rows.shape)
+            items = self.graph.plan.batch if output.batched else 1
+            shape = (1 if output.last_only else steps, items, rows.shape[1])
             results[output] = np.zeros(shape, self.dtype)
             recorded.append((results[output], output.last_only, rows, assemble))
         with np.errstate(**self.errors):

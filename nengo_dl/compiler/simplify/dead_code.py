@@ -7,7 +7,7 @@ from dataclasses import replace
 from ..ir import Graph, Role, Signal
 
 # these act on the world outside the graph
-EFFECTS = frozenset({"host", "python", "tensor_node"})
+EFFECTS = frozenset({"host", "python", "source", "tensor_node"})
 
 
 def remove_dead_code(graph: Graph) -> Graph:
