@@ -11,7 +11,7 @@ from nengo.exceptions import ValidationError
 
 from . import feeds
 from .session import Session
-from .sources import ProcessSource, Series, TimeFunction
+from .sources import Constant, PythonSource, Series, draw
 from .utils import warn
 
 
@@ -60,57 +60,83 @@ class Call:
         feeds.check_steps(self.n_steps, n_steps, session.unroll, session.settings.use_loop)
         self.data = feeds.cast(data, session.settings.dtype)
 
-    def minibatches(self, session: Session) -> Iterator[tuple[dict, int]]:
+    def minibatches(
+        self, session: Session, stateful: bool, watched: bool = False
+    ) -> Iterator[tuple[dict, int]]:
         """Sources and number of steps of each minibatch; made when it is its turn.
 
         Values of functions and processes are those of the beginning of the call for all.
+
+        Parameters
+        ----------
+        session : Session
+        stateful : bool
+            Whether minibatches go on from each other.
+        watched : bool
+            Whether callbacks of the user's run between them, and so may change what functions give.
         """
         if self.batch == session.batch:
             yield session.filled(self.data), self.n_steps
             return
         start, size = session.n_steps, session.batch
-        once = {
-            feed: source.rows(start, self.n_steps)
-            for feed, source in session.sources.items()
-            if isinstance(source, TimeFunction) and feed.node not in self.data
-        }
+        functions: dict = {}
         for item in range(0, self.batch, size):
-            rows = {**once, **self._noise(session, start, range(item, item + size))}
-            sources = {f: Series.of(r, session.n_steps) for f, r in rows.items()}
+            sources = dict(session.sources)
+            if stateful and item:
+                items = range(item, item + size)
+                sources = {feed: source.begun(items) for feed, source in sources.items()}
+            ahead = {
+                feed: source
+                for feed, source in sources.items()
+                if feed.node not in self.data and not feed.called and feed not in functions
+            }
+            rows = self._drawn(session, ahead, start)
+            if not watched:
+                functions.update((f, r) for f, r in rows.items() if r.shape[1] == 1)
+            series = {f: Series.of(r, session.n_steps) for f, r in {**functions, **rows}.items()}
             given = {node: array[item : item + size] for node, array in self.data.items()}
-            yield {**session.filled(given), **sources}, self.n_steps
+            yield session.filled(given, {**sources, **series}), self.n_steps
 
-    def _noise(self, session: Session, start: int, items: range) -> dict:
-        """What processes give to some of the items: arrays (n_steps, B, size)."""
-        found = {}
-        for feed, source in session.sources.items():
-            if isinstance(source, ProcessSource) and feed.node not in self.data:
-                own = source.for_items(items) if items.start else source
-                found[feed] = own.rows(start, self.n_steps)
-        return found
+    def _drawn(self, session: Session, sources: dict, start: int) -> dict:
+        """What functions and processes give in all steps: arrays (n_steps, 1 or B, size)."""
+        together = session.compiled.lowered.together
+        called = {f: source for f, source in sources.items() if isinstance(source, PythonSource)}
+        return draw(called, together, start, self.n_steps)
 
     def for_keras(self, session: Session, y: Any, weights: Any = None) -> tuple[dict, Any, Any]:
         """All inputs by name (batch, n_steps or 1, size), targets, and sample weights."""
         inputs = {}
-        for feed, source in session.sources.items():
-            if feed.node in self.data:
-                inputs[session.compiled.names[feed.node]] = self.data[feed.node]
-            elif feed.signal is None:
-                source.rows(session.n_steps, self.n_steps)  # called for its effects
-            elif feed.node is not None:
-                inputs[session.compiled.names[feed.node]] = self._filling(session, source)
+        for feed, rows in self._fillings(session).items():
+            inputs[session.compiled.names[feed.node]] = rows
+        for node, array in self.data.items():
+            inputs[session.compiled.names[node]] = array
         inputs["n_steps"] = np.full((self.batch, 1), self.n_steps, dtype=np.int32)
         targets = _targets(session, y, self.batch)
         return inputs, targets, _sample_weights(session, weights, targets, self.batch)
 
-    def _filling(self, session: Session, source: Any) -> np.ndarray:
-        parts = [source.rows(session.n_steps, self.n_steps)]
-        if isinstance(source, ProcessSource) and self.batch > session.batch:
-            others = source.for_items(range(session.batch, self.batch))
-            parts.append(others.rows(session.n_steps, self.n_steps))
-        rows = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
-        steps, _, size = rows.shape
-        return np.broadcast_to(np.swapaxes(rows, 0, 1), (self.batch, steps, size))
+    def _fillings(self, session: Session) -> dict:
+        """Values of the nodes without data (batch, n_steps or 1, size); others are called."""
+        own = {
+            feed: source
+            for feed, source in session.sources.items()
+            if feed.node is not None and feed.node not in self.data
+        }
+        dtype = session.settings.dtype
+        called = {f: Constant(np.full(f.size, np.nan), dtype) for f in own if f.called}
+        sources = {**own, **called}
+        together = session.compiled.lowered.together
+        rows = draw(sources, together, session.n_steps, self.n_steps)
+        found = {}
+        for feed, values in rows.items():
+            if feed.signal is None:
+                continue  # called for its effects
+            if sources[feed].items is not None and self.batch > session.batch:
+                others = sources[feed].begun(range(session.batch, self.batch))
+                rest = others.rows(session.n_steps, self.n_steps)
+                values = np.concatenate([values, rest], axis=1)
+            steps, _, size = values.shape
+            found[feed] = np.broadcast_to(np.swapaxes(values, 0, 1), (self.batch, steps, size))
+        return found
 
 
 def of_one_minibatch(session: Session, x: Any, n_steps: int) -> dict:

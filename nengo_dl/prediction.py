@@ -33,7 +33,8 @@ def predict(
     if one_minibatch or feeds.is_data(x):
         call = calls.Call(session, x, n_steps, one_minibatch)
         calls.warn_about_synapses(session, call, stateful)
-        items, total = call.minibatches(session), call.batch // session.batch
+        items = call.minibatches(session, stateful, watched=bool(callbacks))
+        total = call.batch // session.batch
     elif n_steps is None:
         items, total = _from_iterable(session, x), None
     else:
@@ -61,10 +62,13 @@ def _each(
     """What probes see in each minibatch, until there is no more or a callback ends it."""
     names = session.compiled.names
     number = 0
-    while number != total and not _stopped(watchers) and (item := next(items, None)):
-        sources, steps = item
-        watchers.on_predict_batch_begin(number)
-        outputs = _minibatch(session, sources, steps, stateful)
+    while number != total and not _stopped(watchers):
+        with session.lending(stateful, first=number * session.batch):
+            item = next(items, None)
+            if item is None:
+                return
+            watchers.on_predict_batch_begin(number)
+            outputs = _minibatch(session, *item, stateful)
         named = {names[p]: array for p, array in outputs.items()}
         watchers.on_predict_batch_end(number, {"outputs": named})
         yield outputs
@@ -83,7 +87,7 @@ def _minibatch(session: Session, sources: Sources, steps: int, stateful: bool) -
     run = partial(session.runner.run, split=True)
     end = first + steps
     while first < end:
-        n = session.runner.chunk(end - first, first)
+        n = session.chunk(session.runner, end - first, first)
         outputs, carry = session.run_chunk(run, carry, sources, first, n)
         for output, array in outputs.items():
             if output.last_only:

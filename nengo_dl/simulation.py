@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from typing import Any, Self
 
 import nengo
+import nengo.utils.numpy as npext
 import numpy as np
 from nengo.builder import Model
 from nengo.exceptions import NengoWarning, ReadonlyError, SimulatorClosed, ValidationError
@@ -20,7 +20,7 @@ from .engine import backend
 from .engine.replicas import Replicas
 from .parameters import Parameters
 from .progress import Progress, stage_of
-from .recording import Recorder, is_sampled
+from .recording import Recorder
 from .session import Session
 from .utils import warn
 
@@ -304,7 +304,11 @@ class Simulation:
         return self._compiled.names[obj]
 
     def trange(self, sample_every: float | None = None, dt: float | None = None) -> np.ndarray:
-        """Times of the steps simulated so far [s], or of the samples of a probe."""
+        """Times of the steps simulated so far [s], or of the samples of a probe.
+
+        After runs that left no state behind (``stateful=False``, as an argument or a setting), the
+        times of all steps recorded, as probes have them: the times of such a run come again.
+        """
         if dt is not None:
             if sample_every is not None:
                 raise ValidationError(
@@ -315,8 +319,7 @@ class Simulation:
             warn("dt is deprecated, use sample_every", DeprecationWarning)
             sample_every = dt
         period = 1 if sample_every is None else sample_every / self.dt
-        steps = np.arange(1, self.n_steps + 1)
-        return self.dt * steps[is_sampled(0, self.n_steps, period)]
+        return self.dt * self._recorder.steps(self.n_steps, period)
 
 
 def _positive(value: Any, name: str) -> int:
@@ -326,9 +329,10 @@ def _positive(value: Any, name: str) -> int:
 
 
 def _default_seed(network: nengo.Network | None) -> int:
+    """The seed that Nengo would choose: without one of the network's, the next of NumPy's draws."""
     if network is not None and network.seed is not None:
         return network.seed + 1
-    return int.from_bytes(os.urandom(4), "little") % (2**31 - 1)
+    return int(np.random.randint(npext.maxint))
 
 
 def _log_device(device: str | None) -> None:

@@ -35,6 +35,13 @@ def fit(
     session: Session, x: Any, y: Any, n_steps: int | None, stateful: bool, options: dict[str, Any]
 ) -> keras.callbacks.History:
     """See `Simulator.fit`; `options` are those of `keras.Model.fit`."""
+    with session.lending(stateful, training=True):
+        return _fit(session, x, y, n_steps, stateful, options)
+
+
+def _fit(
+    session: Session, x: Any, y: Any, n_steps: int | None, stateful: bool, options: dict[str, Any]
+) -> keras.callbacks.History:
     calls.ignore_batch_size(session, options)
     call, arguments = _arguments(session, x, y, n_steps, options)
     validation = _bring_validation(session, n_steps, call, options)
@@ -54,6 +61,13 @@ def evaluate(
     session: Session, x: Any, y: Any, n_steps: int | None, stateful: bool, options: dict[str, Any]
 ) -> dict[str, float]:
     """See `Simulator.evaluate`; `options` are those of `keras.Model.evaluate`."""
+    with session.lending(stateful):
+        return _evaluate(session, x, y, n_steps, stateful, options)
+
+
+def _evaluate(
+    session: Session, x: Any, y: Any, n_steps: int | None, stateful: bool, options: dict[str, Any]
+) -> dict[str, float]:
     calls.ignore_batch_size(session, options)
     options["return_dict"] = True
     call, arguments = _arguments(session, x, y, n_steps, options)

@@ -129,3 +129,11 @@ def own_generator(rng: np.random.RandomState, item: int) -> np.random.RandomStat
     if item:
         twin.seed((twin.randint(2**31 - 1), item))
     return twin
+
+
+def continue_with(
+    generators: Iterable[np.random.RandomState], others: Iterable[np.random.RandomState]
+) -> None:
+    """Let generators draw what others would draw next."""
+    for mine, other in zip(generators, others, strict=True):
+        mine.set_state(other.get_state())

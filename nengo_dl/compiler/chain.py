@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .graph import writers
+from .graph import in_turn, writers
 from .ir import Graph, Op, Signal
 
 Node = Op | Signal  # states are nodes of their own: what they become comes before who reads them
@@ -81,10 +81,12 @@ def _edges(
         source = writer.get(becomes, becomes)
         if source in after and source is not state:
             after[source].append(state)
-    for group in together:
-        ring = [s for s in group if s in after]
-        for state, following in zip(ring, ring[1:] + ring[:1], strict=True):
-            after[state].append(following)
+    in_order: list[Node] = [ops[i] for i in in_turn(ops)]
+    groups: list[Sequence[Node]] = [*together, in_order]
+    for group in groups:
+        ring = [node for node in group if node in after]
+        for node, following in zip(ring, ring[1:] + ring[:1], strict=True):
+            after[node].append(following)
     return after
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from .catalogue import TraitsOf, is_matrix_product
 from .costs import CPU, Costs
+from .graph import in_turn
 from .ir import Op, Role, Signal, View
 
 
@@ -68,7 +69,8 @@ def order_members(groups: Sequence[Sequence[Op]], routes: Iterable[Op]) -> list[
     places: dict[Signal, tuple[int, int]] = {}
     ordered = []
     for number, ops in enumerate(groups):
-        ops = sorted(ops, key=_Key(places, through))
+        turns = [ops[i] for i in in_turn(ops)]
+        ops = turns or sorted(ops, key=_Key(places, through))
         places.update((s, (number, i)) for i, op in enumerate(ops) for s in op.writes)
         ordered.append(ops)
     return ordered

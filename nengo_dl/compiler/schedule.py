@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from heapq import heappop, heappush
+from itertools import pairwise
 
-from .graph import CycleError, in_order, predecessors, reachable, successors
+from .graph import (
+    CycleError,
+    in_order,
+    in_turn,
+    predecessors,
+    reachable,
+    sources_of,
+    successors,
+)
 from .ir import Op
 
 Signature = Callable[[Op], Hashable]
@@ -49,11 +58,21 @@ def schedule(
     if urgent:
         keys = [(key, i in soon) for i, key in enumerate(keys)]
     heights = _heights(ops, before, after)
+    joins = _joins(ops, keys)
     ways = (
         lambda i: (i not in urgent, i not in soon),
         lambda i: (i not in urgent, i not in soon, -heights[i]),
     )
-    return min((_list_schedule(ops, keys, before, after, rank) for rank in ways), key=len)
+    for i, j in joins.items():
+        after[i].remove(j)
+    return min((_list_schedule(ops, keys, before, after, joins, rank) for rank in ways), key=len)
+
+
+def _joins(ops: Sequence[Op], keys: Sequence[Hashable]) -> dict[int, int]:
+    """Ops that can join the group of the one before, as they only wait for their turn."""
+    sources = sources_of(ops)
+    turns = pairwise(in_turn(ops))
+    return {i: j for i, j in turns if keys[i] == keys[j] and i not in sources[j]}
 
 
 def _heights(ops: Sequence[Op], before: list[list[int]], after: list[list[int]]) -> list[int]:
@@ -77,6 +96,7 @@ def _list_schedule(
     keys: Sequence[Hashable],
     before: list[list[int]],
     after: list[list[int]],
+    joins: dict[int, int],
     rank: Callable[[int], Rank],
 ) -> list[list[Op]]:
     waiting = [len(sources) for sources in before]
@@ -86,7 +106,7 @@ def _list_schedule(
     fresh = [i for i, n in enumerate(waiting) if n == 0]
     done = 0
     while True:
-        done += _pass_routes(fresh, ops, after, waiting)
+        done += _pass_routes(fresh, ops, after, waiting, joins)
         ready.add([i for i in fresh if ops[i].kind != "route"])
         members = ready.take()
         if not members:
@@ -141,7 +161,9 @@ class _Ready:
         return self._rank(members[0]), -len(members) / self._left[key], members[0]
 
 
-def _release(done: list[int], after: list[list[int]], waiting: list[int]) -> list[int]:
+def _release(
+    done: list[int], after: Sequence[list[int]] | Mapping[int, list[int]], waiting: list[int]
+) -> list[int]:
     fresh = []
     for i in done:
         for j in after[i]:
@@ -152,11 +174,20 @@ def _release(done: list[int], after: list[list[int]], waiting: list[int]) -> lis
 
 
 def _pass_routes(
-    fresh: list[int], ops: Sequence[Op], after: list[list[int]], waiting: list[int]
+    fresh: list[int],
+    ops: Sequence[Op],
+    after: list[list[int]],
+    waiting: list[int],
+    joins: dict[int, int],
 ) -> int:
-    """Let routes among `fresh` release their readers, which join it; return their number."""
+    """Let routes among `fresh` release their readers, which join it; return their number.
+
+    What only waits for the turn of one that is ready is ready too: both will be in one group.
+    """
     routes = 0
     for i in fresh:  # grows as it goes
+        if i in joins:
+            fresh.extend(_release([i], {i: [joins[i]]}, waiting))
         if ops[i].kind == "route":
             routes += 1
             fresh.extend(_release([i], after, waiting))

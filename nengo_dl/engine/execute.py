@@ -145,6 +145,8 @@ def _run_at_once(
     outputs = {}
     for output, read in stage.outputs:
         value = rows.block(assemble(read, flat, number, ctx.dtype))
+        if output.batched and value.shape[1] != ctx.batch:
+            value = tf.repeat(value, ctx.batch, axis=1)
         outputs[output] = _last(value, span) if output.last_only else value
     return outputs
 

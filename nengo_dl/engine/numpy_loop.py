@@ -17,6 +17,7 @@ from ..compiler.ir import Block, Group, Output, Program, Read, Role
 from ..kernels.context import Context
 from ..kernels.host import Steppers
 from ..kernels.registry import CATALOGUE
+from ..kernels.source import Called
 from .memory import Memory, initial_rows
 from .plan import Plan
 
@@ -66,8 +67,18 @@ class NumpyLoop:
                 self._allocate(block)
         self._known: set[Block] = set()  # parameters that are in the arrays
         self._held: dict[Block, np.ndarray] = {}  # what the last chunk left behind
+        called = Called(plan.source_of)
         items = [
-            Context(plan.dt, plan.dtype, 1, False, None, partial(steppers.of_item, item=i))
+            Context(
+                plan.dt,
+                plan.dtype,
+                1,
+                False,
+                None,
+                partial(steppers.of_item, item=i),
+                called=called,
+                item=i,
+            )
             for i in range(plan.batch)
         ]
         self.actions = [action for group in groups for action in self._actions(group, items)]
@@ -89,7 +100,8 @@ class NumpyLoop:
         """Simulate one chunk; as of `Runner.run`."""
         results, recorded = {}, []
         for output, source, assemble in self.records:
-            shape = (1 if output.last_only else steps, *source.shape)
+            items = self.plan.batch if output.batched else 1
+            shape = (1 if output.last_only else steps, items, source.shape[1])
             results[output] = np.empty(shape, self.dtype)
             recorded.append((results[output], output.last_only, source, assemble))
         with np.errstate(**self.errors):

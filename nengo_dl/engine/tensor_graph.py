@@ -18,6 +18,7 @@ from ..compiler.ir import Block, Group, Program, Role
 from ..kernels.context import Context
 from ..kernels.host import Steppers
 from ..kernels.registry import CATALOGUE
+from ..kernels.source import Called
 from . import backend
 from .backend import HostCalls
 from .checkpoints import execute_with_checkpoints
@@ -30,7 +31,7 @@ from .plan import Plan
 from .span import Span
 from .strategy import Facts, Purpose, Refusal, Strategy, choose
 from .tune import Target
-from .user_code import layers_in, uncompilable_code
+from .user_code import calls_python, layers_in, uncompilable_code
 from .variables import Variables
 
 Lengths = tuple[int | None, int | None]  # steps of a call in training, and in testing
@@ -59,6 +60,7 @@ class TensorGraph(keras.layers.Layer):
         self.host = HostCalls(plan.dtype)
         self.user_layers = layers_in(plan.program)
         self.steppers = steppers
+        self.called = Called(plan.source_of)
         self._blocks = plan.program.layout.blocks
         self._constants: dict[Block, Any] = {}
         self.replicas = plan.replicas
@@ -257,6 +259,11 @@ class TensorGraph(keras.layers.Layer):
         groups = [g for g in self._program(False).groups if self._is_uncompilable(g, frozenset())]
         return list(dict.fromkeys(op.tag or op.kind for g in groups for op in g.ops))
 
+    def tensors_call_python(self) -> bool:
+        """Whether a TensorNode calls Python in each step."""
+        groups = [g for g in self._program(False).groups if g.kind == "tensor_node"]
+        return any(calls_python(g, self.context(False)) for g in groups)
+
     @contextlib.contextmanager
     def following(self, strategy: Strategy) -> Iterator[None]:
         """Let calls that Keras makes within this context run so."""
@@ -277,7 +284,7 @@ class TensorGraph(keras.layers.Layer):
         plan, trains = self.plan, self._trains(training)
         items = range(plan.batch) if items is None else items
         steppers = partial(self.steppers, items=items)
-        return Context(plan.dt, plan.dtype, len(items), trains, self.host, steppers)
+        return Context(plan.dt, plan.dtype, len(items), trains, self.host, steppers, self.called)
 
     def simulate(
         self,
@@ -332,6 +339,7 @@ class TensorGraph(keras.layers.Layer):
         plan, items = self.plan, self.replicas.items()
         length, arrays = self._series(inputs, bool(training))
         first = self._mirror.first()
+        self._restart(items, bool(training))
         arrays.update(self._draws(self._drawn(bool(training)), items, first, length))
         carry = self._mirror.values()
         if not self.replicas.several:
@@ -349,6 +357,19 @@ class TensorGraph(keras.layers.Layer):
             results[name] = tf.reshape(value, (value.shape[0], -1, *output.view.shape))
         results["steps_run"] = tf.fill((len(items), 1), tf.cast(length, tf.int32))
         return results
+
+    def _restart(self, items: range, training: bool) -> None:
+        """Emit that Python of the user's begins anew, where calls do not go on from each other."""
+        ops = [op for g in self._program(training).groups for op in g.ops]
+        kept = (op for op in ops if op.kind in ("host", "source") and op.attrs["turn"] is not None)
+        if self._stateful or not any(kept):
+            return
+
+        def restart() -> np.ndarray:
+            self.plan.restart(items)
+            return np.zeros((), np.int32)
+
+        tf.numpy_function(restart, [], tf.int32)
 
     def _series(self, inputs: Mapping[str, Any], training: bool) -> tuple[Any, dict[Block, Any]]:
         """T, and the inputs as (T or 1, B, size)."""

@@ -7,7 +7,7 @@ values with `ctx.read`, adds ops with `ctx.emit`, and says what they do to Nengo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,8 @@ class Context:
         What neurons do in training, by the signal of their output.
     time_constants : dict
         Those that are trained, by the signal of what the filter gives out.
+    turns : dict
+        The place of each operator that calls the user's Python, in the order of their calls.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Context:
         feeds: list[Feed],
         training_spikes: Callable[[Any], Any],
         time_constants: Mapping[Any, Any],
+        python: Sequence[ops.Operator] = (),
     ) -> None:
         self.memory = memory
         self.feeds = feeds
@@ -75,6 +78,7 @@ class Context:
         self.catalogue = catalogue
         self.training_spikes = training_spikes
         self.time_constants = time_constants
+        self.turns = {op: turn for turn, op in enumerate(python)}
         self.systems = Systems(dt)
         self.ops: list[Op] = []
         self.read, self.old = memory.read, memory.old
@@ -99,6 +103,16 @@ class Context:
         signal = Signal("uniform", shape, Role.INPUT, initial=np.zeros(shape))
         self.feeds.append(Feed(signal, Uniform(rng, signal.size)))
         return View(signal)
+
+    def call(self, feed: Feed) -> None:
+        """Let Python make the values of an input within each step, where the user gives none."""
+        reads = [self.steps] if feed.signal is None else [self.steps, View(feed.signal)]
+        shapes = [] if feed.sig is None else [feed.sig.shape]
+        tag, turn = description_of(feed.op), self.turns[feed.op]
+        outputs = self.emit("source", reads, shapes, tag, feed=feed, turn=turn)
+        effect = self.inc if getattr(feed.op, "mode", "set") == "inc" else self.set
+        for output in outputs:
+            effect(feed.sig, output)
 
     @staticmethod
     def constant(value: np.ndarray, name: str) -> View:
@@ -233,6 +247,7 @@ def python_function(op: ops.Operator, ctx: Context) -> None:
         pass_time=op.t is not None,
         pass_input=op.x is not None,
         operator=op,
+        turn=ctx.turns.get(op),
     )
     if outputs:
         ctx.set(op.output, outputs[0])
@@ -328,6 +343,7 @@ def run_on_host(op: ops.Operator, ctx: Context) -> None:
         inputs=tuple(inputs + old),
         outputs=tuple(written),
         zeros=tuple(op.incs),
+        turn=ctx.turns.get(op),
     )
     effects = [ctx.set] * len(op.sets) + [ctx.inc] * len(op.incs) + [ctx.update] * len(op.updates)
     for effect, sig, value in zip(effects, written, outputs, strict=True):

@@ -144,7 +144,7 @@ class State(Part):
 
     def _generators(self, session: Session) -> dict[str, Sequence[np.random.RandomState]]:
         found = {f"generators of input {i}": s.generators for i, s in _sources(session)}
-        made = session.graph.steppers.generators(session.compiled.program.ops)
+        made = session.graph.steppers.generators(session.compiled.program.ops, session.batch)
         found.update({f"generators of operator {i}": g for i, g in enumerate(made)})
         found["generators of all other operators"] = session.generators.shared
         return {key: generators for key, generators in found.items() if generators}
