@@ -43,7 +43,7 @@ def predict(
         total = steps if total is None else min(steps, total)
     watchers = _callbacks(session, callbacks, verbose, total)
     results: dict[nengo.Probe, list[np.ndarray]] = {p: [] for p in session.probes}
-    with session.computing():
+    with session.computing(), session.during("predict"):
         watchers.on_predict_begin()
         for outputs in _each(session, items, total, stateful, watchers):
             for probe, array in outputs.items():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import nengo
 import numpy as np
+from nengo.exceptions import SimulationError
 
 from .compilation import Compilation, Generators
 from .compiler.ir import Block, Output
@@ -79,8 +80,8 @@ class Session:
         What generates each input that is given no data.
     live : dict of Feed
         What generates each input in the present call.
-    n_steps : int
-        Steps simulated so far.
+    running : list of str
+        Methods that call the user's callbacks at present; each was called in one of the last's.
     loss_probes : list of nengo.Probe
         Those that `compile` gave a loss; all if it was not called.
     """
@@ -95,8 +96,11 @@ class Session:
     ) -> None:
         self.compiled, self.seed, self.unroll = compiled, seed, unroll
         self.replicas, self.device = replicas, device
-        self.n_steps = 0
+        self._n_steps = 0
+        self._graph: TensorGraph | None = None
+        self._runner: Runner | None = None
         self.loss_probes: list[nengo.Probe] = list(compiled.model.probes)
+        self.running: list[str] = []
         self._keras_model: SimulationModel | None = None
         backend.seed_tensorflow(seed)
         self.remake_processes()
@@ -104,8 +108,6 @@ class Session:
         self.steppers = Steppers(self.plan.dt, self.plan.rngs)
         self.memory: Memory | None = Memory(self.plan)
         self.first_steps: FirstSteps | None = FirstSteps(self.plan, self.memory, self.steppers)
-        self._graph: TensorGraph | None = None
-        self._runner: Runner | None = None
         if replicas.strategy is not None or "tensor_node" in {o.kind for o in compiled.program.ops}:
             _ = self._own_graph  # the user's layers are built, and mistakes in them found, here
 
@@ -140,6 +142,18 @@ class Session:
     def batch(self) -> int:
         """Items in a minibatch."""
         return self.compiled.batch
+
+    @property
+    def n_steps(self) -> int:
+        """Steps simulated so far; in a callback of Keras's, those of its calls too."""
+        reached = None if self._graph is None else self._graph.steps
+        return self._n_steps if reached is None else reached
+
+    @n_steps.setter
+    def n_steps(self, steps: int) -> None:
+        self._n_steps = steps
+        if self._graph is not None:
+            self._graph.steps = steps
 
     @property
     def probes(self) -> list[nengo.Probe]:
@@ -202,6 +216,24 @@ class Session:
         return scope
 
     # ------------------------------------------------------------------ life cycle
+
+    def require_idle(self, method: str, *running: str) -> None:
+        """Raise SimulationError in a callback of a method that needs what another would change."""
+        for busy in self.running:
+            if busy in running:
+                raise SimulationError(
+                    f"{method} was called in a callback of {busy}, which needs what it would "
+                    f"change; call it before {busy}, or when {busy} has returned"
+                )
+
+    @contextlib.contextmanager
+    def during(self, method: str) -> Iterator[None]:
+        """Know within this context that a method is running whose callbacks are the user's."""
+        self.running.append(method)
+        try:
+            yield
+        finally:
+            self.running.pop()
 
     def close(self) -> None:
         """Free the compiled program."""
@@ -273,7 +305,7 @@ class Session:
         """
         self.n_steps, state = snapshot
         self._restart(range(self.batch))
-        self.graph.restore_state(state, self.n_steps)
+        self.memory.state = state
 
     # ------------------------------------------------------------------ simulation
 
@@ -367,22 +399,58 @@ class Session:
             self.n_steps = n_steps
 
     @contextlib.contextmanager
-    def keras_call(self, stateful: bool, lengths: tuple[int | None, int | None]) -> Iterator[None]:
+    def keras_call(
+        self, method: str, stateful: bool, lengths: tuple[int | None, int | None]
+    ) -> Iterator[None]:
         """Lend the state to Keras.
 
         Parameters
         ----------
+        method : str
+            "fit" or "evaluate".
         stateful : bool
             Whether to keep the state of each minibatch for the next, and after the last.
         lengths : (int or None, int or None)
             Steps of minibatches in training and in testing; None if not known before.
         """
-        self.graph.begin_mode(self.keras_model, stateful, lengths)
-        with self.computing(), self.graph.host.raising():
-            with self.graph.calls_from_keras(self.n_steps, stateful):
+        graph, model = self.graph, self.keras_model
+        with self.computing(), graph.host.raising(), self._interrupting(), self.during(method):
+            graph.begin_mode(model, stateful, lengths)
+            with graph.lent(self._n_steps, stateful):
+                begun = partial(self._validating, self.snapshot())
+                model.validating = begun if method == "fit" else contextlib.nullcontext
+                try:
+                    yield
+                finally:
+                    model.validating = contextlib.nullcontext
+                    self._n_steps = self.n_steps
+
+    @contextlib.contextmanager
+    def _interrupting(self) -> Iterator[None]:
+        """In a callback of Keras's, set aside what it is doing, and let it go on afterwards."""
+        if not self.graph.is_lent:
+            yield
+            return
+        self._n_steps = self.n_steps
+        try:
+            with self.keras_model.interrupted(), self.graph.taken_back():
                 yield
+        finally:
+            self.graph.steps = self._n_steps
+
+    @contextlib.contextmanager
+    def _validating(self, start: tuple[int, dict[Block, Any]]) -> Iterator[None]:
+        """Let `fit` validate from where it began, and go on as if it had not validated."""
+        stateful = self.graph.steps is not None
+        now, carry = self.snapshot(), self.graph.carry()
+        if stateful:
+            self.restore(start)
+        try:
+            yield
+        finally:
             if stateful:
-                self.n_steps = self.graph.steps_after
+                self.restore(now)
+            self.graph.keep(carry, state=False)
 
 
 def _is_called(feed: Feed, source: Any) -> bool:

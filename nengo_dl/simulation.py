@@ -126,6 +126,7 @@ class Simulation:
     def close(self) -> None:
         """Free the compiled program. Recorded data stay; a closed simulator cannot run again."""
         if not self.closed:
+            self.session.require_idle("close", "fit", "evaluate", "predict")
             self.closed = True
             self.session.close()
 

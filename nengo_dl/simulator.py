@@ -165,7 +165,7 @@ class Simulator(Simulation):
         y : dict, list or array
             Targets (batch, n_steps, size) of probes, with probes or their names as keys.
         n_steps, stateful
-            As for `predict`.
+            As for `predict`. Validation begins from the state that `fit` does, and leaves no trace.
         **kwargs
             As for `keras.Model.fit`. `class_weight` may be a dict by probe; `sample_weight` a list
             or dict, of arrays (batch,) or (batch, n_steps), by probe.

@@ -15,6 +15,7 @@ def compile(
     session: Session, loss: Any, metrics: Any, loss_weights: Any, options: dict[str, Any]
 ) -> None:
     """See `Simulator.compile`; `options` are those of `keras.Model.compile`."""
+    session.require_idle("compile", "fit", "evaluate")
     losses = calls.per_probe(session, loss, "loss", broadcast=True)
     weights = calls.per_probe(session, loss_weights, "loss_weights", broadcast=False)
     weighted = options.pop("weighted_metrics", None)
@@ -51,7 +52,7 @@ def _fit(
     _weigh_classes(session, arguments, options)
     steps = None if call is None else call.n_steps
     lengths = (steps, steps if validation is None else validation.n_steps)
-    with session.keras_call(stateful, lengths):
+    with session.keras_call("fit", stateful, lengths):
         history = session.keras_model.fit(**arguments, **options)
     history.history = session.keras_model.in_order(history.history)
     return history
@@ -74,7 +75,7 @@ def _evaluate(
     if call is not None:
         calls.warn_about_synapses(session, call, stateful)
     steps = None if call is None else call.n_steps
-    with session.keras_call(stateful, (steps, steps)):
+    with session.keras_call("evaluate", stateful, (steps, steps)):
         return session.keras_model.in_order(session.keras_model.evaluate(**arguments, **options))
 
 

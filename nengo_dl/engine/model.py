@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any
@@ -15,6 +16,12 @@ from nengo.exceptions import SimulationError, ValidationError
 from . import backend
 from .strategy import Scope, Strategy
 from .tensor_graph import TensorGraph
+
+# what a model has of a call of `fit` or `evaluate` that it is in
+OF_CALLS = (
+    *("train_function", "test_function", "stop_training", "stop_evaluating"),
+    *("history", "validating"),
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class SimulationModel(keras.Model):
     objective: Objective | None = None
     inference_only = False
     jit_wanted: bool | str = "auto"
+    validating: Callable[[], Any] = contextlib.nullcontext  # around each validation of `fit`
 
     @property
     def trainable_weights(self) -> list:
@@ -100,6 +108,24 @@ class SimulationModel(keras.Model):
         """Make what `evaluate` calls."""
         self.jit_compile = self._strategy(False).scope is Scope.CALL
         return super().make_test_function(force)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Keras's own; `fit` validates by it."""
+        with self.validating():
+            return super().evaluate(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def interrupted(self) -> Iterator[None]:
+        """Let a callback of `fit` or `evaluate` call one of them, and go on as if it had not."""
+        attributes = {name: getattr(self, name, None) for name in OF_CALLS}
+        measured = [(v, tf.identity(v.value)) for m in self.metrics for v in m.variables]
+        try:
+            yield
+        finally:
+            for name, value in attributes.items():
+                setattr(self, name, value)
+            for variable, value in measured:
+                variable.assign(value)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Take no minibatch out of the data just to see its shapes: everything is built."""

@@ -25,14 +25,13 @@ from .checkpoints import execute_with_checkpoints
 from .draws import Draws
 from .execute import execute
 from .memory import initial_rows
-from .mirror import Mirror
 from .one_kernel import is_possible
 from .plan import Plan
 from .span import Span
+from .state import StatefulLayer
 from .strategy import Facts, Purpose, Refusal, Strategy, choose
 from .tune import Target
 from .user_code import calls_python, layers_in, uncompilable_code
-from .variables import Variables
 
 Lengths = tuple[int | None, int | None]  # steps of a call in training, and in testing
 
@@ -40,7 +39,7 @@ Lengths = tuple[int | None, int | None]  # steps of a call in training, and in t
 _FOLLOWED: ContextVar[tuple[Any, Any]] = ContextVar("followed", default=(None, None))
 
 
-class TensorGraph(keras.layers.Layer):
+class TensorGraph(StatefulLayer):
     """A network's simulation as a Keras layer.
 
     Called with a dictionary of inputs (B, T, size) by node name, and `n_steps` (B, 1), it returns
@@ -55,36 +54,23 @@ class TensorGraph(keras.layers.Layer):
     """
 
     def __init__(self, plan: Plan, steppers: Steppers, name: str = "tensor_graph") -> None:
-        super().__init__(name=name, dtype=plan.dtype, autocast=False)
-        self.plan = plan
+        super().__init__(plan, name)
         self.host = HostCalls(plan.dtype)
         self.user_layers = layers_in(plan.program)
         self.steppers = steppers
         self.called = Called(plan.source_of)
-        self._blocks = plan.program.layout.blocks
-        self._constants: dict[Block, Any] = {}
-        self.replicas = plan.replicas
+        self._constants = {b: self._constant(b) for b in self._blocks if b.role is Role.CONSTANT}
         self._stateful = False
         self._lengths: Lengths = (None, None)
-        self.state: dict[Block, Any] = {}
-        self.parameters = Variables(
-            self.add_weight, self._blocks, plan.batch, plan.dtype, not self.replicas.several
-        )
-        self._make_state()
-        self._mirror = Mirror(self._mirrored(), self.replicas)
         self._draws = Draws(self.replicas, plan.dtype)
         self.built = True
         self._uncompilable_code = uncompilable_code(self._program(False), self.context(False))
         self._strategies: dict[tuple, Strategy] = {}
 
-    # ------------------------------------------------------------------ parameters and state
+    def _constant(self, block: Block) -> tf.Tensor:
+        return tf.constant(initial_rows(block, self.plan)[None])
 
-    def _make_state(self) -> None:
-        for block in self._blocks:
-            if block.role is Role.CONSTANT:
-                self._constants[block] = tf.constant(initial_rows(block, self.plan)[None])
-            elif block.role is Role.STATE:
-                self.state[block] = tf.constant(initial_rows(block, self.plan))
+    # ------------------------------------------------------------------ parameters and state
 
     def unread_parameters(self) -> list[keras.Variable]:
         """Trainable parameters on which nothing depends, and so no loss either."""
@@ -121,34 +107,8 @@ class TensorGraph(keras.layers.Layer):
                     f"The file's {names[signal]} has shape {value.shape}, expected "
                     f"{present[signal].shape}"
                 )
-        self.parameters.assign_values(values)
+        self.assign_parameters(values)
 
-    def reset_state(self) -> None:
-        """Go back to the initial state."""
-        self.state = {b: tf.constant(initial_rows(b, self.plan)) for b in self.state}
-
-    def restore_state(self, state: Mapping[Block, Any], steps: int) -> None:
-        """Take over a state, also between two minibatches that Keras runs."""
-        self.state = dict(state)
-        self._mirror.load(state, steps)
-
-    def carry(self) -> dict[Block, Any]:
-        """State and online-learned parameters as they are, (B, size)."""
-        return {**self.state, **self._adapted()}
-
-    def keep(self, carry: Mapping[Block, Any], state: bool = True) -> None:
-        """Take over what a run left behind; `state=False` takes parameters alone."""
-        for block in self.parameters.adapted:
-            self.parameters.assign(block, carry[block])
-        if state:
-            self.state = {block: carry[block] for block in self.state}
-
-    def _adapted(self) -> dict[Block, Any]:
-        return {block: self.parameters.tensor(block) for block in self.parameters.adapted}
-
-    def _mirrored(self) -> dict[Block, Any]:
-        """What Keras's functions have in the mirror; each replica learns by itself."""
-        return self.carry() if self.replicas.several else self.state
 
     def begin_mode(self, model: keras.Model, stateful: bool, lengths: Lengths) -> None:
         """Let Keras trace anew if what is fixed in its functions has changed.
@@ -163,40 +123,24 @@ class TensorGraph(keras.layers.Layer):
         """
         if (stateful, lengths) != (self._stateful, self._lengths):
             self._stateful, self._lengths = stateful, lengths
-            self._mirror.carries_over = stateful
             model.train_function = model.test_function = None
 
     @contextlib.contextmanager
-    def calls_from_keras(self, steps: int, stateful: bool) -> Iterator[None]:
-        """State for `call`.
-
-        Parameters
-        ----------
-        steps : int
-            Steps before the first call.
-        stateful : bool
-            Whether to keep the state of each call for the next, and after the last.
-        """
-        self._mirror.load(self._mirrored(), steps)
+    def lent(self, steps: int, stateful: bool) -> Iterator[None]:
+        """As of `StatefulLayer`; noise is drawn from here on."""
         self._draws.begin()
-        try:
+        with super().lent(steps, stateful):
             yield
-        except BaseException:
-            if not self.replicas.elsewhere:  # other processes need not have failed
-                self._take_back(stateful)
-            raise
-        self._take_back(stateful)
 
-    def _take_back(self, stateful: bool) -> None:
-        if self.replicas.several:
-            self.keep(self._mirror.values(), state=stateful)
-        elif stateful:
-            self.state = self._mirror.values()
-
-    @property
-    def steps_after(self) -> int:
-        """Steps that calls from Keras have reached."""
-        return self._mirror.reached()
+    @contextlib.contextmanager
+    def taken_back(self) -> Iterator[None]:
+        """As of `StatefulLayer`, and what is fixed in Keras's functions is so again afterwards."""
+        mode = self._stateful, self._lengths
+        try:
+            with super().taken_back():
+                yield
+        finally:
+            self._stateful, self._lengths = mode
 
     # ------------------------------------------------------------------ simulation
 
@@ -343,7 +287,7 @@ class TensorGraph(keras.layers.Layer):
         arrays.update(self._draws(self._drawn(bool(training)), items, first, length))
         carry = self._mirror.values()
         if not self.replicas.several:
-            carry.update(self._adapted())
+            carry.update(self._learned())
         span = Span(first, length, length, by_item=True)
         how = self._followed(bool(training))
         outputs, after = self.simulate(arrays, carry, span, how, items)

@@ -63,9 +63,9 @@ class NetworkParameters(Part):
 
     def assign(self, session: Session, arrays: Arrays, info: Mapping[str, Any]) -> None:
         """As of `Part`."""
-        parameters = session.graph.parameters
-        signals = [signal for stored in parameters.stored for signal in stored.members]
-        parameters.assign_values({signal: arrays[signal.name] for signal in signals})
+        graph = session.graph
+        signals = [signal for stored in graph.parameters.stored for signal in stored.members]
+        graph.assign_parameters({signal: arrays[signal.name] for signal in signals})
 
 
 class LayerWeights(Part):
