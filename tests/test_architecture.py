@@ -36,7 +36,7 @@ USES_TENSORFLOW = {
     "benchmarks.memory",
 }
 
-LONGEST_MODULE = 400
+LONGEST_MODULE = 330
 LONGEST_FUNCTION = 60
 
 
@@ -191,8 +191,19 @@ def test_importing_the_package_does_not_import_tensorflow():
 
 
 def test_modules_are_short():
-    lengths = {name_of(path): len(path.read_text().splitlines()) for path in MODULES}
+    """Counted in lines of code: no docstring, comment or empty line makes a file long."""
+    lengths = {name_of(path): len(_lines_of_code(path, tree)) for path, tree in TREES.items()}
     assert {name: n for name, n in lengths.items() if n > LONGEST_MODULE} == {}
+
+
+def _lines_of_code(path, tree):
+    lines = path.read_text().splitlines()
+    code = {i for i, line in enumerate(lines, 1) if line.strip() and line.strip()[0] != "#"}
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            code -= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return code
 
 
 def test_functions_are_short():
