@@ -54,7 +54,7 @@ class Runner:
         self.inline = self.xla and some and not graph.replicas.several and is_possible()
         self._functions: dict[Key, Any] = {}
         self._carried = list(graph.carry())
-        self._outputs = list(graph.plan.outputs.values())
+        self._outputs = list(dict.fromkeys(whole for whole, _ in graph.recording.parts.values()))
         self.longest = self._longest()
 
     def chunk(self, steps: int, first: int) -> int:
@@ -104,10 +104,9 @@ class Runner:
             values = self._call(key, args)
         if split:
             values = self._joined(values, self.graph.replicas.gather)
-        results = {}
-        for output, value in zip(self._outputs, values, strict=False):
-            array = value.numpy()
-            results[output] = array[:steps] if array.shape[0] == length else array
+        arrays = [value.numpy() for value in values[: len(self._outputs)]]
+        shown = (a[:steps] if a.shape[0] == length else a for a in arrays)
+        results = self.graph.recording.divide(dict(zip(self._outputs, shown, strict=True)))
         return results, dict(zip(self._carried, values[len(self._outputs) :], strict=True))
 
     def _call(self, key: Key, args: list) -> list:
@@ -159,9 +158,8 @@ class Runner:
             whole = length == plan.unroll
             span = Span(first, length, length if whole else steps)
             segmented = backend.XLA and not self.xla
-            outputs, after = self.graph.simulate(
-                arrays, carry, span, segmented=segmented, items=items, inline=self.inline
-            )
+            options = {"segmented": segmented, "items": items, "inline": self.inline}
+            outputs, after = self.graph.simulate(arrays, carry, span, joined=True, **options)
             return [outputs[o.key] for o in self._outputs] + [after[b] for b in self._carried]
 
         def function_of(items):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..compiler.ir import Block, Program, Role
+from ..compiler.join import Recording, join_outputs
 from ..kernels.context import Context
 from ..kernels.host import Steppers
 from ..kernels.registry import CATALOGUE
@@ -235,13 +236,16 @@ class TensorGraph(keras.layers.Layer):
         segmented: bool = False,
         items: range | None = None,
         inline: bool = False,
+        joined: bool = False,
     ) -> tuple[dict[Any, Any], dict[Block, Any]]:
         """Run a chunk of time; see `execute`. Outputs come by the key of the `Output`.
 
         With `segmented`, XLA compiles what lies between the groups that it cannot compile. With
-        `items`, arrays have those alone. `inline`: see `Compiling`.
+        `items`, arrays have those alone. `inline`: see `Compiling`. With `joined`, outputs are
+        those of `recording`.
         """
-        plan, program = self.plan, self._program(training)
+        plan = self.plan
+        program = self.recording.program if joined else self._program(training)
         ctx = replace(self.context(training, items), one=tf.cast(span.first >= 0, plan.dtype))
         parameters = self.parameters
         # the gradient of an index would copy the array into one of zeros
@@ -249,7 +253,7 @@ class TensorGraph(keras.layers.Layer):
         sources = {b: tf.expand_dims(tensor, 0) for b, tensor in tensors.items()}
         sources.update(self._constants)
         sources.update(inputs)
-        uncompiled = self.uncompiled if segmented and program is self._program(False) else ()
+        uncompiled = self.uncompiled if segmented and not training else ()
         arguments = program, sources, carry, span, ctx
         if ctx.training and plan.checkpoint_steps is not None:
             how = Compiling(plan.unroll)
@@ -295,6 +299,11 @@ class TensorGraph(keras.layers.Layer):
     def _program(self, training: bool) -> Program:
         """What a call runs, in training or not."""
         return self.plan.training_program if self._trains(training) else self.plan.program
+
+    @cached_property
+    def recording(self) -> Recording:
+        """The program as it is run for what probes record."""
+        return join_outputs(self._program(False))
 
     def _drawn(self, training: bool) -> dict[Block, Any]:
         """Inputs of a program that no user feeds."""
