@@ -74,6 +74,10 @@ class Costs:
     divided_packed_elements : range
         Elements of packed states that XLA divides among threads although it does not pay: from
         the first number on it divides kernels that compute more for each byte.
+    lone_outputs : int
+        Outputs of the same arrays that are recorded one by one; more are recorded as one.
+    shown_share : int
+        Elements of a part of an array for each that a probe shows, beyond which some are picked.
     joined_row_elements : int
         Elements of a probe's row, up to which it costs less to join it to others than to record a
         series of its own.
@@ -106,6 +110,8 @@ class Costs:
     single_kernel_matrix_elements: int = 180_000
     single_kernel_terms: int = 32_000
     divided_packed_elements: range = range(2**10, 2**15)
+    lone_outputs: int = 16
+    shown_share: int = 4
     joined_row_elements: int = 256
     lone_population_elements: int = 2**17
     part_elements: int = 2**12

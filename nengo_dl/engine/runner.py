@@ -57,7 +57,6 @@ class Runner:
         self._functions: dict[Key, Any] = {}
         self.state = StateBuffer(graph.carry(), graph.plan)
         self._converted: dict[Block, tuple[np.ndarray, Any]] = {}
-        self._outputs = list(graph.plan.outputs.values())
         self.longest = self._longest()
 
     def chunk(self, steps: int, first: int) -> int:
@@ -107,11 +106,15 @@ class Runner:
             values = self._call(key, args)
         if split:
             values = self._joined(values, self.graph.replicas.gather)
-        results = {}
-        for output, value in zip(self._outputs, values, strict=False):
-            array = value.numpy()
-            results[output] = array[:steps] if array.shape[0] == length else array
+        arrays = [value.numpy() for value in values[: len(self._outputs)]]
+        shown = (a[:steps] if a.shape[0] == length else a for a in arrays)
+        results = self.strategy.recording.divide(dict(zip(self._outputs, shown, strict=True)))
         return results, self.state.arrays(values[len(self._outputs) :])
+
+    @property
+    def _outputs(self) -> list[Output]:
+        """What the compiled functions record."""
+        return self.strategy.recording.outputs
 
     def _tensor(self, block: Block, array: np.ndarray) -> Any:
         """An input as a tensor; the last one, if it is that of the same array."""

@@ -14,7 +14,7 @@ from ..compiler.catalogue import Product
 from ..compiler.costs import CPU, Costs
 from ..compiler.ir import Group, Program
 from ..kernels.registry import CATALOGUE
-from .tune import Target, divides_minibatch, tune
+from .tune import Recording, Target, divides_minibatch, join_outputs, tune
 
 Purpose = Literal["simulate", "test", "train"]
 
@@ -107,6 +107,8 @@ class Strategy:
         Steps of the chunks of time that a gradient computes again; None to keep all.
     costs : Costs
         What is assumed of the machine.
+    recording : Recording or None
+        To simulate: what the outputs of the program stand for.
     """
 
     purpose: Purpose
@@ -119,6 +121,7 @@ class Strategy:
     parts: int = 1
     checkpoint_steps: int | str | None = None
     costs: Costs = CPU
+    recording: Recording | None = None
 
     @property
     def calls_in_loops(self) -> bool:
@@ -154,6 +157,10 @@ def choose(facts: Facts) -> Strategy:
     if not facts.trains and not facts.uncompilable:
         parts = divides_minibatch(program, target) if simulates else 1
         program = tune(program, target.part(parts))
+    recording = None
+    if facts.purpose == "simulate":
+        recording = join_outputs(program, target.costs)
+        program = recording.program
     return Strategy(
         purpose=facts.purpose,
         scope=scope,
@@ -165,6 +172,7 @@ def choose(facts: Facts) -> Strategy:
         parts=parts,
         checkpoint_steps=facts.checkpoint_steps if facts.trains else None,
         costs=facts.target.costs,
+        recording=recording,
     )
 
 

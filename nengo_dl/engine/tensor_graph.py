@@ -109,7 +109,6 @@ class TensorGraph(StatefulLayer):
                 )
         self.assign_parameters(values)
 
-
     def begin_mode(self, model: keras.Model, stateful: bool, lengths: Lengths) -> None:
         """Let Keras trace anew if what is fixed in its functions has changed.
 

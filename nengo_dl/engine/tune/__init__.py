@@ -13,6 +13,7 @@ from ...compiler.ir import Program, Stage
 from ...compiler.verify import verify
 from ...kernels.registry import CATALOGUE
 from .interleave import interleave
+from .join import Recording, join_outputs
 from .minibatch import count_parts, divide_items
 from .pack import pack
 from .single_kernel import mark_single_kernel
@@ -68,4 +69,11 @@ def _tuned(stage: Stage, target: Target) -> Stage:
     return held(whole=False)
 
 
-__all__ = ["Target", "divide_items", "divides_minibatch", "tune"]
+__all__ = [
+    "Recording",
+    "Target",
+    "divide_items",
+    "divides_minibatch",
+    "join_outputs",
+    "tune",
+]
