@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nengo_dl
+from nengo_dl.compiler.costs import Costs
 from nengo_dl.compiler.ir import (
     Block,
     Layout,
@@ -40,9 +41,7 @@ STEPS = 4
 @given(graph=graphs())
 def test_random_programs(graph):
     """With all outputs joined that can be, programs give what an interpreter gives."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(join, "FEW", 0)
-        recording = join_outputs(build(graph))
+    recording = join_outputs(build(graph), Costs(lone_outputs=0))
     inputs = draw_inputs(graph, STEPS)
     span = Span(tf.constant(0, tf.int64), STEPS, STEPS)
     found, states = run_program(recording.program, inputs, span)
@@ -92,10 +91,7 @@ def test_any_reads(data, few, sparse):
         for i, read in enumerate(data.draw(st.lists(reads(blocks), min_size=1, max_size=8)))
     ]
     program = Program(Layout(tuple(blocks)), (Stage(True, (), outputs=tuple(outputs)),))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(join, "FEW", few)
-        patch.setattr(join, "SPARSE", sparse)
-        recording = join_outputs(program)
+    recording = join_outputs(program, Costs(lone_outputs=few, shown_share=sparse))
     values = {block: 1.0 + np.arange(block.size) + 100 * i for i, block in enumerate(blocks)}
     wholes = dict(recording.program.stages[0].outputs)
     assert all(whole.view.size == read.size for whole, read in wholes.items())
@@ -137,7 +133,7 @@ def test_many_probes(kind):
     arrays = []
     for one in (many_probes(kind, 20), net):
         with nengo_dl.Simulator(one, progress_bar=False) as sim:
-            parts = sim.session.graph.recording.parts
+            parts = sim.strategy.recording.parts
             arrays.append(len({whole for whole, _ in parts.values()}))
             sim.run_steps(40)
             found = {p: sim.data[p] for p in one.all_probes}
