@@ -12,7 +12,7 @@ import numpy as np
 from nengo.builder import Model
 from nengo.exceptions import NengoWarning, ReadonlyError, SimulatorClosed, ValidationError
 
-from . import calls
+from . import calls, feeds
 from .compilation import Compilation, build
 from .config import Settings
 from .data import SimulationData
@@ -242,6 +242,7 @@ class Simulation:
             raise ValidationError(f"must not be negative, got {n_steps}", attr="n_steps", obj=self)
         if whole == 0:
             return
+        feeds.check_stateful(stateful)
         call = calls.Call(session, data, whole, one_minibatch=True)
         stateful = stateful and self.stateful
         show = Progress(self.progress_bar if progress_bar is None else progress_bar)
