@@ -12,6 +12,7 @@ import nengo
 import numpy as np
 from nengo.exceptions import SimulationError
 
+from . import feeds
 from .compilation import Compilation, Generators
 from .compiler.ir import Block, Output
 from .config import Settings
@@ -311,6 +312,7 @@ class Session:
 
     def carries_on(self, stateful: bool) -> bool:
         """Whether a call leaves its state to the next; warns if it may not although it should."""
+        feeds.check_stateful(stateful)
         if stateful and not self.settings.stateful:
             warn("stateful=True is ignored: the network was configured with stateful=False")
             return False

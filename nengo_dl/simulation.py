@@ -12,7 +12,7 @@ import numpy as np
 from nengo.builder import Model
 from nengo.exceptions import NengoWarning, ReadonlyError, SimulatorClosed, ValidationError
 
-from . import calls
+from . import calls, feeds
 from .compilation import Compilation, build
 from .config import Settings
 from .data import SimulationData
@@ -244,6 +244,7 @@ class Simulation:
             raise ValidationError(f"must not be negative, got {n_steps}", attr="n_steps", obj=self)
         if whole == 0:
             return
+        feeds.check_stateful(stateful)
         given = calls.of_one_minibatch(session, data, whole)
         stateful = stateful and self.stateful
         show = self.progress_bar if progress_bar is None else progress_bar

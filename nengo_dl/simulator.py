@@ -114,7 +114,7 @@ class Simulator(Simulation):
         self, x: Any = None, n_steps: int | None = None, stateful: bool = False, **kwargs: Any
     ) -> dict[nengo.Probe, np.ndarray]:
         """Like `predict`, for exactly one minibatch."""
-        stateful = stateful and self.stateful
+        stateful = self.stateful and stateful
         return prediction.predict(self._open(), x, n_steps, stateful, one_minibatch=True, **kwargs)
 
     def compile(
@@ -380,7 +380,7 @@ class Simulator(Simulation):
     def node_inputs(self) -> dict[nengo.Node, Any]:
         """The Keras input of each node that can be fed."""
         model, names = self.keras_model, self._compiled.names
-        inputs = dict(zip(model.input_names, model.inputs, strict=True))
+        inputs = {tensor.name: tensor for tensor in model.inputs}
         return {node: inputs[names[node]] for node in self._compiled.nodes}
 
     def train(self, *_: Any, **__: Any) -> None:

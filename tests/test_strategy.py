@@ -72,6 +72,9 @@ def looped():
         ("train", {"asked": False}, Scope.NOTHING),
         ("train", {"draws": True}, Scope.STEP),
         ("test", {"replicas": True}, Scope.STEP),
+        ("train", {"masked": True}, Scope.LOOPS),
+        ("test", {"masked": True}, Scope.SIMULATION),
+        ("test", {"masked": True, "asked": False}, Scope.NOTHING),
     ],
 )
 def test_scope(looped, purpose, changes, expected):

@@ -24,6 +24,7 @@ class Scope(enum.Enum):
 
     CALL = "all of a call"
     STEP = "a call without what is drawn on the host, exchanged by replicas, and optimised"
+    SIMULATION = "the simulation, but nothing that is done with its results"
     LOOPS = "each loop, and large populations outside of loops, by themselves"
     SEGMENTS = "what lies between calls of Python"
     NOTHING = "nothing"
@@ -65,6 +66,9 @@ class Facts:
     checkpoint_steps : int, "auto" or None
         What the user configured.
     refused : frozenset of Refusal
+    masked : bool
+        Whether a call from Keras has room for more steps than it simulates: what losses see then
+        has a shape that XLA does not know.
     """
 
     purpose: Purpose
@@ -79,6 +83,7 @@ class Facts:
     asked: bool | str = "auto"
     checkpoint_steps: int | str | None = None
     refused: frozenset[Refusal] = field(default_factory=frozenset)
+    masked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +190,9 @@ def _scope(facts: Facts) -> Scope:
     if automatic and not (facts.enabled and compilable):
         return Scope.NOTHING
     looped = any(stage.looped for stage in facts.program.stages)
+    if facts.masked:
+        within = Scope.LOOPS if facts.trains else Scope.SIMULATION
+        return within if automatic and looped else Scope.NOTHING
     if automatic and whole and facts.purpose == "train" and _trains_loops_alone(facts, looped):
         return Scope.LOOPS
     if not (looped if automatic else facts.asked):

@@ -20,16 +20,18 @@ from ..kernels.host import Steppers
 from ..kernels.registry import CATALOGUE
 from ..kernels.source import Called
 from . import backend
-from .backend import HostCalls
+from .backend import HostCalls, by_xla
 from .checkpoints import execute_with_checkpoints
 from .draws import Draws
 from .execute import execute
+from .keras_io import present_items, results, symbolic_inputs, symbolic_outputs
 from .memory import initial_rows
 from .one_kernel import is_possible
+from .padding import only_present, room_for_draws, whole_minibatch
 from .plan import Plan
 from .span import Span
 from .state import StatefulLayer
-from .strategy import Facts, Purpose, Refusal, Strategy, choose
+from .strategy import Facts, Purpose, Refusal, Scope, Strategy, choose
 from .tune import Target
 from .user_code import calls_python, layers_in, uncompilable_code
 
@@ -42,8 +44,9 @@ _FOLLOWED: ContextVar[tuple[Any, Any]] = ContextVar("followed", default=(None, N
 class TensorGraph(StatefulLayer):
     """A network's simulation as a Keras layer.
 
-    Called with a dictionary of inputs (B, T, size) by node name, and `n_steps` (B, 1), it returns
-    a dictionary of outputs (B, T, *shape) by probe name, and `steps_run` (B, 1).
+    Called with a dictionary of inputs (b, T, size) by node name, and `n_steps` (b, 1), it returns
+    a dictionary of outputs (b, T, *shape) by probe name, and `steps_run` (b, 1). There may be fewer
+    items than B: those that are missing leave no trace.
 
     Parameters
     ----------
@@ -61,6 +64,7 @@ class TensorGraph(StatefulLayer):
         self.called = Called(plan.source_of)
         self._constants = {b: self._constant(b) for b in self._blocks if b.role is Role.CONSTANT}
         self._stateful = False
+        self.masked = False  # whether inputs may have more steps than `n_steps` says
         self._lengths: Lengths = (None, None)
         self._draws = Draws(self.replicas, plan.dtype)
         self.built = True
@@ -110,7 +114,7 @@ class TensorGraph(StatefulLayer):
         self.assign_parameters(values)
 
     def begin_mode(self, model: keras.Model, stateful: bool, lengths: Lengths) -> None:
-        """Let Keras trace anew if what is fixed in its functions has changed.
+        """Say what is fixed in Keras's functions; replicas let it trace them anew.
 
         Parameters
         ----------
@@ -122,7 +126,31 @@ class TensorGraph(StatefulLayer):
         """
         if (stateful, lengths) != (self._stateful, self._lengths):
             self._stateful, self._lengths = stateful, lengths
-            model.train_function = model.test_function = None
+            if self.replicas.several:
+                model.train_function = model.test_function = None
+
+    @contextlib.contextmanager
+    def tracing(self, room: int, masked: bool) -> Iterator[None]:
+        """Fix, for what is traced within this context, the steps that there is room for.
+
+        Parameters
+        ----------
+        room : int
+            Steps, for inputs that do not show them.
+        masked : bool
+            Whether only as many steps as `n_steps` says are to be simulated.
+        """
+        before = self._lengths, self.masked
+        self._lengths, self.masked = (room, room), masked
+        try:
+            yield
+        finally:
+            self._lengths, self.masked = before
+
+    @property
+    def carries_over(self) -> bool:
+        """Whether calls from Keras go on from each other."""
+        return self._mirror.carries_over
 
     @contextlib.contextmanager
     def lent(self, steps: int, stateful: bool) -> Iterator[None]:
@@ -148,6 +176,7 @@ class TensorGraph(StatefulLayer):
         purpose: Purpose,
         asked: bool | str = "auto",
         refused: frozenset[Refusal] = frozenset(),
+        masked: bool = False,
     ) -> Strategy:
         """How chunks of time, or calls from Keras, run.
 
@@ -159,13 +188,17 @@ class TensorGraph(StatefulLayer):
             What the user told `compile` about XLA.
         refused : frozenset of Refusal
             What XLA turned out not to compile.
+        masked : bool
+            Whether calls may have more steps than are to be simulated.
         """
-        key = purpose, asked, refused, backend.XLA
+        key = purpose, asked, refused, masked, backend.XLA
         if key not in self._strategies:
-            self._strategies[key] = choose(self._facts(purpose, asked, refused))
+            self._strategies[key] = choose(self._facts(purpose, asked, refused, masked))
         return self._strategies[key]
 
-    def _facts(self, purpose: Purpose, asked: bool | str, refused: frozenset[Refusal]) -> Facts:
+    def _facts(
+        self, purpose: Purpose, asked: bool | str, refused: frozenset[Refusal], masked: bool = False
+    ) -> Facts:
         plan, training = self.plan, purpose == "train"
         several = self.replicas.several
         program = self._program(training)
@@ -178,7 +211,7 @@ class TensorGraph(StatefulLayer):
         return Facts(
             purpose=purpose,
             program=program,
-            trains=self._trains(training),
+            trains=self.trains(training),
             target=target,
             unroll=plan.unroll,
             uncompilable=tuple(g for g in program.groups if self._is_uncompilable(g, refused)),
@@ -188,6 +221,7 @@ class TensorGraph(StatefulLayer):
             asked=asked,
             checkpoint_steps=plan.checkpoint_steps,
             refused=refused,
+            masked=masked,
         )
 
     def _is_uncompilable(self, group: Group, refused: frozenset[Refusal]) -> bool:
@@ -224,7 +258,7 @@ class TensorGraph(StatefulLayer):
 
     def context(self, training: bool, items: range | None = None) -> Context:
         """What kernels may know, that compute some of the batch items, or all."""
-        plan, trains = self.plan, self._trains(training)
+        plan, trains = self.plan, self.trains(training)
         items = range(plan.batch) if items is None else items
         steppers = partial(self.steppers, items=items)
         return Context(plan.dt, plan.dtype, len(items), trains, self.host, steppers, self.called)
@@ -254,13 +288,14 @@ class TensorGraph(StatefulLayer):
         outputs, after = run(sources, carry, span, ctx, how)
         return {output.key: value for output, value in outputs.items()}, after
 
-    def _trains(self, training: bool) -> bool:
+    def trains(self, training: bool) -> bool:
+        """Whether neurons and layers do as in training."""
         phase = self.plan.learning_phase
         return bool(training) if phase is None else phase
 
     def _program(self, training: bool) -> Program:
         """What a call runs, in training or not."""
-        return self.plan.training_program if self._trains(training) else self.plan.program
+        return self.plan.training_program if self.trains(training) else self.plan.program
 
     def _drawn(self, training: bool) -> dict[Block, Any]:
         """Inputs of a program that no user feeds."""
@@ -269,37 +304,46 @@ class TensorGraph(StatefulLayer):
 
     def build_inputs(self) -> dict[str, Any]:
         """Symbolic inputs for a Keras model around this layer."""
-        plan, size = self.plan, self.replicas.size
-        inputs = {
-            name: keras.Input((None, block.size), size, dtype=plan.dtype, name=name)
-            for name, block in plan.inputs.items()
-        }
-        inputs["n_steps"] = keras.Input((1,), size, dtype="int32", name="n_steps")
-        return inputs
+        return symbolic_inputs(self.plan)
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
         """Simulate; see the class."""
         plan, items = self.plan, self.replicas.items()
-        length, arrays = self._series(inputs, bool(training))
+        room, arrays = self._series(inputs, bool(training))
+        valid = inputs["n_steps"][0, 0] if self.masked else room
         first = self._mirror.first()
         self._restart(items, bool(training))
-        arrays.update(self._draws(self._drawn(bool(training)), items, first, length))
+        drawn = self._draws(self._drawn(bool(training)), items, first, valid)
+        arrays.update({b: room_for_draws(x, room) if self.masked else x for b, x in drawn.items()})
         carry = self._mirror.values()
         if not self.replicas.several:
             carry.update(self._learned())
-        span = Span(first, length, length, by_item=True)
+        span = Span(first, room, valid, by_item=True)
         how = self._followed(bool(training))
-        outputs, after = self.simulate(arrays, carry, span, how, items)
+        outputs, after = self._simulate_in_call(arrays, carry, span, how, items)
+        present = present_items(inputs, len(items))
+        after = only_present(after, carry, present)
         if not self.replicas.several:
             self.keep(after, state=False)
-        self._mirror.advance(after, length, self.parameters.adapted)
-        results = {}
-        for name, output in plan.outputs.items():
-            value = tf.transpose(outputs[output.key], (1, 0, 2))
-            value = value if output.last_only else _all_steps(value, length)
-            results[name] = tf.reshape(value, (value.shape[0], -1, *output.view.shape))
-        results["steps_run"] = tf.fill((len(items), 1), tf.cast(length, tf.int32))
-        return results
+        self._mirror.advance(after, valid, self.parameters.adapted)
+        return results(plan, outputs, present, room, valid)
+
+    def _simulate_in_call(
+        self, arrays: dict, carry: dict, span: Span, how: Strategy, items: range
+    ) -> tuple[dict[Any, Any], dict[Block, Any]]:
+        """Simulate; by XLA, where it does not compile the whole call and no gradient is needed."""
+        run = partial(self.simulate, arrays, carry, span, how, items)
+        if how.scope is not Scope.SIMULATION:
+            return run()
+        keys = [o.key for o in self.plan.outputs.values()], list(carry)
+
+        def compute() -> tuple[list, list]:
+            outputs, after = run()
+            return [outputs[k] for k in keys[0]], [after[b] for b in keys[1]]
+
+        values = by_xla(compute)
+        outputs, after = (dict(zip(k, v, strict=True)) for k, v in zip(keys, values, strict=True))
+        return outputs, after
 
     def _restart(self, items: range, training: bool) -> None:
         """Emit that Python of the user's begins anew, where calls do not go on from each other."""
@@ -315,12 +359,13 @@ class TensorGraph(StatefulLayer):
         tf.numpy_function(restart, [], tf.int32)
 
     def _series(self, inputs: Mapping[str, Any], training: bool) -> tuple[Any, dict[Block, Any]]:
-        """T, and the inputs as (T or 1, B, size)."""
+        """The steps that there is room for, and the inputs as (T or 1, B, size)."""
         plan, batch = self.plan, len(self.replicas.items())
         arrays = {}
         lengths = []
         for name, block in plan.inputs.items():
-            x = tf.ensure_shape(tf.cast(inputs[name], plan.dtype), (batch, None, block.size))
+            x = whole_minibatch(tf.cast(inputs[name], plan.dtype), batch)
+            x = tf.ensure_shape(x, (batch, None, block.size))
             lengths.append(x.shape[1] if x.shape[1] is not None else tf.shape(x)[1])
             arrays[block] = tf.transpose(x, (1, 0, 2))
         known = [n for n in lengths if not isinstance(n, int) or n > 1]
@@ -337,20 +382,4 @@ class TensorGraph(StatefulLayer):
 
     def compute_output_spec(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
         """Shapes of what `call` returns."""
-        plan = self.plan
-        specs = {}
-        for name, output in plan.outputs.items():
-            batch = self.replicas.size if output.batched else 1
-            steps = 1 if output.last_only else None
-            shape = (batch, steps, *output.view.shape)
-            specs[name] = keras.KerasTensor(shape, dtype=plan.dtype, name=name)
-        specs["steps_run"] = keras.KerasTensor(
-            (self.replicas.size, 1), dtype="int32", name="steps_run"
-        )
-        return specs
-
-
-def _all_steps(value: Any, length: Any) -> Any:
-    if value.shape[1] != 1 or (isinstance(length, int) and length == 1):
-        return value
-    return tf.broadcast_to(value, (value.shape[0], length, value.shape[2]))
+        return symbolic_outputs(self.plan)
