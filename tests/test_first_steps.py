@@ -10,7 +10,6 @@ import pytest
 
 import nengo_dl
 from nengo_dl.compiler import costs
-from nengo_dl.kernels import neurons
 from tests import test_parity
 from tests.networks import NETWORKS, wave
 from tests.test_parity import assert_same, reference, simulator
@@ -360,7 +359,7 @@ def test_variables_count_once_they_were_shown():
         np.testing.assert_array_equal(sim.data[net.probes_to_check[1]][-1], 0)
 
 
-def test_what_costs_too_much(monkeypatch, uncompiled):
+def test_what_costs_too_much(uncompiled):
     """Large networks, and many populations of different constants, are compiled at once."""
 
     def taken(net):
@@ -368,8 +367,7 @@ def test_what_costs_too_much(monkeypatch, uncompiled):
             return sim.session.first_steps.include(0)
 
     assert taken(driven()) and taken(NETWORKS["lif_parameters"]())
-    with monkeypatch.context() as patch:
-        patch.setattr(neurons, "MANY", 2)
+    with costs.assuming(numpy_populations=2):
         assert taken(driven()) and not taken(NETWORKS["lif_parameters"]())
     with costs.assuming(numpy_element_ns=1e6, fewest_steps=8):
         assert not taken(driven())

@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 
 import nengo_dl
-from nengo_dl.engine import step_functions
 from nengo_dl.engine.padding import bucket
 from nengo_dl.losses import Regularize
 
@@ -106,12 +105,12 @@ def logs_and_weights(net, lengths, loss="mse", items=5, **options):
 
 
 @pytest.mark.parametrize("build", NETWORKS, ids=lambda f: f.__name__)
-def test_lengths_share_programs(build, monkeypatch):
+def test_lengths_share_programs(build, assume):
     """As many programs for six calls as for two lengths, and what a program for each gives."""
     net = network(build)
     logs, weights, counts, _ = logs_and_weights(net, LENGTHS)
     assert counts == (4, 4)  # for minibatches of two, and of the one item that is left over
-    monkeypatch.setattr(step_functions, "OWN", 0)
+    assume(own_function_minibatches=0)
     expected, exact_weights, exact_counts, _ = logs_and_weights(net, LENGTHS)
     assert exact_counts == (8, 8)
     for found, wanted in zip(logs, expected, strict=True):
@@ -123,10 +122,10 @@ def test_lengths_share_programs(build, monkeypatch):
 
 
 @pytest.mark.parametrize("items", [4, 5])
-def test_state_is_handed_on_between_lengths(items, monkeypatch):
+def test_state_is_handed_on_between_lengths(items, assume):
     net = network(recurrent)
     found = logs_and_weights(net, [5, 7, 6], items=items, stateful=True)
-    monkeypatch.setattr(step_functions, "OWN", 0)
+    assume(own_function_minibatches=0)
     expected = logs_and_weights(net, [5, 7, 6], items=items, stateful=True)
     assert found[3] == expected[3] == 18 * -(-items // 2)
     for one, other in zip(found[0], expected[0], strict=True):
@@ -168,8 +167,8 @@ def test_lengths_that_cannot_share(setting):
     assert all(np.isfinite(log["loss"]).all() for log in logs)
 
 
-def test_programs_are_bounded(monkeypatch):
-    monkeypatch.setattr(step_functions, "MOST", 3)
+def test_programs_are_bounded(assume):
+    assume(kept_functions=3)
     net = network(feedforward)
     with simulator(net) as sim:
         sim.compile("sgd", loss={"p": "mse"})
@@ -179,8 +178,8 @@ def test_programs_are_bounded(monkeypatch):
         assert functions.compile_count == 6 and len(functions._functions) == 3
 
 
-def test_long_training_has_a_program_of_its_own(monkeypatch):
-    monkeypatch.setattr(step_functions, "OWN", 4)
+def test_long_training_has_a_program_of_its_own(assume):
+    assume(own_function_minibatches=4)
     net = network(feedforward)
     with simulator(net) as sim:
         sim.compile("sgd", loss={"p": "mse"})

@@ -123,13 +123,13 @@ def assert_same(probe, got, expected, rtol=1e-9, atol=1e-9):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(("name", "mode"), CASES, ids=["-".join(case) for case in CASES])
-def test_same_as_nengo(name, mode, uncompiled, numpy_steps, monkeypatch):
+def test_same_as_nengo(name, mode, uncompiled, numpy_steps, assume):
     settings = {key: value for key, value in MODES[mode].items() if key != "networks"}
     tolerance = {key: settings.pop(key) for key in ("rtol", "atol") if key in settings}
     if mode == "uncompiled":
         uncompiled()
     if mode == "segments":  # as if the network were too large to be stepped in NumPy
-        monkeypatch.setattr(nengo_dl.engine.numpy_loop, "SMALL", 0)
+        assume(numpy_loop_elements=0)
     if mode == "numpy":
         numpy_steps(None)
     if mode in ("float32", "interleaved"):  # from the first step on

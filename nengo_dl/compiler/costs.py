@@ -83,6 +83,49 @@ class Costs:
         series of its own.
     lone_population_elements : int
         Elements of a population, for all steps at once, from which on XLA is called for it alone.
+    numpy_loop_elements : int
+        Elements that a step with Python in it reads, up to which all steps are taken in NumPy;
+        beyond, compiled code makes up for its calls of Python.
+    numpy_loop_calls : int
+        Calls of kernels in such a step, for several items, up to which the same holds.
+    chunk_steps : int
+        Steps in a chunk of compiled time.
+    chunk_steps_on_host : int
+        The same with Python in the loop, which may be slow: progress and Ctrl-C wait for a chunk.
+    chunk_bytes : int
+        Bytes that a chunk's inputs and results may take.
+    padded_elements : int
+        Elements that may be computed in vain for the sake of one compilation.
+    product_elements : int
+        Elements of a matrix that cost as much as another one, in a product for all steps.
+    lone_parameters : int
+        Parameters of a network up to which each has a variable of its own.
+    kept_functions : int
+        Functions of Keras's calls that are kept: each takes megabytes.
+    own_function_minibatches : int
+        Minibatches of one length that are worth a function of its own.
+    numpy_products : int
+        Products that NumPy does faster one by one than together.
+    numpy_populations : int
+        Populations with constants of their own, beyond which calls of NumPy cost too much.
+    product_columns : int
+        As many products of vectors with numbers cost less than one of matrices.
+    product_row_terms : int
+        Terms that are summed together; XLA adds a single row one by one.
+    product_items : int
+        Items for each vector, above which products of single rows are faster as matrices.
+    product_terms : int
+        Terms from which on they are not.
+    inlined_numbers : int
+        Numbers that are multiplied in as much time as a kernel for them would take to start.
+    small_matrix_elements : int
+        Elements of a matrix, below which a product of matrices costs more than its numbers.
+    sparse_padding : int
+        Stored elements of a sparse matrix for each one of padding that is worth it.
+    sparse_padding_elements : int
+        Elements of padding that cost less than one more operation.
+    copied_parameter_elements : int
+        Elements of a parameter that may be copied before each chunk of time.
     part_elements : int
         Elements that a step of a part of a minibatch computes in loops: with fewer, it takes longer
         to start the parts than they save.
@@ -115,6 +158,27 @@ class Costs:
     joined_row_elements: int = 256
     lone_population_elements: int = 2**17
     part_elements: int = 2**12
+    numpy_loop_elements: int = 2**17
+    numpy_loop_calls: int = 40
+    chunk_steps: int = 2048
+    chunk_steps_on_host: int = 128
+    chunk_bytes: int = 32 * 2**20
+    padded_elements: int = 2**22
+    product_elements: int = 16
+    lone_parameters: int = 64
+    kept_functions: int = 8
+    own_function_minibatches: int = 256
+    numpy_products: int = 8
+    numpy_populations: int = 64
+    product_columns: int = 8
+    product_row_terms: int = 64
+    product_items: int = 8
+    product_terms: int = 2**13
+    inlined_numbers: int = 2**10
+    small_matrix_elements: int = 2**12
+    sparse_padding: int = 8
+    sparse_padding_elements: int = 1024
+    copied_parameter_elements: int = 2**14
 
     def numpy_step_us(self, program: Program) -> float:
         """Time of one step of one batch item in NumPy [µs]."""

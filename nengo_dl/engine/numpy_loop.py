@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler import costs
 from ..compiler.ir import Block, Group, Output, Program, Read, Role
 from ..kernels.context import Context
 from ..kernels.host import Steppers
@@ -20,9 +21,6 @@ from ..kernels.registry import CATALOGUE
 from ..kernels.source import Called
 from .memory import Memory, initial_rows
 from .plan import Plan
-
-SMALL = 2**17  # elements that a step reads; beyond, compiled code makes up for its calls
-FEW_CALLS = 40  # of kernels in a step, for several items; beyond, compiled code does all at once
 
 Action = Callable[[], None]
 
@@ -217,8 +215,10 @@ class NumpyLoop:
 def numpy_loop(plan: Plan, memory: Memory, steppers: Steppers) -> NumpyLoop | None:
     """A loop in NumPy for a plan's program, if that is worth it and all kinds have that form."""
     groups = plan.program.groups
-    large = plan.batch * sum(r.size for group in groups for r in group.reads) > SMALL
-    many = plan.batch > 1 and plan.batch * len(groups) > FEW_CALLS
+    bounds = costs.current()
+    elements = plan.batch * sum(r.size for group in groups for r in group.reads)
+    large = elements > bounds.numpy_loop_elements
+    many = plan.batch > 1 and plan.batch * len(groups) > bounds.numpy_loop_calls
     if not _calls_in_loops(plan.program) or plan.learning_phase or large or many:
         return None
     try:

@@ -20,13 +20,6 @@ from .tune import divide_items
 
 logger = logging.getLogger(__name__)
 
-LONGEST = 2048  # steps in a chunk
-LONGEST_ON_HOST = (
-    128  # the same with Python in the loop, which may be slow: progress and Ctrl-C wait
-)
-MEMORY = 32 * 2**20  # bytes that a chunk's inputs and results may take
-CHEAP = 2**22  # elements that may be computed in vain for the sake of one compilation
-PRODUCTS = 16  # elements of a matrix that cost as much as another one, in a product for all steps
 
 # steps in the chunk, the shape of each input, and whether the minibatch is split
 Key = tuple[int, tuple[tuple[Block, tuple[int, ...]], ...], bool]
@@ -215,7 +208,7 @@ class Runner:
 
     def _length(self, steps: int) -> int:
         """Room for `steps`: always the same, unless rows beyond them would cost too much."""
-        if self._work() * self.longest <= CHEAP:
+        if self._work() * self.longest <= self.strategy.costs.padded_elements:
             return self.longest
         fitting = [n for n, *_ in self._functions if steps <= n <= 4 * steps]
         if fitting:
@@ -229,7 +222,7 @@ class Runner:
         """Elements that stages outside the loop touch for each step, or as much work."""
         stages = [s for s in self.graph.plan.program.stages if not s.looped]
         reads = [r for s in stages for g in s.groups for r in g.reads]
-        fixed = sum(r.size for r in reads if r.fixed) // PRODUCTS
+        fixed = sum(r.size for r in reads if r.fixed) // self.strategy.costs.product_elements
         return (fixed + sum(r.size for r in reads if not r.fixed)) * self.graph.plan.batch
 
     def _longest(self) -> int:
@@ -238,8 +231,9 @@ class Runner:
         bytes_per_step = sum(_traffic(s) for s in plan.program.stages)
         bytes_per_step += sum(b.size for b in (*plan.inputs.values(), *plan.hidden))
         bytes_per_step *= plan.batch * np.dtype(plan.dtype).itemsize
-        longest = LONGEST_ON_HOST if self.strategy.calls_in_loops else LONGEST
-        steps = int(np.clip(MEMORY // max(bytes_per_step, 1), 1, longest))
+        bounds, calls = self.strategy.costs, self.strategy.calls_in_loops
+        longest = bounds.chunk_steps_on_host if calls else bounds.chunk_steps
+        steps = int(np.clip(bounds.chunk_bytes // max(bytes_per_step, 1), 1, longest))
         return max(steps // plan.unroll, 1) * plan.unroll
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ..compiler import costs
 from ..utils import warn
 from .minibatch import Minibatch, read
 from .padding import bucket
@@ -23,9 +24,6 @@ from .strategy import Scope
 from .targets import check_targets, known_functions
 
 logger = logging.getLogger(__name__)
-
-MOST = 8  # functions that are kept: each takes megabytes
-OWN = 256  # minibatches of one length that are worth a function of its own
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,8 @@ class StepFunctions:
     def _is_shared(self, steps: int) -> bool:
         """Whether to simulate so many steps by a function that has room for more."""
         others = {k.room for k in self._functions if not k.masked} - {steps}
-        return self._shares and bool(others) and self._model.expected_minibatches < OWN
+        few = self._model.expected_minibatches < costs.current().own_function_minibatches
+        return self._shares and bool(others) and few
 
     def _can_compile(self, kind: Kind) -> bool:
         """Compile, unless losses and metrics need a number of steps that is known."""
@@ -137,7 +136,7 @@ class StepFunctions:
             jit = True if model.strategy(self._training).scope is Scope.CALL else None
             function = tf.function(run, jit_compile=jit, autograph=False)
             self._functions[kind] = function.get_concrete_function(*kind.specs)
-        while len(self._functions) > MOST:
+        while len(self._functions) > costs.current().kept_functions:
             self._functions.popitem(last=False)
 
     def _call(self, kind: Kind, minibatch: Minibatch) -> Any:

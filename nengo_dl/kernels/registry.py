@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from ..compiler import costs
 from ..compiler.catalogue import Product
 from ..compiler.ir import Group, Op, Role, Signal, View
 from ..surrogate import Rates, SmoothRate
 from .context import Context
 from .surrogate import with_gradient_of
-
-SMALL = 2**14  # elements of a parameter that may be copied before each chunk of time
 
 Arrays = Sequence[np.ndarray]
 Action = Callable[[], None]
@@ -343,7 +342,7 @@ def _kind_of_argument(view: Any) -> Hashable:
         return signal.role, view.size == signal.size
     if signal.role not in (Role.PARAMETER, Role.CONSTANT):
         return signal.dtype
-    if view.size <= SMALL:
+    if view.size <= costs.current().copied_parameter_elements:
         return "fixed"
     return signal.role, signal.trainable, view.size == signal.size
 
