@@ -19,7 +19,7 @@ from typing import Any
 
 from nengo.exceptions import ValidationError
 
-from .rules import is_positive
+from .utils import is_positive
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,16 @@ import numpy as np
 RESERVED_NAMES = ("n_steps", "steps_run")
 
 
+def is_bool(value: Any) -> bool:
+    """Whether it is a truth value, NumPy's included."""
+    return isinstance(value, (bool, np.bool_))
+
+
+def is_positive(value: Any) -> bool:
+    """Whether it is a finite number greater than 0."""
+    return isinstance(value, (int, float, np.number)) and not is_bool(value) and 0 < value < np.inf
+
+
 def sanitize_name(name: Any) -> str:
     """Make a name that TensorFlow and Keras accept.
 
