@@ -64,13 +64,11 @@ def seconds(value: Any, name: str) -> float:
 
 
 def whole(value: Any, name: str, lowest: int = 0, advice: str = "") -> int:
-    """A whole number (also a float that is one), or ValidationError."""
+    """A whole number (also a float that is one) of at least 0 or 1, or ValidationError."""
     number = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
-    if not number or not np.isfinite(value) or int(value) != value:
-        raise ValidationError(f"expected a whole number, got {value!r}{advice}", attr=name)
-    if value < lowest:
-        least = "must not be negative" if lowest == 0 else f"must be at least {lowest}"
-        raise ValidationError(f"{least}, got {value!r}", attr=name)
+    if not number or not np.isfinite(value) or int(value) != value or value < lowest:
+        expected = "an integer of at least 0" if lowest == 0 else "a positive integer"
+        raise ValidationError(f"expected {expected}, got {value!r}{advice}", attr=name)
     return int(value)
 
 

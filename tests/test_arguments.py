@@ -35,13 +35,13 @@ def sim():
         ({"dt": True}, "positive number of seconds, got True"),
         ({"dt": 32}, r"steps of 32 seconds.*minibatch_size=32.*give 32\.0"),
         ({"dt": np.int64(32)}, "minibatch_size=32"),
-        ({"seed": "a"}, "seed: expected a whole number, got 'a'"),
-        ({"seed": -1}, "seed: must not be negative, got -1"),
+        ({"seed": "a"}, "seed: expected an integer of at least 0, got 'a'"),
+        ({"seed": -1}, "seed: expected an integer of at least 0, got -1"),
         ({"seed": 2**32}, "seed: must be at most 4294967295, got 4294967296"),
-        ({"minibatch_size": 2.5}, "minibatch_size: expected a whole number, got 2.5"),
-        ({"minibatch_size": "a"}, "minibatch_size: expected a whole number, got 'a'"),
-        ({"minibatch_size": 0}, "minibatch_size: must be at least 1, got 0"),
-        ({"unroll_simulation": np.nan}, "unroll_simulation: expected a whole number, got nan"),
+        ({"minibatch_size": 2.5}, "minibatch_size: expected a positive integer, got 2.5"),
+        ({"minibatch_size": "a"}, "minibatch_size: expected a positive integer, got 'a'"),
+        ({"minibatch_size": 0}, "minibatch_size: expected a positive integer, got 0"),
+        ({"unroll_simulation": np.nan}, "unroll_simulation: expected a positive integer, got nan"),
         ({"model": 3}, "expected a nengo.builder.Model, got 3 of type int"),
         ({"device": "/gpu:0"}, "no device '/gpu:0'; TensorFlow has '/cpu:0'"),
         ({"device": "/cpu:7"}, "no device '/cpu:7'; TensorFlow has '/cpu:0'"),
@@ -91,16 +91,20 @@ def test_what_is_no_network(network, message):
 @pytest.mark.parametrize(
     "method, argument, message",
     [
-        ("run_steps", 2.5, "n_steps: expected a whole number, got 2.5.*seconds is for `run`"),
-        ("run_steps", "a", "n_steps: expected a whole number, got 'a'"),
-        ("run_steps", None, "n_steps: expected a whole number, got None"),
-        ("run_steps", True, "n_steps: expected a whole number, got True"),
-        ("run_steps", -1, "n_steps: must not be negative, got -1"),
+        (
+            "run_steps",
+            2.5,
+            "n_steps: expected an integer.*got 2.5.*seconds is for `run`",
+        ),
+        ("run_steps", "a", "n_steps: expected an integer of at least 0, got 'a'"),
+        ("run_steps", None, "n_steps: expected an integer of at least 0, got None"),
+        ("run_steps", True, "n_steps: expected an integer of at least 0, got True"),
+        ("run_steps", -1, "n_steps: expected an integer of at least 0, got -1"),
         ("run", "1s", "time_in_seconds: expected a number of seconds, got '1s'"),
         ("run", None, "time_in_seconds: expected a number of seconds, got None"),
         ("run", np.nan, "time_in_seconds: expected a finite number of seconds, got nan"),
         ("run", np.inf, "time_in_seconds: expected a finite number of seconds, got inf"),
-        ("reset", 0.5, "seed: expected a whole number, got 0.5"),
+        ("reset", 0.5, "seed: expected an integer of at least 0, got 0.5"),
         ("trange", 0, "sample_every: expected a positive number of seconds, got 0"),
         ("trange", np.nan, "sample_every: expected a positive number of seconds, got nan"),
     ],
@@ -114,7 +118,7 @@ def test_of_methods(sim, method, argument, message):
 
 @pytest.mark.parametrize("method", ["predict", "predict_on_batch", "evaluate", "fit"])
 def test_numbers_of_steps(sim, method):
-    with pytest.raises(ValidationError, match="n_steps: expected a whole number, got 2.5"):
+    with pytest.raises(ValidationError, match="n_steps: expected an integer.*got 2.5"):
         getattr(sim, method)(n_steps=2.5)
 
 

@@ -130,6 +130,15 @@ def cores() -> int:
     return min(here or 1, allowed or here or 1)
 
 
+def call_numpy(func: Callable, inp: Sequence[Any], types: Any, name: str | None) -> Any:
+    """See `utils.numpy_function`."""
+
+    def own(*arrays: np.ndarray) -> Any:
+        return func(*(np.array(x) for x in arrays))
+
+    return tf.numpy_function(own, list(inp), types, name=name)
+
+
 class HostCalls:
     """Calls Python out of a running program, and remembers what it raised."""
 
