@@ -1,17 +1,12 @@
 """A Nengo back end that compiles networks to TensorFlow, to simulate and to train them."""
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 
-from nengo_dl import config, dists, graph_optimizer, neurons, surrogate, utils
+from nengo_dl import config, dists, graph_optimizer, neurons, surrogate, utils, version
 from nengo_dl.config import configure_settings
 from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
 
-try:
-    __version__ = version("nengo-dl")
-except PackageNotFoundError:  # a source tree that was not installed
-    __version__ = "0+unknown"
-
+__version__ = version.version
 __copyright__ = "2026, The NengoDL developers of this project"
 __license__ = "MIT"
 
@@ -38,6 +33,7 @@ __all__ = [
     "neurons",
     "surrogate",
     "utils",
+    "version",
     *_LAZY,
 ]
 

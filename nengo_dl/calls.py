@@ -9,7 +9,7 @@ import nengo
 import numpy as np
 from nengo.exceptions import ValidationError
 
-from . import feeds
+from . import arguments, feeds
 from .session import Session
 from .sources import Constant, PythonSource, Series, draw
 from .utils import warn
@@ -67,6 +67,7 @@ class Call:
         steps = feeds.agree(data, names, 1, "steps")
         if steps is None and n_steps is None:
             raise ValidationError("n_steps is needed where no input data are given", attr="n_steps")
+        n_steps = None if n_steps is None else arguments.steps(n_steps)
         self.n_steps = n_steps if steps is None else steps
         feeds.check_steps(self.n_steps, n_steps, session.unroll, session.settings.use_loop)
         self.data = feeds.cast(data, session.settings.dtype)

@@ -89,10 +89,12 @@ class SimulationData(Mapping):
         self._parameters.warn_if_closed()
         return [self._parameters.live(obj, attr) for obj, attr in requests]
 
-    def _probe(self, probe: nengo.Probe) -> np.ndarray | list:
+    def _probe(self, probe: nengo.Probe) -> np.ndarray:
         parts = self._recorded(probe)
         if not parts:
-            return []
+            sig = self._parameters.model.sig[probe]["in"]
+            shape = (*self._parameters.items, 0, *sig.shape)
+            return np.empty(shape, sig.dtype).view(NothingRecorded)
         count, array = self._cache.get(probe, (0, None))
         if count != len(parts) or array is None:
             array = np.concatenate(parts, axis=1)
@@ -134,6 +136,18 @@ class SimulationData(Mapping):
         values = built.eval_points, built.solver_info, weights, built.transform
         taus = self._parameters.time_constants(conn)
         return BuiltConnection(*values) if taus is None else FilteredConnection(*values, tau=taus)
+
+
+class NothingRecorded(np.ndarray):
+    """What a probe shows before it has recorded anything: no steps; equal to an empty list."""
+
+    def __eq__(self, other: Any) -> Any:
+        return True if isinstance(other, list) and not other else super().__eq__(other)
+
+    def __ne__(self, other: Any) -> Any:
+        return False if isinstance(other, list) and not other else super().__ne__(other)
+
+    __hash__ = None
 
 
 class FilteredConnection(BuiltConnection):

@@ -37,6 +37,11 @@ class Parameters:
         closed.
     minibatched : bool
         Whether values that differ by batch item keep their batch axis.
+
+    Attributes
+    ----------
+    items : tuple of int
+        The batch axis of recorded data; empty if they have none.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class Parameters:
         self._where, self._places = compiled.lowered.where, compiled.places
         self._time_constants = compiled.lowered.time_constants
         self._read = read
+        self.items = (compiled.batch,) if minibatched else ()
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.util
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
 import nengo.utils.progress
 from nengo.exceptions import ValidationError
-from nengo.utils.progress import ProgressBar, ProgressTracker
+from nengo.utils.progress import ProgressBar as NengoProgressBar
+from nengo.utils.progress import ProgressTracker
 
 REFRESH_PER_SECOND = 10
 SHOWN_TO_NENGO = ("Build", "Simulation")  # one stage a call: its bars are closed at the end
@@ -41,8 +43,8 @@ class Progress:
     Build finished in 0:00:00
     """
 
-    def __init__(self, progress_bar: bool | str | ProgressBar = True):
-        self._bar = progress_bar if isinstance(progress_bar, ProgressBar) else None
+    def __init__(self, progress_bar: bool | str | NengoProgressBar = True):
+        self._bar = progress_bar if isinstance(progress_bar, NengoProgressBar) else None
         if self._bar is not None:
             progress_bar = False
         if progress_bar not in (True, False, "always"):
@@ -80,8 +82,63 @@ class Progress:
         return Stage(name, total, animate=self._terminal or widgets)
 
 
+class ProgressBar:
+    """Progress of the user's own loops, shown as the simulator's; as the original had it.
+
+    Parameters
+    ----------
+    present : str
+        What is done, as in "Build".
+    past : str, optional
+        Taken as in the original, and not shown.
+    max_value : int or None
+        Number of steps; None if not known.
+
+    Examples
+    --------
+    >>> with ProgressBar("Load", max_value=2) as bar:
+    ...     for _ in bar([1, 2]):
+    ...         pass
+    """
+
+    def __init__(self, present: str = "", past: str | None = None, max_value: int | None = 1):
+        self._stage = Progress().stage(present, max_value)
+
+    @property
+    def max_steps(self) -> int | None:
+        """Number of steps; None if not known. Also called `max_value`. Can be set."""
+        return self._stage.max_steps
+
+    @max_steps.setter
+    def max_steps(self, value: int | None) -> None:
+        self._stage.max_steps = value
+
+    max_value = max_steps
+
+    def __enter__(self) -> ProgressBar:
+        self._stage.__enter__()
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self._stage.__exit__(*exc_info)
+
+    def __call__(self, items: Iterable) -> Iterator:
+        """Go through items, with a step after each."""
+        for item in items:
+            yield item
+            self.step()
+
+    def sub(self, msg: str | None = None, **kwargs: Any) -> ProgressBar:
+        """Begin a part of the task, shown by a bar of its own."""
+        return ProgressBar(msg or "", **kwargs)
+
+    def step(self, n: int = 1) -> None:
+        """Say that ``n`` more steps were done."""
+        self._stage.step(n)
+
+
 def stage_of(
-    progress_bar: bool | str | ProgressBar, name: str, total: int | None = None
+    progress_bar: bool | str | NengoProgressBar, name: str, total: int | None = None
 ) -> Stage | NengoStage | SilentStage:
     """Begin a stage of a task that has only one; arguments as of `Progress` and its `stage`."""
     return (
@@ -126,7 +183,7 @@ class NengoStage:
         Number of steps; None if not known.
     """
 
-    def __init__(self, bar: ProgressBar, name: str, total: int | None = None):
+    def __init__(self, bar: NengoProgressBar, name: str, total: int | None = None):
         self._steps = nengo.utils.progress.Progress(name, max_steps=total)
         self._tracker = ProgressTracker(bar, self._steps)
         self._depth = 0

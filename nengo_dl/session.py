@@ -14,7 +14,7 @@ from nengo.exceptions import SimulationError
 
 from . import feeds
 from .compilation import Compilation, Generators
-from .compiler.ir import Block, Output
+from .compiler.ir import Block, Output, Role
 from .config import Settings
 from .engine import backend
 from .engine.first_steps import FirstSteps
@@ -243,6 +243,14 @@ class Session:
     def read(self, block: Block) -> np.ndarray | None:
         """Live values (1 or B, size) of a parameter block; None after `close`."""
         return None if self.memory is None else self.memory.array(block)
+
+    def set_rows(self, block: Block, rows: np.ndarray) -> None:
+        """Set a block (1 or B, size) of state or parameters."""
+        with self.computing():
+            if block.role is Role.PARAMETER:
+                self.graph.parameters.assign(block, rows)
+            else:
+                self.memory.keep({**self.memory.carry(), block: rows})
 
     def remake_processes(self) -> None:
         """Let all processes begin anew, from the seed."""

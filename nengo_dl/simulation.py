@@ -10,9 +10,15 @@ import nengo
 import nengo.utils.numpy as npext
 import numpy as np
 from nengo.builder import Model
-from nengo.exceptions import NengoWarning, ReadonlyError, SimulatorClosed, ValidationError
+from nengo.exceptions import (
+    NengoWarning,
+    ReadonlyError,
+    SimulationError,
+    SimulatorClosed,
+    ValidationError,
+)
 
-from . import calls, feeds
+from . import arguments, calls, feeds
 from .compilation import Compilation, build
 from .config import Settings
 from .data import SimulationData
@@ -22,6 +28,8 @@ from .parameters import Parameters
 from .progress import Progress, stage_of
 from .recording import Recorder
 from .session import Session
+from .signals import LiveSignals
+from .turns import Turns, exclusive
 from .utils import warn
 
 logger = logging.getLogger(__name__)
@@ -45,21 +53,25 @@ class Simulation:
         device: str | None = None,
         unroll_simulation: int = 1,
         minibatch_size: int | None = None,
-        progress_bar: bool | str = True,
+        progress_bar: bool | str | None = True,
+        optimize: bool = True,
     ) -> None:
         self.closed = True  # until everything is there
+        self.turns = Turns()
         backend.require_tensorflow()
-        if network is None and model is None:
-            raise ValidationError("give a network, or a built model", attr="network", obj=self)
+        arguments.check_network(network, model)
+        dt = arguments.step_length(dt)
+        seed = None if seed is None else arguments.seed_of(seed)
+        backend.check_device(device)
         if model is not None and model.dt != dt:
             warn(
                 f"Model dt ({model.dt:g}) does not match Simulator dt ({dt:g}); using the model's",
                 NengoWarning,
             )
-        self.unroll = _positive(unroll_simulation, "unroll_simulation")
+        self.unroll = arguments.whole(unroll_simulation, "unroll_simulation", 1)
         self.minibatch_size = 1 if minibatch_size is None else minibatch_size
-        self.minibatch_size = _positive(self.minibatch_size, "minibatch_size")
-        self.progress_bar = progress_bar
+        self.minibatch_size = arguments.whole(self.minibatch_size, "minibatch_size", 1)
+        progress_bar = self.progress_bar = False if progress_bar is None else progress_bar
         replicas = Replicas(self.minibatch_size, device)
         _log_device(device)
         settings = Settings.of(network if network is not None else model.toplevel)
@@ -77,6 +89,7 @@ class Simulation:
             self.model, self._compiled, self.session.read, minibatch_size is not None
         )
         self.data = SimulationData(self.model.params, self._parameters, self._recorder.of)
+        self.signals = LiveSignals(self.session, self.model, minibatch_size is not None)
         self._scope = contextlib.ExitStack()
         self.closed = False
         self._warn_after_build()
@@ -121,7 +134,11 @@ class Simulation:
             self.close()
 
     def __getstate__(self) -> None:
-        raise NotImplementedError("nengo_dl.Simulator cannot be pickled")
+        raise NotImplementedError(
+            "A nengo_dl.Simulator cannot be pickled: it holds compiled programs. Pickle the "
+            "network, and save parameters and state with save_params(path, include_state=True); a "
+            "Simulator of the network goes on from there after load_params of the same"
+        )
 
     def close(self) -> None:
         """Free the compiled program. Recorded data stay; a closed simulator cannot run again."""
@@ -133,8 +150,10 @@ class Simulation:
     def _open(self) -> Session:
         if self.closed:
             raise SimulatorClosed("The simulator is closed, and cannot be used any more")
+        self.turns.check_process()
         return self.session
 
+    @exclusive
     def reset(
         self,
         seed: int | None = None,
@@ -158,7 +177,7 @@ class Simulation:
         session = self._open()
         if seed is not None:
             warn("Changing the seed does not affect tensor operations that are already compiled")
-            session.seed = seed
+            session.seed = arguments.seed_of(seed)
         session.reset(include_trainable, include_processes)
         if include_probes:
             self.clear_probes()
@@ -190,11 +209,12 @@ class Simulation:
             If the time is negative.
         """
         self._open()
+        time_in_seconds = arguments.seconds(time_in_seconds, "time_in_seconds")
         if time_in_seconds < 0:
             raise ValidationError(
                 f"Must be positive (got {time_in_seconds:g})", attr="time_in_seconds", obj=self
             )
-        steps = int(np.round(float(time_in_seconds) / self.dt))
+        steps = int(np.round(time_in_seconds / self.dt))
         if steps == 0:
             warn(
                 f"{time_in_seconds} results in running for 0 timesteps. Simulator still at time "
@@ -208,6 +228,7 @@ class Simulation:
         kwargs.setdefault("progress_bar", False)
         self.run_steps(1, **kwargs)
 
+    @exclusive
     def run_steps(
         self,
         n_steps: int,
@@ -233,15 +254,14 @@ class Simulation:
         Interrupted by Ctrl-C, the simulator keeps what it has simulated, and can go on.
         """
         session = self._open()
-        whole = self.unroll * int(np.ceil(n_steps / self.unroll))
+        n_steps = arguments.steps(n_steps)
+        whole = self.unroll * -(-n_steps // self.unroll)
         if whole != n_steps:
             warn(
                 f"Number of steps ({n_steps}) is not an even multiple of unroll_simulation "
                 f"({self.unroll}); simulation will run for {whole} steps",
                 RuntimeWarning,
             )
-        if whole < 0:
-            raise ValidationError(f"must not be negative, got {n_steps}", attr="n_steps", obj=self)
         if whole == 0:
             return
         feeds.check_stateful(stateful)
@@ -276,6 +296,20 @@ class Simulation:
     def seed(self) -> int:
         """Seed of the simulation."""
         return self._open().seed
+
+    @property
+    def rng(self) -> np.random.RandomState:
+        """The generator that operators draw from which share one, of the first item."""
+        return self._open().generators.shared[0]
+
+    @property
+    def step_order(self) -> None:
+        """There is none: see `program`."""
+        raise AttributeError(
+            "nengo_dl.Simulator has no step_order: operators are compiled into one program, many "
+            "at a time. sim.program is that program, in order (print it); sim.model.operators are "
+            "Nengo's operators"
+        )
 
     @property
     def stateful(self) -> bool:
@@ -321,13 +355,21 @@ class Simulation:
             warn("dt is deprecated, use sample_every", DeprecationWarning)
             sample_every = dt
         period = 1 if sample_every is None else sample_every / self.dt
+        if not 0 < period < np.inf:
+            raise ValidationError(
+                f"expected a positive number of seconds, got {sample_every!r}",
+                attr="sample_every",
+                obj=self,
+            )
         return self.dt * self._recorder.steps(self.n_steps, period)
 
+    def train(self, *_: Any, **__: Any) -> None:
+        """Removed: use `compile` and `fit`."""
+        raise SimulationError("Simulator.train was removed; use Simulator.compile and .fit")
 
-def _positive(value: Any, name: str) -> int:
-    if isinstance(value, bool) or int(value) != value or value < 1:
-        raise ValidationError(f"expected a positive integer, got {value!r}", attr=name)
-    return int(value)
+    def loss(self, *_: Any, **__: Any) -> None:
+        """Removed: use `compile` and `evaluate`."""
+        raise SimulationError("Simulator.loss was removed; use Simulator.compile and .evaluate")
 
 
 def _default_seed(network: nengo.Network | None) -> int:

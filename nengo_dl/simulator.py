@@ -18,6 +18,7 @@ from .engine.tensor_graph import TensorGraph
 from .parameters import freeze, nengo_params
 from .simulation import Simulation
 from .summary import summarize
+from .turns import exclusive
 from .utils import warn
 
 __all__ = ["SimulationData", "Simulator"]
@@ -43,8 +44,12 @@ class Simulator(Simulation):
         Steps in the body of the loop over time; runs are multiples of it. 1 by default.
     minibatch_size : int, optional
         Items simulated side by side, on all cores. By default one, without a batch axis in `data`.
-    progress_bar : bool or "always"
-        Whether to show progress on a terminal or in Jupyter (the default), never, or always.
+    progress_bar : bool, "always" or None
+        Whether to show progress on a terminal or in Jupyter (True, the default), never (False or
+        None), or always.
+    optimize : bool
+        Of no effect: taken since `nengo.Simulator` takes it. Programs are always optimized; see
+        `configure_settings` for what can be switched off.
 
     Attributes
     ----------
@@ -54,6 +59,8 @@ class Simulator(Simulation):
         The built model.
     closed : bool
         Whether the simulator was closed.
+    signals : LiveSignals
+        What the simulation holds between steps, by the signals of `model`, to read and write.
     session : Session
         What does the work.
 
@@ -69,19 +76,20 @@ class Simulator(Simulation):
 
     Notes
     -----
-    A simulation waits once, until XLA has compiled the program, but not for its first 16 steps:
-    NumPy takes them, however runs are cut, if the minibatch is one, and the network is not too
-    large and has only what NumPy can compute as well. `predict` compiles at once.
+    A simulation waits once, until XLA has compiled the program; before, NumPy takes steps for about
+    as long as that will take, if the minibatch is one and NumPy can compute all of the network. How
+    many follows from the network alone, however runs are cut. `predict` compiles at once.
 
-    A simulator that is made in the scope of a `tf.distribute.MirroredStrategy` or
-    `MultiWorkerMirroredStrategy` splits each minibatch over the replicas in `fit`, `evaluate` and
-    `predict`; `minibatch_size` is that of all of them together. Trained parameters are the same
-    for all; state, noise, and what learning rules learn, belong to items, and are those of one
-    device. What is learned within a call of `fit` or `evaluate` shows in `data` after it. `run`,
-    `run_steps` and `step` simulate all items where they are called. A loss that is not a mean over
-    items, and `BatchNormalization`, see the items of one replica only.
+    One thread at a time can use a simulator, in the process that made it.
+
+    Made in the scope of a `tf.distribute.MirroredStrategy` or `MultiWorkerMirroredStrategy`, it
+    splits each minibatch (of `minibatch_size` in all) over the replicas in `fit`, `evaluate` and
+    `predict`, not in `run`. Trained parameters are the same for all; state, noise, and what
+    learning rules learn (in `data` after the call) are those of items. A loss that is not a mean
+    over items, and `BatchNormalization`, see the items of one replica only.
     """
 
+    @exclusive
     def predict(
         self, x: Any = None, n_steps: int | None = None, stateful: bool = False, **kwargs: Any
     ) -> dict[nengo.Probe, np.ndarray]:
@@ -110,6 +118,7 @@ class Simulator(Simulation):
         calls.ignore_batch_size(session, kwargs)
         return prediction.predict(session, x, n_steps, stateful, **kwargs)
 
+    @exclusive
     def predict_on_batch(
         self, x: Any = None, n_steps: int | None = None, stateful: bool = False, **kwargs: Any
     ) -> dict[nengo.Probe, np.ndarray]:
@@ -117,6 +126,7 @@ class Simulator(Simulation):
         stateful = self.stateful and stateful
         return prediction.predict(self._open(), x, n_steps, stateful, one_minibatch=True, **kwargs)
 
+    @exclusive
     def compile(
         self,
         *args: Any,
@@ -146,6 +156,7 @@ class Simulator(Simulation):
             kwargs["optimizer"] = args[0]
         training.compile(self._open(), loss, metrics, loss_weights, kwargs)
 
+    @exclusive
     def fit(
         self,
         x: Any = None,
@@ -180,6 +191,7 @@ class Simulator(Simulation):
             raise SimulationError("Network was created with inference_only=True, cannot be trained")
         return training.fit(session, x, y, n_steps, session.carries_on(stateful), kwargs)
 
+    @exclusive
     def evaluate(
         self,
         x: Any = None,
@@ -198,6 +210,7 @@ class Simulator(Simulation):
         session = self._open()
         return training.evaluate(session, x, y, n_steps, session.carries_on(stateful), kwargs)
 
+    @exclusive
     def check_gradients(
         self, inputs: Any = None, outputs: Any = None, atol: float = 1e-5, rtol: float = 1e-3
     ) -> dict[nengo.Probe, dict[str, list[np.ndarray]]]:
@@ -249,6 +262,7 @@ class Simulator(Simulation):
         """
         return nengo_params(nengo_objs, as_dict, self._parameters)
 
+    @exclusive
     def freeze_params(self, objs: Any) -> None:
         """Write the present parameters into Nengo's objects, for use in any simulator.
 
@@ -262,6 +276,7 @@ class Simulator(Simulation):
         self._open()
         freeze(objs, self._parameters)
 
+    @exclusive
     def save_params(
         self,
         path: str | os.PathLike,
@@ -271,11 +286,10 @@ class Simulator(Simulation):
     ) -> None:
         """Save all parameters to one file.
 
-        These are encoders, biases and weights, trained, learned or neither, and the weights of
-        Keras layers. They are named after the objects of the network: the label, or the kind if
-        there is none, behind the labels of the networks around it; connections without a label
-        after what they connect. Of several with one name, the second is called ``..._1``, the
-        third ``..._2``: ``"sub.ens.encoders"``, ``"ens.bias"``, ``"ens->out_1.weights"``.
+        These are encoders, biases and weights, and the weights of Keras layers. They are named
+        after the objects of the network: the label, or the kind if there is none, behind the labels
+        of the networks around it; connections without a label after what they connect. Of several
+        with one name, the second is called ``..._1``: ``"sub.ens.encoders"``, ``"a->b_1.weights"``.
 
         The file is NumPy's ``.npz`` with a checksum. It is written beside the old one, and takes
         its place once it is on the disk: whatever happens meanwhile, one of both is there, whole.
@@ -300,14 +314,11 @@ class Simulator(Simulation):
             If the file cannot be written; the old one is as it was.
         SimulationError
             If there is no optimizer to save.
-
-        See Also
-        --------
-        load_params
         """
         state = _include_state(include_state, include_non_trainable)
         saving.save(self._open(), path, state, include_optimizer)
 
+    @exclusive
     def load_params(
         self,
         path: str | os.PathLike,
@@ -354,9 +365,7 @@ class Simulator(Simulation):
         There is a row for each ensemble, each TensorNode, and each connection with weights, by the
         names that `save_params` describes. Parameters are trainable ("yes"), not ("no"), or learned
         while the simulation runs ("online"). The last column tells which groups of operators
-        compute with them, and of how many: "dot ×64" is one product of 64 matrices; "unused" means
-        that no probe depends on them.
-        `keras_model.summary` prints the Keras model around the simulation.
+        compute with them: "dot ×64" is one product of 64 matrices, "unused" means no probe does.
 
         Parameters
         ----------
@@ -385,14 +394,6 @@ class Simulator(Simulation):
         model, names = self.keras_model, self._compiled.names
         inputs = {tensor.name: tensor for tensor in model.inputs}
         return {node: inputs[names[node]] for node in self._compiled.nodes}
-
-    def train(self, *_: Any, **__: Any) -> None:
-        """Removed: use `compile` and `fit`."""
-        raise SimulationError("Simulator.train was removed; use Simulator.compile and .fit")
-
-    def loss(self, *_: Any, **__: Any) -> None:
-        """Removed: use `compile` and `evaluate`."""
-        raise SimulationError("Simulator.loss was removed; use Simulator.compile and .evaluate")
 
 
 def _include_state(include_state: bool, include_non_trainable: bool | None) -> bool:

@@ -18,6 +18,12 @@ from nengo.params import BoolParam, Default, Parameter, ShapeParam
 from .config import configure_settings
 from .kernels.tensor_node import check_output
 
+# Arguments of what a `Layer` makes that it gives itself.
+FIXED_BY_LAYERS = {
+    *("self", "args", "kwargs", "tensor_func", "shape_in", "pass_time"),
+    *("n_neurons", "dimensions", "neuron_type"),
+}
+
 
 class TensorFuncParam(Parameter):
     """A callable; if the node has no `shape_out`, it is found out by calling it."""
@@ -210,7 +216,14 @@ class Layer(SupportDefaultsMixin):
         Returns
         -------
         NengoObject, or (NengoObject, nengo.Connection)
+
+        Raises
+        ------
+        ValidationError
+            If `input` is no object of a network, or `layer_args` has an argument that the object
+            does not take.
         """
+        _check_arguments(self, input, layer_args)
         size = _input_size(input, transform, shape_in)
         if isinstance(self.layer_func, nengo.neurons.NeuronType):
             obj = nengo.Ensemble(size, 1, neuron_type=self.layer_func, **layer_args).neurons
@@ -225,6 +238,29 @@ class Layer(SupportDefaultsMixin):
         func = self.layer_func
         name = getattr(func, "name", None) or getattr(func, "__name__", None) or func
         return f"Layer({name})"
+
+
+def _check_arguments(layer: Layer, input: Any, given: dict[str, Any]) -> None:
+    """Raise ValidationError for an input or an argument that cannot be meant."""
+    if not hasattr(input, "size_out"):
+        raise ValidationError(
+            f"{layer} is applied to {input!r}, of type {type(input).__name__}; expected an object "
+            f"of the network that has an output, such as a Node, an Ensemble or what another layer "
+            f"returned",
+            attr="input",
+        )
+    made = TensorNode
+    if isinstance(layer.layer_func, nengo.neurons.NeuronType):
+        made = nengo.Ensemble
+    taken = {*inspect.signature(made.__init__).parameters} - FIXED_BY_LAYERS
+    unknown = [name for name in given if name not in taken]
+    if unknown:
+        raise ValidationError(
+            f"{layer} takes no argument {', '.join(map(repr, unknown))}; besides those of the "
+            f"connection (transform, shape_in, synapse, return_conn) it takes those of a "
+            f"{made.__name__}: {', '.join(sorted(taken))}",
+            attr=unknown[0],
+        )
 
 
 def _input_size(input: Any, transform: Any, shape_in: tuple[int, ...] | None) -> int:
@@ -247,6 +283,32 @@ def _params_of(config: Any) -> set[str]:
     if nengo.Connection not in config.params:
         return set()
     return set(config[nengo.Connection].extra_params)
+
+
+def validate_output(
+    output: Any,
+    minibatch_size: int | None = None,
+    output_d: int | None = None,
+    dtype: Any = None,
+) -> None:
+    """Check what the function of a `TensorNode` returned.
+
+    Parameters
+    ----------
+    output : tensor
+        Expected to be (minibatch_size, ...), with `output_d` elements for each item.
+    minibatch_size, output_d : int, optional
+        None: any.
+    dtype : str or tf.DType, optional
+        None: any.
+
+    Raises
+    ------
+    ValidationError
+        If it is something else.
+    """
+    dtype = None if dtype is None else keras.backend.standardize_dtype(dtype)
+    check_output(output, minibatch_size, output_d, dtype, "TensorNode")
 
 
 def tensor_layer(input: Any, layer_func: Callable, **kwargs: Any) -> Any:

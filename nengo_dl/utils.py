@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import re
 import sys
 import warnings
@@ -11,6 +12,7 @@ from typing import Any
 
 import nengo
 import numpy as np
+from nengo.exceptions import SimulationError
 
 # Names of the input and the output that the Keras model has besides nodes and probes.
 RESERVED_NAMES = ("n_steps", "steps_run")
@@ -91,6 +93,78 @@ def function_name(func: Callable, sanitize: bool = True) -> str:
     """
     name = getattr(func, "__name__", type(func).__name__)
     return sanitize_name(name) if sanitize else name
+
+
+def align_func(dtype: Any) -> Callable:
+    """Return a decorator that makes a function return an array of one type.
+
+    Parameters
+    ----------
+    dtype : str or numpy.dtype
+
+    Returns
+    -------
+    callable
+        Its decorated functions raise a `nengo.exceptions.SimulationError` for None, and for what
+        is not finite or no number.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        @functools.wraps(function)
+        def aligned(*args: Any) -> np.ndarray:
+            value = function(*args)
+            name = function_name(function, sanitize=False)
+            try:
+                array = None if value is None else np.asarray(value, dtype=dtype)
+                finite = array is not None and bool(np.all(np.isfinite(array)))
+            except (TypeError, ValueError) as error:
+                raise SimulationError(
+                    f"Function {name!r} returned a value {value!r} of invalid type {type(value)!r}"
+                ) from error
+            if not finite:
+                raise SimulationError(f"Function {name!r} returned non-finite value {value!r}")
+            return array
+
+        return aligned
+
+    return decorate
+
+
+def numpy_function(func: Callable, inp: Any, Tout: Any, name: str | None = None) -> Any:
+    """Call a Python function on arrays, from TensorFlow code.
+
+    Parameters
+    ----------
+    func : callable
+        Takes arrays that are its own: it may change them.
+    inp : list of tensor
+        Its arguments.
+    Tout : tf.DType, or list of tf.DType
+        Types of what it returns.
+    name : str, optional
+        Of the operation.
+
+    Returns
+    -------
+    tensor, or list of tensor
+        As of `tf.numpy_function`; no gradient flows through.
+    """
+    from .engine.backend import call_numpy
+
+    return call_numpy(func, inp, Tout, name)
+
+
+def __getattr__(name: str) -> Any:
+    """Names that need TensorFlow, or what imports this module."""
+    if name == "tf_gpu_installed":
+        from .engine.backend import has_gpu
+
+        return has_gpu()
+    if name == "ProgressBar":
+        from .progress import ProgressBar
+
+        return ProgressBar
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def io_names(nodes: Iterable[nengo.Node], probes: Iterable[nengo.Probe]) -> dict[Any, str]:

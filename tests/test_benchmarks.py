@@ -13,6 +13,8 @@ import nengo_dl
 from nengo_dl.benchmarks import BENCHMARKS, LARGE, Size, cli, environment, measure, networks
 from nengo_dl.benchmarks.growth import per_doubling
 from nengo_dl.benchmarks.limits import CHUNK, by_hand
+from nengo_dl.benchmarks.profile import run_profile
+from nengo_dl.config import Settings
 
 measure_module = sys.modules["nengo_dl.benchmarks.measure"]
 
@@ -99,6 +101,28 @@ def test_lmu_has_as_many_parameters_as_the_original():
     sizes = [np.size(c.transform.init) for c in net.all_connections if c not in fixed]
     assert len(fixed) == 2
     assert sum(sizes) == 102_017
+
+
+def test_lmu_of_the_original():
+    """Its arguments, by position and by name."""
+    net = BENCHMARKS["lmu"](1000, 1, True, "float64")
+    assert Settings.of(net).dtype == "float64"
+    with pytest.raises(ValueError, match="native_nengo=True"):
+        BENCHMARKS["lmu"](theta=1000, input_d=1, native_nengo=False)
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_run_profile(train, capsys):
+    net = networks.cconv(2, 10, nengo.RectifiedLinear())
+    seconds = run_profile(net, train=train, n_steps=3, reps=2, minibatch_size=4)
+    assert 0 < seconds < 60
+    out = capsys.readouterr().out
+    assert "Warmup time:" in out and f"Execution time: {seconds}" in out
+
+
+def test_profiles_are_callbacks():
+    with pytest.raises(ValueError, match="callbacks.TensorBoard"):
+        run_profile(networks.integrator(1, 5), do_profile=True)
 
 
 @pytest.mark.parametrize("name", BY_HAND)

@@ -435,3 +435,48 @@ def test_names_of_layers():
 def test_tensor_layer_is_deprecated():
     with nengo.Network(), pytest.warns(DeprecationWarning, match="use nengo_dl.Layer"):
         assert nengo_dl.tensor_layer(nengo.Node([0]), lambda x: x).size_in == 1
+
+
+@pytest.mark.parametrize("value", [None, 3, np.ones(4), keras.Input((4,))])
+def test_layers_of_what_is_in_no_network(value):
+    layer = nengo_dl.Layer(keras.layers.Dense(3, name="dense"))
+    with (
+        nengo.Network(),
+        pytest.raises(ValidationError, match=r"Layer\(dense\) is applied to.*type"),
+    ):
+        layer(value)
+
+
+@pytest.mark.parametrize(
+    "func, argument, takes",
+    [
+        (keras.layers.Dense(3), "activation", "TensorNode: label, shape_out"),
+        (keras.layers.Dense(3), "pass_time", "TensorNode: label, shape_out"),
+        (nengo.LIF(), "shape_out", "Ensemble: bias, encoders"),
+        (nengo.LIF(), "n_neurons", "Ensemble: bias, encoders"),
+    ],
+)
+def test_arguments_that_layers_do_not_take(func, argument, takes):
+    with nengo.Network() as net:
+        node = nengo.Node([0.0] * 4)
+        with pytest.raises(ValidationError, match=f"takes no argument '{argument}'.*{takes}"):
+            nengo_dl.Layer(func)(node, **{argument: 1})
+        assert len(net.all_objects) == 1, "nothing was made"
+        nengo_dl.Layer(nengo.LIF())(node, max_rates=nengo.dists.Choice([50]), label="lif")
+        nengo_dl.Layer(keras.layers.Dense(3))(node, shape_out=(3,), label="dense")
+
+
+def test_validate_output():
+    """As the original had it, for those who check their functions themselves."""
+    check, output = nengo_dl.tensor_node.validate_output, tf.zeros((2, 3, 4))
+    for arguments in ({}, {"minibatch_size": 2, "output_d": 12, "dtype": tf.float32}):
+        check(output, **arguments)
+    for arguments, message in (
+        ({"minibatch_size": 3}, "minibatch size 3, got shape"),
+        ({"output_d": 5}, "expected 5 output elements.*got 12"),
+        ({"dtype": "float64"}, "dtype float64, got float32"),
+    ):
+        with pytest.raises(ValidationError, match=message):
+            check(output, **arguments)
+    with pytest.raises(ValidationError, match="must return a tensor, got ndarray"):
+        check(np.zeros((2, 3)))

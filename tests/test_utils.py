@@ -3,11 +3,15 @@
 from functools import partial
 
 import nengo
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nengo.exceptions import SimulationError
 
-from nengo_dl.utils import function_name, io_names, sanitize_name
+import nengo_dl
+from nengo_dl import utils
+from nengo_dl.utils import align_func, function_name, io_names, sanitize_name
 
 
 @pytest.mark.parametrize(
@@ -80,3 +84,55 @@ def test_io_names_are_unique_whatever_their_case(nodes, probes):
 
 def test_nothing_to_name():
     assert io_names([], []) == {}
+
+
+def test_align_func():
+    """The decorator of the original: arrays of one type, or an error."""
+
+    @align_func("float32")
+    def function(value):
+        """Say so."""
+        return value
+
+    assert function([1, 2]).dtype == np.float32 and function.__doc__ == "Say so."
+    for value, message in (
+        (None, "'function' returned non-finite value None"),
+        ([1, np.nan], "non-finite value"),
+        ("a", "value 'a' of invalid type <class 'str'>"),
+    ):
+        with pytest.raises(SimulationError, match=message):
+            function(value)
+
+
+def test_numpy_function_has_arrays_of_its_own():
+    import tensorflow as tf
+
+    def in_place(x):
+        x += 1
+        return x
+
+    x = tf.zeros(3)
+    np.testing.assert_array_equal(utils.numpy_function(in_place, [x], tf.float32), np.ones(3))
+    np.testing.assert_array_equal(x, np.zeros(3))
+
+
+def test_names_that_need_more():
+    assert utils.tf_gpu_installed is False
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = utils.nothing
+
+
+def test_progress_bar_of_the_original(capsys):
+    with utils.ProgressBar("Load", "Loaded", max_value=3) as bar:
+        assert list(bar(range(3))) == [0, 1, 2]
+        bar.max_value = 4
+        with bar.sub("Part", max_value=2) as part:
+            part.step()
+        assert bar.max_steps == bar.max_value == 4
+    assert capsys.readouterr().out == ""
+
+
+def test_version():
+    assert nengo_dl.version.version == nengo_dl.__version__
+    assert nengo_dl.version.version_info >= (0,)
+    assert all(isinstance(part, int) for part in nengo_dl.version.version_info)

@@ -16,6 +16,7 @@ from .networks import (
     pes_channel,
     random_network,
 )
+from .profile import run_profile
 
 __all__ = [
     "BENCHMARKS",
@@ -37,4 +38,5 @@ __all__ = [
     "pes",
     "pes_channel",
     "random_network",
+    "run_profile",
 ]

@@ -64,23 +64,36 @@ def conv_spiking(
     return net
 
 
-def lmu(theta: float = 1000, input_d: int = 1, order: int = 256, units: int = 212) -> nengo.Network:
-    """A Legendre memory unit, written in Nengo objects.
+def lmu(
+    theta: float = 1000,
+    input_d: int = 1,
+    native_nengo: bool = True,
+    dtype: str = "float32",
+    order: int = 256,
+    units: int = 212,
+) -> nengo.Network:
+    """A Legendre memory unit, written in Nengo objects; of the size of the original's benchmark.
 
     Parameters
     ----------
     theta : float
         Steps that the memory spans.
     input_d : int
+    native_nengo : bool
+        Of the original, whose other form, a Keras cell in a layer, there is not.
+    dtype : str
+        Precision of the simulation.
     order : int
         Size of the memory.
     units : int
         Neurons.
     """
+    if not native_nengo:
+        raise ValueError("there is no lmu of a Keras cell here; leave native_nengo=True")
     rng = np.random.RandomState(0)
     a, b = _legendre(theta, order)
     with nengo.Network(label="lmu", seed=0) as net:
-        configure_settings(trainable=None)
+        configure_settings(trainable=None, dtype=dtype)
         net.inp = nengo.Node(np.full(input_d, 0.5))
         u, memory = nengo.Node(size_in=1), nengo.Node(size_in=order)
         h = nengo.Ensemble(

@@ -34,8 +34,19 @@ def by_xla(function: Callable, *arguments: Any) -> Any:
     return tf.function(function, jit_compile=True, autograph=False)(*arguments)
 
 
+_process: list[int] = []  # that has used TensorFlow first
+
+
 def require_tensorflow() -> None:
-    """Raise SimulationError unless Keras runs on TensorFlow."""
+    """Raise SimulationError unless Keras runs on TensorFlow, and TensorFlow in this process."""
+    if not _process:
+        _process.append(os.getpid())
+    if _process[0] != os.getpid():
+        raise SimulationError(
+            f"TensorFlow was used in process {_process[0]}, before the fork to process "
+            f"{os.getpid()}, where its threads are missing: it would hang. Begin processes by "
+            f"multiprocessing.get_context('spawn'), or make no Simulator before the fork"
+        )
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise SimulationError(
@@ -71,6 +82,35 @@ def on_device(device: str | None) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext() if device is None else tf.device(device)
 
 
+def check_device(device: Any) -> None:
+    """Raise ValidationError unless TensorFlow has a device here, or None was given."""
+    if device is None:
+        return
+    here = tf.config.list_logical_devices()
+    known = ", ".join(repr(short_name(d.name)) for d in here)
+    try:
+        wanted = tf.DeviceSpec.from_string(device if isinstance(device, str) else "not a name")
+    except ValueError:
+        raise ValidationError(
+            f"{device!r} is not the name of a device; TensorFlow has {known}", attr="device"
+        ) from None
+    if not any(_is_meant(wanted, tf.DeviceSpec.from_string(d.name)) for d in here):
+        raise ValidationError(
+            f"there is no device {device!r}; TensorFlow has {known} on this machine", attr="device"
+        )
+
+
+def _is_meant(wanted: tf.DeviceSpec, device: tf.DeviceSpec) -> bool:
+    parts = ("job", "replica", "task", "device_type", "device_index")
+    return all(getattr(wanted, p) in (None, getattr(device, p)) for p in parts)
+
+
+def short_name(device: str) -> str:
+    """The name of a device of this process: "/gpu:0"."""
+    spec = tf.DeviceSpec.from_string(device)
+    return f"/{spec.device_type.lower()}:{spec.device_index}"
+
+
 def has_gpu() -> bool:
     """Whether TensorFlow sees a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
@@ -88,6 +128,15 @@ def cores() -> int:
     here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     allowed = tf.config.threading.get_inter_op_parallelism_threads()  # 0: TensorFlow's choice
     return min(here or 1, allowed or here or 1)
+
+
+def call_numpy(func: Callable, inp: Sequence[Any], types: Any, name: str | None) -> Any:
+    """See `utils.numpy_function`."""
+
+    def own(*arrays: np.ndarray) -> Any:
+        return func(*(np.array(x) for x in arrays))
+
+    return tf.numpy_function(own, list(inp), types, name=name)
 
 
 class HostCalls:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,16 +31,46 @@ def build_model(network: nengo.Network, dt: float, dtype: str, progress: Any) ->
     return model
 
 
+class _OfThread(type(rc)):
+    """Nengo's settings, with some of the reading thread's own.
+
+    Nengo reads its precision wherever it makes an array, also while a network is described: set for
+    all threads, the precision of one build would round the numbers of the others.
+    """
+
+    own = threading.local()
+    users = 0  # builds that go on
+    lock = threading.Lock()
+
+    def get(self, section: str, option: str, **kwargs: Any) -> Any:
+        """Read a setting."""
+        values = getattr(self.own, "values", {})
+        if (section, option) in values:
+            return values[section, option]
+        return super().get(section, option, **kwargs)
+
+
 @contextlib.contextmanager
 def _build_precision(dtype: str) -> Iterator[None]:
-    bits, fast = rc.get("precision", "bits"), rc.get("nengo.Simulator", "fail_fast")
-    rc.set("precision", "bits", dtype[-2:])
-    rc.set("nengo.Simulator", "fail_fast", "False")
+    """Let Nengo build in a precision, in this thread alone."""
+    before = getattr(_OfThread.own, "values", {})
+    _OfThread.own.values = {
+        ("precision", "bits"): dtype[-2:],
+        ("nengo.Simulator", "fail_fast"): "False",
+    }
+    _count_builds(1)
     try:
         yield
     finally:
-        rc.set("precision", "bits", bits)
-        rc.set("nengo.Simulator", "fail_fast", fast)
+        _count_builds(-1)
+        _OfThread.own.values = before
+
+
+def _count_builds(change: int) -> None:
+    """While there are some, Nengo's settings are those of the thread that reads them."""
+    with _OfThread.lock:
+        _OfThread.users += change
+        rc.__class__ = _OfThread if _OfThread.users else _OfThread.__base__
 
 
 class NengoBuilder(Builder):
