@@ -114,7 +114,7 @@ def test_evaluate_is_as_in_keras(items, weighted):
     loss = {
         "loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         "metrics": ["accuracy"],
-        "weighted_metrics": [keras.metrics.SparseTopKCategoricalAccuracy(1, name="accuracy_w")],
+        "weighted_metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy_w")],
     }
     reference = compiled(keras_model(net), **loss)
     expected = reference.evaluate(
@@ -134,7 +134,7 @@ def test_losses_that_are_means_already():
     net, x, _ = dense(n_steps=2)
     y = np.zeros((7, 2, 2))
     y[::2, 0] = np.nan
-    for loss in (nengo_dl.losses.nan_mse, lambda y, out: tf.reduce_max(out - tf.shape(y)[0])):
+    for loss in (nengo_dl.losses.nan_mse, lambda y, out: tf.reduce_max(out) - y.shape[0]):
         with simulator(net) as sim, simulator(net, minibatch_size=3) as other:
             compiled(sim, loss=loss)
             compiled(other, loss=loss)
@@ -159,7 +159,7 @@ def test_all_items_are_seen_once_an_epoch():
         compiled(sim, loss=look)
         sim.fit(x, y, epochs=2, verbose=0)
     assert sorted(seen[:7]) == sorted(seen[7:]) == list(range(7))
-    assert seen[:7] != seen[7:]  # shuffled
+    assert seen[:7] != list(range(7))  # shuffled
 
 
 # --- predict and one item at a time --------------------------------------------------------------
@@ -291,10 +291,11 @@ def test_batch_normalization_says_what_it_sees():
 # --- what is refused -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("split", [0.05, 0.95, 1.0])
+@pytest.mark.parametrize("split", [0.01, 0.95, 1.0])
 def test_both_parts_of_a_split_have_items(split):
     net, x, y = dense()
     with simulator(net) as sim, pytest.raises(ValidationError, match="validation_split.*in each"):
+        compiled(sim)
         sim.fit(x, y, validation_split=split, verbose=0)
 
 
