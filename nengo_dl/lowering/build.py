@@ -31,7 +31,7 @@ def build_model(network: nengo.Network, dt: float, dtype: str, progress: Any) ->
     return model
 
 
-class _OfThread(type(rc)):
+class _OfThread(type(rc)):  # type: ignore[misc] # Nengo names the object alone
     """Nengo's settings, with some of the reading thread's own.
 
     Nengo reads its precision wherever it makes an array, also while a network is described: set for
