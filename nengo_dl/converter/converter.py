@@ -18,7 +18,7 @@ from .frame import Frame
 from .graph import Call, Graph, compute, is_model
 from .layers import CONVERTERS, LayerConverter, choose_converter, register
 from .mapping import KerasTensorDict
-from .models import check_shapes, functional
+from .models import check_known, check_shapes, functional
 from .recipes import choose
 from .records import FALLBACK, LayerRecord
 
@@ -171,6 +171,7 @@ class Converter:
             for tensor in call.outputs:
                 frame.network.layers[tensor] = frame.value(tensor)
             return
+        check_known(call, self.temporal_model)
         converter = self._converter(call.layer, call.is_plain)
         self._check_sharing(call, converter)
         n_ensembles = len(frame.network.ensembles)

@@ -83,3 +83,27 @@ def check_shapes(model: keras.Model, temporal: bool) -> None:
                 f"keras.Input a full shape; if the first axis is time, use temporal_model=True",
                 attr="model",
             )
+
+
+def check_known(call: Any, temporal: bool) -> None:
+    """Raise ValidationError unless the shapes of what a layer gives out are fully known.
+
+    Parameters
+    ----------
+    call : Call
+    temporal : bool
+        Whether the axis after the batch is time.
+    """
+    for tensor in call.outputs:
+        shape = tuple(tensor.shape[1:])
+        if temporal and len(call.outputs[0].shape) < 2:
+            raise ValidationError(
+                f"layer {call.layer.name!r} gives out no axis of time, but the model is temporal",
+                attr="model",
+            )
+        if None in (shape[1:] if temporal else shape):
+            raise ValidationError(
+                f"layer {call.layer.name!r} ({type(call.layer).__name__}) gives out shape {shape}, "
+                f"whose size is not known; give its arguments full shapes",
+                attr="model",
+            )

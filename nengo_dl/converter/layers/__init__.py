@@ -10,8 +10,8 @@ from . import (
     nested,
     normalization,
     pooling,
-    refused,
     reshaping,
+    wrappers,
 )
 from .base import CONVERTERS, LayerConverter, register
 from .choice import choose_converter
@@ -29,7 +29,7 @@ __all__ = [
     "nested",
     "normalization",
     "pooling",
-    "refused",
     "register",
     "reshaping",
+    "wrappers",
 ]

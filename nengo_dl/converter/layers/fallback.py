@@ -92,15 +92,15 @@ class CallOfLayer(keras.layers.Layer):
     def __init__(self, operation: Any, call: Any, sizes: Sequence[int], **kwargs: Any) -> None:
         super().__init__(dtype=getattr(operation, "dtype_policy", None), **kwargs)
         self.operation, self.recorded = operation, call
-        self.ends = [int(n) for n in np.cumsum(sizes)]
+        self.sizes = [int(n) for n in sizes]
         self.built = True
 
     def call(self, x: Any, training: bool = False) -> Any:
-        parts = keras.ops.split(x, self.ends[:-1], axis=1)
-        values = {}
-        for part, tensor in zip(parts, self.recorded.inputs, strict=True):
-            shaped = keras.ops.reshape(part, (-1, *tensor.shape[1:]))
-            values[id(tensor)] = keras.ops.cast(shaped, tensor.dtype)
+        values, start = {}, 0
+        for tensor, size in zip(self.recorded.inputs, self.sizes, strict=True):
+            part = keras.ops.reshape(x[:, start : start + size], (-1, *tensor.shape[1:]))
+            values[id(tensor)] = keras.ops.cast(part, tensor.dtype)
+            start += size
         results = self.recorded.repeat_with(
             self.operation, lambda tensor: values[id(tensor)], training
         )
