@@ -5,7 +5,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 from nengo_dl import config, dists, graph_optimizer, neurons, surrogate, utils
 from nengo_dl.config import configure_settings
-from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
+from nengo_dl.neurons import (
+    IntegrateAndFire,
+    LeakyReLU,
+    SignedIntegrateAndFire,
+    SoftLIFRate,
+    SpikingLeakyReLU,
+)
 
 try:
     __version__ = version("nengo-dl")
@@ -28,7 +34,9 @@ _LAZY = {
 }
 
 __all__ = [
+    "IntegrateAndFire",
     "LeakyReLU",
+    "SignedIntegrateAndFire",
     "SoftLIFRate",
     "SpikingLeakyReLU",
     "config",
