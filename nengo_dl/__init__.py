@@ -8,6 +8,7 @@ from nengo_dl.config import configure_settings
 from nengo_dl.neurons import (
     IntegrateAndFire,
     LeakyReLU,
+    QuantizedReLU,
     SignedIntegrateAndFire,
     SoftLIFRate,
     SpikingLeakyReLU,
@@ -36,6 +37,7 @@ _LAZY = {
 __all__ = [
     "IntegrateAndFire",
     "LeakyReLU",
+    "QuantizedReLU",
     "SignedIntegrateAndFire",
     "SoftLIFRate",
     "SpikingLeakyReLU",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from nengo.dists import Choice, Uniform
 from nengo.neurons import LIFRate, RectifiedLinear, SpikingRectifiedLinear
-from nengo.params import NumberParam
+from nengo.params import IntParam, NumberParam
 
 
 class SoftLIFRate(LIFRate):
@@ -364,6 +364,67 @@ class SignedIntegrateAndFire(IntegrateAndFire):
         voltage -= n_spikes
         emitted += n_spikes
         allowed -= n_spikes
+
+    step_math = step  # the name before Nengo 3.1
+
+
+class QuantizedReLU(RectifiedLinear):
+    r"""Rectified linear neurons that know a few levels, up to a largest one; they do not spike.
+
+    The quantised clip-floor-shift activation, for a threshold of 1:
+
+    .. math::
+
+        \text{amplitude} \cdot
+        \operatorname{clip}\left(\tfrac{1}{L} \lfloor L J + \tfrac{1}{2} \rfloor, 0, 1\right)
+
+    In training, its gradient is that of the line between the levels (straight-through).
+
+    Parameters
+    ----------
+    levels : int, default 4
+        Number of levels above zero, :math:`L` (at least 1).
+    amplitude : float, default 1
+        Factor on the output.
+    initial_state : dict, default None
+        Initial values of state variables (there are none).
+
+    Raises
+    ------
+    ValidationError
+        If ``levels`` is not a positive integer, or ``amplitude`` not positive.
+
+    References
+    ----------
+    Bu et al. (2022). Optimal ANN-SNN conversion for high-accuracy and ultra-low-latency spiking
+    neural networks. https://arxiv.org/abs/2303.04347
+    """
+
+    levels = IntParam("levels", low=1)
+
+    def __init__(
+        self,
+        levels: int = 4,
+        amplitude: float = 1,
+        initial_state: dict | None = None,
+    ):
+        super().__init__(amplitude=amplitude, initial_state=initial_state)
+        self.levels = levels
+
+    def step(self, dt: float, J: np.ndarray, output: np.ndarray) -> None:
+        """Compute the output of one step.
+
+        Parameters
+        ----------
+        dt : float
+            Length of a step [s] (of no influence).
+        J : array (N,)
+            Input current [threshold = 1].
+        output : array (N,)
+            Receives the levels, times the amplitude.
+        """
+        level = np.clip(np.floor(self.levels * J + 0.5), 0, self.levels)
+        output[...] = self.amplitude * (level / self.levels)
 
     step_math = step  # the name before Nengo 3.1
 

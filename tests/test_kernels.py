@@ -15,6 +15,7 @@ from nengo_dl.kernels.spiking import decay, log_ratio
 from nengo_dl.neurons import (
     IntegrateAndFire,
     LeakyReLU,
+    QuantizedReLU,
     SignedIntegrateAndFire,
     SoftLIFRate,
     SpikingLeakyReLU,
@@ -85,6 +86,7 @@ NEURONS = {
     "AdaptiveLIFRate": (nengo.AdaptiveLIFRate(tau_n=0.1, inc_n=0.1), THRESHOLD),
     "LeakyReLU": (LeakyReLU(negative_slope=0.2, amplitude=0.5), SIGNED),
     "SpikingLeakyReLU": (SpikingLeakyReLU(negative_slope=0.2, amplitude=0.5), RATES),
+    "QuantizedReLU": (QuantizedReLU(levels=3, amplitude=0.5), THRESHOLD),
     "IntegrateAndFire": (IntegrateAndFire(amplitude=0.5), RATES),
     "IntegrateAndFire-limited": (IntegrateAndFire(max_spikes=2), RATES),
     "SignedIntegrateAndFire": (SignedIntegrateAndFire(amplitude=0.5), RATES),

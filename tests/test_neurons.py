@@ -13,6 +13,7 @@ from nengo.exceptions import ValidationError
 from nengo_dl.neurons import (
     IntegrateAndFire,
     LeakyReLU,
+    QuantizedReLU,
     SignedIntegrateAndFire,
     SoftLIFRate,
     SpikingLeakyReLU,
@@ -25,6 +26,8 @@ ALL = [
     LeakyReLU(negative_slope=0.1, amplitude=2),
     SpikingLeakyReLU(),
     SpikingLeakyReLU(negative_slope=0.2, initial_state={"voltage": nengo.dists.Choice([0])}),
+    QuantizedReLU(),
+    QuantizedReLU(levels=8, amplitude=2.5),
     IntegrateAndFire(),
     IntegrateAndFire(amplitude=0.5, max_spikes=1),
     SignedIntegrateAndFire(),
@@ -104,6 +107,13 @@ def test_spiking_leaky_relu_step():
     neuron_type.step(0.001, np.array([100.0, 250.0, -1000.0, -5000.0]), output, voltage)
     np.testing.assert_allclose(output, [0, 2000, -2000, -4000])
     np.testing.assert_allclose(voltage, [0.3, 0.15, -0.3, -0.5])
+
+
+def test_quantized_relu_levels():
+    output, J = np.zeros(9), np.array([-1, 0.12, 0.13, 0.37, 0.38, 0.6, 0.99, 1, 3])
+    QuantizedReLU(levels=4, amplitude=2).step(0.001, J, output)
+    np.testing.assert_array_equal(output, [0, 0, 0.5, 0.5, 1, 1, 2, 2, 2])
+    assert repr(QuantizedReLU(levels=8)) == "QuantizedReLU(levels=8)"
 
 
 def run(neuron_type, currents, **state):
