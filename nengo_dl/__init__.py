@@ -24,10 +24,12 @@ __license__ = "MIT"
 
 # Public names that need TensorFlow, which takes seconds to import: name -> module.
 _LAZY = {
+    "Converter": "nengo_dl.converter",
     "Layer": "nengo_dl.tensor_node",
     "Simulator": "nengo_dl.simulator",
     "TensorNode": "nengo_dl.tensor_node",
     "callbacks": "nengo_dl.callbacks",
+    "converter": "nengo_dl.converter",
     "losses": "nengo_dl.losses",
     "simulator": "nengo_dl.simulator",
     "tensor_layer": "nengo_dl.tensor_node",

@@ -17,11 +17,13 @@ ALLOWED = {
     "engine": {"engine", "kernels", "compiler", "utils"},
     "lowering": {"lowering", "compiler", "neurons", "tensor_node", "config", "utils"},
     "benchmarks": {"benchmarks", "simulator", "neurons", "config", "dists", "rules"},
+    "converter": {"converter", "simulator", "tensor_node", "neurons", "config", "engine", "utils"},
 }
 FORBIDDEN = {
     "compiler": {"nengo", "keras", "tensorflow"},
     "lowering": {"keras", "tensorflow"},
     "benchmarks": {"keras", "tensorflow"},
+    "converter": {"tensorflow"},
 }
 
 #: Outside the engine, these import TensorFlow: what users write TensorBoard logs with, and what

@@ -34,6 +34,11 @@ def by_xla(function: Callable, *arguments: Any) -> Any:
     return tf.function(function, jit_compile=True, autograph=False)(*arguments)
 
 
+def activation_functions() -> dict[str, Callable]:
+    """TensorFlow's own functions that Keras layers may have as activations, by name."""
+    return {"relu": tf.nn.relu, "relu6": tf.nn.relu6, "sigmoid": tf.nn.sigmoid, "tanh": tf.nn.tanh}
+
+
 def require_tensorflow() -> None:
     """Raise SimulationError unless Keras runs on TensorFlow."""
     backend = keras.backend.backend()

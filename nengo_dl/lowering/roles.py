@@ -154,10 +154,15 @@ def find_feeds(model: Model, operators: Sequence[Operator]) -> list[Feed]:
 
 
 def input_nodes(model: Model) -> list[nengo.Node]:
-    """Nodes that users may feed: plain ones that receive nothing."""
+    """Nodes that users may feed: plain ones that receive nothing, and are no constants."""
     if model.toplevel is None:
         return []
-    return [n for n in model.toplevel.all_nodes if n.size_in == 0 and not hasattr(n, "tensor_func")]
+    return [n for n in model.toplevel.all_nodes if n.size_in == 0 and not _is_own_source(n)]
+
+
+def _is_own_source(node: nengo.Node) -> bool:
+    """Whether it is tensor code, or a constant of a converted model."""
+    return hasattr(node, "tensor_func") or getattr(node, "is_constant", False)
 
 
 def _is_driven_by_time(op) -> bool:
