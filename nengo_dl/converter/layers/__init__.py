@@ -1,6 +1,6 @@
 """Converters of layers, a file for each family; importing this registers all."""
 
-from . import activation, dense, fallback, inputs, nested, reshaping
+from . import activation, dense, fallback, inputs, nested, qcfs, reshaping
 from .base import CONVERTERS, LayerConverter, register
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "fallback",
     "inputs",
     "nested",
+    "qcfs",
     "register",
     "reshaping",
 ]
