@@ -69,8 +69,7 @@ def weights_to(conn: nengo.Connection, values: np.ndarray) -> np.ndarray:
     if isinstance(transform, ConvolutionTranspose):
         return _transposed(transform, values)
     if isinstance(transform, Sparse):
-        matrix = scipy.sparse.csr_matrix(transform.sample())
-        return (matrix != 0).astype(float).T @ values
+        return _sparse(transform, values)
     return values  # no transform
 
 
@@ -80,6 +79,13 @@ def _dense(transform: Dense, values: np.ndarray) -> np.ndarray:
         weights = np.ones(transform.shape)
     mask = np.asarray(weights) != 0
     return mask.T @ values if mask.ndim == 2 else mask * values
+
+
+def _sparse(transform: Sparse, values: np.ndarray) -> np.ndarray:
+    matrix = transform.sample()
+    if not scipy.sparse.issparse(matrix):
+        matrix = scipy.sparse.coo_matrix((matrix.data, np.transpose(matrix.indices)), matrix.shape)
+    return (matrix.tocsr() != 0).astype(float).T @ values
 
 
 def _mask(transform: Any) -> np.ndarray:

@@ -92,15 +92,11 @@ class Calibrated(Recipe):
         arrays = check_calibration(converter, calibration)
         self._arrays = [array[:READOUT_ITEMS] for array in arrays]
         self._statistics = statistics_of(converter, arrays, self.per_channel)
-        for key, activations in self._statistics.items():
-            samples = np.concatenate(activations.samples)
-            self._thresholds[key] = thresholds_of(samples, self.method)
-            activations.samples.clear()
 
     def activation(self, layer: Any, neuron_type: NeuronType) -> NeuronType:
         """Spiking neurons; see `Recipe`."""
         made = scaling.spiking(neuron_type, self.signed, self.max_spikes)
-        if not made.spiking or scaling.is_line(made) or id(layer) not in self._thresholds:
+        if not made.spiking or scaling.is_line(made) or id(layer) not in self._statistics:
             return made
         faster = scaling.through_step(made, self._scale_of_curve(layer, made))
         return made if faster is None else faster
@@ -109,12 +105,12 @@ class Calibrated(Recipe):
         """Rates at an activation of 1; see `Recipe`."""
         if isinstance(layer, QCFS):
             return self.max_rate
-        known = id(layer) in self._thresholds
+        known = id(layer) in self._statistics
         if not known or not activation.spiking or scaling.through_step(activation, 1) is not None:
             return None  # the neurons are fast enough as they are
         if not scaling.is_line(activation):
             return self._changed_curve(layer, activation)
-        scales = self.max_rate / self._thresholds[id(layer)]
+        scales = self.max_rate / self._threshold(layer)
         return float(scales[0]) if len(scales) == 1 else scales
 
     def initial_state(self, layer: Any, neuron_type: NeuronType) -> dict | None:
@@ -138,8 +134,17 @@ class Calibrated(Recipe):
         """What is known of a layer's activations; see `Recipe`."""
         return self._statistics.get(id(layer))
 
+    def _threshold(self, layer: Any) -> np.ndarray:
+        """Thresholds (channels,) of a layer; found when they are needed."""
+        key = id(layer)
+        if key not in self._thresholds:
+            samples = np.concatenate(self._statistics[key].samples)
+            self._thresholds[key] = thresholds_of(samples, self.method)
+            self._statistics[key].samples.clear()
+        return self._thresholds[key]
+
     def _largest(self, layer: Any) -> float:
-        return float(self._thresholds[id(layer)].max())
+        return float(self._threshold(layer).max())
 
     def _scale_of_curve(self, layer: Any, neuron_type: NeuronType) -> float:
         """The factor that makes a neuron with the largest threshold fire at `max_rate`."""

@@ -10,7 +10,7 @@ import numpy as np
 from nengo.exceptions import ValidationError
 
 CHUNK = 64  # items of data that go through the model at once
-VALUES = 2**20  # of each layer that are kept
+VALUES = 2**19  # of each layer that are kept
 
 
 @dataclass
