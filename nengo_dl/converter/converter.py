@@ -16,7 +16,7 @@ from .activations import Swaps
 from .checks import verify
 from .frame import Frame
 from .graph import Call, Graph, compute, is_model
-from .layers import CONVERTERS, LayerConverter, register
+from .layers import CONVERTERS, LayerConverter, choose_converter, register
 from .mapping import KerasTensorDict
 from .models import check_shapes, functional
 from .recipes import choose
@@ -104,7 +104,7 @@ class Converter(Reports):
         check_shapes(self.model, temporal_model)
         self.records: list[LayerRecord] = []
         self._frames: list[Frame] = []
-        self._converters: dict[int, LayerConverter] = {}
+        self._converters: dict[tuple[int, bool], LayerConverter] = {}
         self._graphs: dict[int, tuple[Any, Graph]] = {}
         self._copied: set[int] = set()
         self.copies: dict[int, Any] = {}
@@ -172,7 +172,7 @@ class Converter(Reports):
             for tensor in call.outputs:
                 frame.network.layers[tensor] = frame.value(tensor)
             return
-        converter = self._converter_of(call)
+        converter = self._converter(call.layer, call.is_plain)
         self._check_sharing(call, converter)
         n_ensembles = len(frame.network.ensembles)
         made = _each(converter.convert(call.index), self.graph_of, call)
@@ -239,37 +239,14 @@ class Converter(Reports):
         TypeError
             If the layer cannot be converted.
         """
-        if id(layer) not in self._converters:
-            self._converters[id(layer)] = self._make_converter(layer)
-        return self._converters[id(layer)]
+        return self._converter(layer, plain=True)
 
-    def _make_converter(self, layer: Any) -> LayerConverter:
-        found = self.converters.get(type(layer))
-        if found is None and isinstance(layer, keras.Model):
-            found = self.converters[keras.Model]
-        if found is None:
-            return self._fallback(layer, None)
-        convertible, why = found.convertible(layer, self)
-        return found(layer, self) if convertible else self._fallback(layer, why, found)
-
-    def _fallback(self, layer: Any, why: str | None, found: Any = None) -> LayerConverter:
-        """The converter for a layer that has no equivalent."""
-        what = f"layer {layer.name!r} ({type(layer).__name__}) cannot be converted"
-        why = why or "there is no converter for its type"
-        fallback = self.converters[None]
-        allowed = found is None or found.allow_fallback
-        possible, reason = fallback.convertible(layer, self)
-        if not possible or not allowed:
-            raise TypeError(f"{what}: {reason or why}")
-        if not self.allow_fallback:
-            raise TypeError(f"{what}: {why}. Change the layer, or set allow_fallback=True")
-        warn(f"{what}: {why}; it becomes a TensorNode, which only nengo_dl.Simulator runs")
-        made = fallback(layer, self)
-        made.reason = why
-        return made
-
-    def _converter_of(self, call: Call) -> LayerConverter:
-        return self.get_converter(call.layer)
+    def _converter(self, layer: Any, plain: bool) -> LayerConverter:
+        """That of calls with tensors alone, or of others."""
+        key = id(layer), plain
+        if key not in self._converters:
+            self._converters[key] = choose_converter(self, layer, plain)
+        return self._converters[key]
 
     def _check_sharing(self, call: Call, converter: LayerConverter) -> None:
         layer = call.layer

@@ -6,6 +6,7 @@ them on the tensors and operations; this module alone reads these records.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,17 +37,42 @@ class Call:
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing but tensors was given, so that the layer alone says what happens."""
-        given = [*self.arguments.args, *self.arguments.kwargs.values()]
+        """Whether nothing but tensors was given, so that the layer alone says what happens.
+
+        What was given as `training` does not count: Keras's models overrule it.
+        """
+        kwargs = self.arguments.kwargs
+        given = [*self.arguments.args, *(kwargs[k] for k in kwargs if k != "training")]
         return all(_is_tensors(value) or value is None or value is False for value in given)
 
-    def fill(self, values: Callable[[Any], Any]) -> tuple[tuple, dict]:
-        """All arguments, with `values(tensor)` in the place of each tensor."""
+    def repeat(self, values: Callable[[Any], Any], training: Any = False) -> list[Any]:
+        """Call the layer again, or another in its place.
+
+        Parameters
+        ----------
+        values : callable
+            Gives the value of each tensor among the arguments.
+        training : bool
+            Whether it is called in training.
+
+        Returns
+        -------
+        list of tensor
+        """
+        return self.repeat_with(self.layer, values, training)
+
+    def repeat_with(
+        self, layer: Any, values: Callable[[Any], Any], training: Any = False
+    ) -> list[Any]:
+        """As `repeat`, with another layer in the place of the one that was called."""
 
         def replace(value: Any) -> Any:
             return values(value) if isinstance(value, keras.KerasTensor) else value
 
-        return self.arguments.convert(replace)
+        args, kwargs = self.arguments.convert(replace)
+        if "training" in inspect.signature(layer.call).parameters:
+            kwargs["training"] = training
+        return keras.tree.flatten(layer(*args, **kwargs))
 
 
 def _is_tensors(value: Any) -> bool:
@@ -167,7 +193,7 @@ def compute(
             given = [known[id(t)] for t in call.inputs]
             results = yield from _inner(graph_of(call.layer), given, graph_of, f"{name}/")
         else:
-            results = _apply(call, known)
+            results = call.repeat(lambda tensor: known[id(tensor)])
         known.update({id(t): v for t, v in zip(call.outputs, results, strict=True)})
         yield name, call, results
         _forget(call, known, left)
@@ -184,11 +210,6 @@ def _inner(
         outputs.update({id(t): v for t, v in found if id(t) in wanted})
         yield step
     return [outputs[id(t)] for t in graph.outputs]
-
-
-def _apply(call: Call, known: dict[int, Any]) -> list[Any]:
-    args, kwargs = call.fill(lambda tensor: known[id(tensor)])
-    return keras.tree.flatten(call.layer(*args, **kwargs))
 
 
 def _counts(graph: Graph) -> dict[int, int]:

@@ -45,11 +45,19 @@ def activated(part: Any, node_id: int, biases: np.ndarray | None, activation: An
 
 def _neurons(part: Any, node_id: int, neuron_type: NeuronType, biases: np.ndarray | None) -> Any:
     neurons, scale = _ensemble(part, node_id, neuron_type, biases, part.label(node_id))
-    if isinstance(scale, np.ndarray):
-        output = nengo.Node(size_in=neurons.size_in, label=f"{part.label(node_id)}.output")
-        part.connect(neurons, output, transform=1 / scale)
-        part.converter.frame.outlets[neurons] = output
+    outlet = _unscaled(part, neurons, scale, part.label(node_id))
+    if outlet is not neurons:
+        part.converter.frame.outlets[neurons] = outlet
     return neurons
+
+
+def _unscaled(part: Any, neurons: Neurons, scale: Any, label: str) -> Any:
+    """What gives the neurons' output as an activation: a Node, where scales differ."""
+    if not isinstance(scale, np.ndarray):
+        return neurons
+    output = nengo.Node(size_in=neurons.size_in, label=f"{label}.unscaled")
+    part.connect(neurons, output, transform=1 / scale)
+    return output
 
 
 def _sum(part: Any, node_id: int, inlet: nengo.Node, rectifiers: Rectifiers) -> nengo.Node:
@@ -57,23 +65,32 @@ def _sum(part: Any, node_id: int, inlet: nengo.Node, rectifiers: Rectifiers) -> 
     label = part.label(node_id)
     output = nengo.Node(size_in=inlet.size_out, label=f"{label}.output")
     for i, term in enumerate(rectifiers.terms):
-        _add_term(part, node_id, inlet, output, term, f"{label}.{i}")
+        rectified = rectify(part, node_id, inlet, term, f"{label}.{i}")
+        part.connect(rectified, output, transform=None if term.weight == 1 else term.weight)
     if rectifiers.constant:
         constant = ConstantNode([rectifiers.constant], label=f"{label}.constant")
         part.connect(constant, output, transform=np.ones((output.size_in, 1)))
     return output
 
 
-def _add_term(
-    part: Any, node_id: int, inlet: nengo.Node, output: nengo.Node, term: Term, label: str
-) -> None:
+def rectify(part: Any, node_id: int, inlet: nengo.Node, term: Term, label: str) -> Any:
+    """What gives  relu(gain · x + bias)  of a Node: neurons, or a Node after them.
+
+    Parameters
+    ----------
+    part : LayerConverter
+    node_id : int
+    inlet : nengo.Node
+        Gives x, in the shape of the layer's output.
+    term : Term
+        Its weight is left to the caller.
+    label : str
+    """
     neuron_type = part.converter.swap_activations.swapped(term.neuron_type)
     bias = np.full(inlet.size_out, term.bias) if term.bias else None
     neurons, scale = _ensemble(part, node_id, neuron_type, bias, label, trainable=False)
     part.connect(inlet, neurons, transform=None if term.gain == 1 else term.gain)
-    weight = term.weight / scale if isinstance(scale, np.ndarray) else term.weight
-    is_one = np.ndim(weight) == 0 and weight == 1
-    part.connect(neurons, output, transform=None if is_one else weight)
+    return _unscaled(part, neurons, scale, label)
 
 
 def _ensemble(

@@ -1,17 +1,37 @@
 """Converters of layers, a file for each family; importing this registers all."""
 
-from . import activation, dense, fallback, inputs, nested, qcfs, reshaping
+from . import (
+    activation,
+    convolution,
+    dense,
+    fallback,
+    inputs,
+    merging,
+    nested,
+    normalization,
+    pooling,
+    qcfs,
+    refused,
+    reshaping,
+)
 from .base import CONVERTERS, LayerConverter, register
+from .choice import choose_converter
 
 __all__ = [
     "CONVERTERS",
     "LayerConverter",
     "activation",
+    "choose_converter",
+    "convolution",
     "dense",
     "fallback",
     "inputs",
+    "merging",
     "nested",
+    "normalization",
+    "pooling",
     "qcfs",
+    "refused",
     "register",
     "reshaping",
 ]

@@ -55,6 +55,10 @@ class LayerConverter:
         Whether the layer has weights that calls share.
     allow_fallback : bool
         Whether the layer may become a `TensorNode` if it cannot be converted.
+    along_time : bool
+        Whether what the layer does with one step of a temporal model does not depend on others.
+    takes_constants : bool
+        Whether arguments other than tensors are converted too.
     exactness, reason : str
         For the record of the layer; see `LayerRecord`.
     """
@@ -64,6 +68,8 @@ class LayerConverter:
     unsupported_training_args: ClassVar[Sequence] = ()
     has_weights: ClassVar[bool] = False
     allow_fallback: ClassVar[bool] = True
+    along_time: ClassVar[bool] = False
+    takes_constants: ClassVar[bool] = False
     exactness: str = EXACT
     reason: str = ""
 

@@ -101,20 +101,30 @@ class CallOfLayer(keras.layers.Layer):
         for part, tensor in zip(parts, self.recorded.inputs, strict=True):
             shaped = keras.ops.reshape(part, (-1, *tensor.shape[1:]))
             values[id(tensor)] = keras.ops.cast(shaped, tensor.dtype)
-        args, kwargs = self.recorded.fill(lambda tensor: values[id(tensor)])
-        results = keras.tree.flatten(self.operation(*args, **kwargs))
+        results = self.recorded.repeat_with(
+            self.operation, lambda tensor: values[id(tensor)], training
+        )
         flat = [keras.ops.reshape(r, (-1, int(np.prod(r.shape[1:])))) for r in results]
         return keras.ops.concatenate([keras.ops.cast(r, x.dtype) for r in flat], axis=1)
 
 
 def _copy(layer: Any, converter: Any) -> Any:
-    """A copy with the same weights, one for each layer; operations have nothing to copy."""
+    """A copy with the same weights, one for each layer; what has no weights may be used itself."""
     if not isinstance(layer, keras.layers.Layer):
         return layer
     if id(layer) not in converter.copies:
+        converter.copies[id(layer)] = _copied(layer)
+    return converter.copies[id(layer)]
+
+
+def _copied(layer: Any) -> Any:
+    try:
         made = type(layer).from_config(layer.get_config())
         if layer.built and not made.built:
             made.build_from_config(layer.get_build_config())
         made.set_weights(layer.get_weights())
-        converter.copies[id(layer)] = made
-    return converter.copies[id(layer)]
+    except Exception:
+        if layer.weights:
+            raise
+        return layer
+    return made

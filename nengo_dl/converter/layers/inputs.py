@@ -14,6 +14,7 @@ class ConvertInput(LayerConverter):
     """A Node that data are given for."""
 
     allow_fallback = False
+    along_time = True
 
     def convert(self, node_id: int) -> nengo.Node:
         return nengo.Node(np.zeros(int(np.prod(self.output_shape(node_id)))), label=self.layer.name)

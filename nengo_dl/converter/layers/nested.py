@@ -15,6 +15,7 @@ class ConvertModel(LayerConverter):
     """A subnetwork, whose inputs are Nodes that the input objects are connected to."""
 
     allow_fallback = False
+    along_time = True
 
     def convert(self, node_id: int) -> nengo.Network:
         graph = self.converter.graph_of(self.layer)
