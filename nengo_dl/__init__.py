@@ -4,7 +4,14 @@ from importlib import import_module
 
 from nengo_dl import config, dists, graph_optimizer, neurons, surrogate, utils, version
 from nengo_dl.config import configure_settings
-from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
+from nengo_dl.neurons import (
+    IntegrateAndFire,
+    LeakyReLU,
+    QuantizedReLU,
+    SignedIntegrateAndFire,
+    SoftLIFRate,
+    SpikingLeakyReLU,
+)
 
 __version__ = version.version
 __copyright__ = "2026, The NengoDL developers of this project"
@@ -25,7 +32,10 @@ _LAZY = {
 }
 
 __all__ = [
+    "IntegrateAndFire",
     "LeakyReLU",
+    "QuantizedReLU",
+    "SignedIntegrateAndFire",
     "SoftLIFRate",
     "SpikingLeakyReLU",
     "config",

@@ -9,10 +9,13 @@ from .layers.inputs import ConvertInput
 from .layers.nested import ConvertModel, ConvertSequential
 from .layers.reshaping import ConvertFlatten, ConvertReshape
 from .mapping import KerasTensorDict
-from .recipes import Rates, Recipe
+from .qcfs import QCFS
+from .recipes import Calibrated, LocalBalance, Maximum, Percentile, Rates, Recipe
 from .records import LayerRecord
 
 __all__ = [
+    "QCFS",
+    "Calibrated",
     "ConvertActivation",
     "ConvertDense",
     "ConvertFallback",
@@ -25,6 +28,9 @@ __all__ = [
     "KerasTensorDict",
     "LayerConverter",
     "LayerRecord",
+    "LocalBalance",
+    "Maximum",
+    "Percentile",
     "Rates",
     "Recipe",
     "register",

@@ -21,9 +21,10 @@ from .mapping import KerasTensorDict
 from .models import check_known, check_shapes, functional
 from .recipes import choose
 from .records import FALLBACK, LayerRecord
+from .reports import Reports
 
 
-class Converter:
+class Converter(Reports):
     """Converts a Keras model to a Nengo network.
 
     Parameters

@@ -10,6 +10,7 @@ from . import (
     nested,
     normalization,
     pooling,
+    qcfs,
     reshaping,
     wrappers,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "nested",
     "normalization",
     "pooling",
+    "qcfs",
     "register",
     "reshaping",
     "wrappers",

@@ -8,9 +8,11 @@ from typing import Any
 from nengo.exceptions import ValidationError
 
 from .base import Recipe
+from .calibrated import Calibrated
 from .rates import Rates
+from .thresholds import LocalBalance, Maximum, Percentile
 
-__all__ = ["Rates", "Recipe", "choose"]
+__all__ = ["Calibrated", "LocalBalance", "Maximum", "Percentile", "Rates", "Recipe", "choose"]
 
 
 def choose(recipe: Any, scale_firing_rates: Any) -> Recipe:
@@ -33,7 +35,13 @@ def choose(recipe: Any, scale_firing_rates: Any) -> Recipe:
     if scale_firing_rates is None:
         return Recipe()
     if isinstance(scale_firing_rates, str):
-        raise ValidationError(f"got {scale_firing_rates!r}", attr="scale_firing_rates")
+        if scale_firing_rates != "auto":
+            raise ValidationError(
+                f"got {scale_firing_rates!r}, expected 'auto', a positive number [Hz], or a dict "
+                f"from layers to such numbers",
+                attr="scale_firing_rates",
+            )
+        return Calibrated()
     if isinstance(scale_firing_rates, Mapping):
         return Rates(dict(scale_firing_rates))
     return Rates(scale_firing_rates)

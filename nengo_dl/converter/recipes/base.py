@@ -67,3 +67,7 @@ class Recipe:
     def readout(self, converter: Any, n_steps: int) -> int:
         """Choose from which step on (counted from 0) outputs are averaged in evaluations."""
         return 0
+
+    def activations_of(self, layer: Any) -> Any:
+        """What is known of a layer's activations on calibration data: `Activations`, or None."""
+        return None
