@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from collections.abc import Callable
 from typing import Any, Self
 
 import nengo
@@ -12,7 +13,7 @@ import numpy as np
 from nengo.builder import Model
 from nengo.exceptions import NengoWarning, ReadonlyError, SimulatorClosed, ValidationError
 
-from . import calls
+from . import calls, explanation
 from .compilation import Compilation, build
 from .config import Settings
 from .data import SimulationData
@@ -281,8 +282,23 @@ class Simulation:
 
     @property
     def program(self) -> Any:
-        """The compiled program; print it to see stages and groups."""
+        """The compiled program; print it to see stages and groups, or let a notebook draw it."""
         return self._compiled.program
+
+    def explain(self, print_fn: Callable[[str], Any] | None = None) -> None:
+        """Say what is compiled, what runs in Python and why, what that costs, and the remedy.
+
+        Parameters
+        ----------
+        print_fn : callable, optional
+            Is called with the text as a string, instead of printing it.
+
+        Raises
+        ------
+        SimulatorClosed
+            If the simulator is closed.
+        """
+        explanation.explain(self._open(), print_fn)
 
     @property
     def compile_count(self) -> int:
