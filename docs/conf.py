@@ -1,7 +1,10 @@
 """How Sphinx builds the site; see `make docs`."""
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from importlib.metadata import version as installed
 from pathlib import Path
 
@@ -28,7 +31,6 @@ extensions = [
     "tables",
 ]
 exclude_patterns = ["_build", "_ext", "conf.py", "images/README.md"]
-suppress_warnings = ["config.cache"]
 default_role = "py:obj"  # names in docstrings are links where there is something to link to
 root_doc = "index"
 
@@ -76,3 +78,11 @@ html_theme_options = {
 mathjax3_config = {"tex": {"macros": {}}}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+# the notebooks' own settings, instead of the user's; TensorFlow's log of what it looks for is not
+# what a cell prints
+_profile = Path(tempfile.mkdtemp(prefix="nengo_dl-docs-")) / "profile_default"
+_profile.mkdir()
+(_profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.capture_fd_output = False\n")
+os.environ["IPYTHONDIR"] = str(_profile.parent)
+atexit.register(shutil.rmtree, _profile.parent, ignore_errors=True)

@@ -182,7 +182,7 @@ def _inputs(session: Session) -> str:
 
 
 def _beginning(session: Session) -> str:
-    if not session.first_steps.include(0):
+    if session.runner.in_numpy is not None or not session.first_steps.include(0):
         return ""
     return (
         f"The first {session.first_steps.end} steps of a simulation run in NumPy, so that a run of "

@@ -102,7 +102,7 @@ class Simulator(Simulation):
 
         Returns
         -------
-        dict of Probe to array (batch, n_steps, *shape)
+        dict of Probe to array (batch, n_steps, ...)
             All steps, whatever `sample_every` says.
         """
         session = self._open()

@@ -200,7 +200,7 @@ class Arctangent(Surrogate):
     slope: float = 3.141592653589793
 
     def shape(self, x: Any) -> Any:
-        """Compute 1 / (1 + x²)."""
+        r"""Compute :math:`1 / (1 + x^2)`."""
         return 1 / (1 + x * x)
 
 
@@ -229,7 +229,7 @@ class Triangle(Surrogate):
     slope: float = 1.0
 
     def shape(self, x: Any) -> Any:
-        """Compute max(0, 1 - |x|)."""
+        r"""Compute :math:`\max(0, 1 - |x|)`."""
         inner = 1 - abs(x)
         return (inner + abs(inner)) / 2
 

@@ -1,8 +1,10 @@
-"""Tables of the reference that are made from the code: settings, and neuron types.
+"""Parts of the reference that are made from what there is: settings, neuron types, the changelog.
 
 ```{nengo-dl-settings}
 ```
 ```{nengo-dl-neurons}
+```
+```{nengo-dl-changelog}
 ```
 """
 
@@ -10,10 +12,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+
+CHANGELOG = Path(__file__).parents[2] / "CHANGELOG.md"
 
 
 def _row(*cells: str) -> str:
@@ -102,6 +108,16 @@ class _Table(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(self.rows()))
 
 
+class Changelog(SphinxDirective):
+    """The changelog, whose links lead from the root of the repository."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_dependency(str(CHANGELOG))
+        text = CHANGELOG.read_text(encoding="utf-8").removeprefix("# Changelog")
+        text = re.sub(r"\(docs/(?:howto/)?(\w+)\.md", r"(/howto/\1.md", text)
+        return self.parse_text_to_nodes(text, allow_section_headings=True)
+
+
 class Settings(_Table):
     rows = staticmethod(settings_table)
 
@@ -113,4 +129,5 @@ class NeuronTypes(_Table):
 def setup(app: Sphinx) -> dict:
     app.add_directive("nengo-dl-settings", Settings)
     app.add_directive("nengo-dl-neurons", NeuronTypes)
+    app.add_directive("nengo-dl-changelog", Changelog)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
