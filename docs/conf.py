@@ -13,7 +13,7 @@ sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # code cells run in processes of their own, which read the same environment
 os.environ["PYTHONPATH"] = os.pathsep.join(
-    part for part in (str(HERE.parent), os.environ.get("PYTHONPATH")) if part
+    part for part in (str(HERE.parent), str(HERE / "_ext"), os.environ.get("PYTHONPATH")) if part
 )
 
 project = "nengo_dl"

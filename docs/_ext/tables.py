@@ -18,7 +18,6 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-
 CHANGELOG = Path(__file__).parents[2] / "CHANGELOG.md"
 
 
