@@ -180,6 +180,7 @@ class Simulation:
         Parameters
         ----------
         time_in_seconds : float
+            Length [s].
         **kwargs
             As for `run_steps`.
 
@@ -226,6 +227,13 @@ class Simulation:
             As in the constructor, whose value is the default.
         stateful : bool
             Whether the simulation goes on from here the next time. True by default.
+
+        Raises
+        ------
+        SimulatorClosed
+            If the simulator is closed.
+        ValidationError
+            If the number of steps is negative, or data do not fit the network.
 
         Notes
         -----
@@ -306,7 +314,21 @@ class Simulation:
         return self._open().runner.compile_count
 
     def get_name(self, obj: nengo.Node | nengo.Probe) -> str:
-        """Name of an input node or a probe in data, losses and logs."""
+        """Name of an input node or a probe in data, losses and logs.
+
+        Parameters
+        ----------
+        obj : nengo.Node or nengo.Probe
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        ValidationError
+            If it is neither an input node nor a probe of the network.
+        """
         if obj not in self._compiled.names:
             raise ValidationError(
                 f"{obj} is not an input Node or a Probe of this network", attr="obj", obj=self
@@ -314,7 +336,25 @@ class Simulation:
         return self._compiled.names[obj]
 
     def trange(self, sample_every: float | None = None, dt: float | None = None) -> np.ndarray:
-        """Times of the steps simulated so far [s], or of the samples of a probe."""
+        """Times of the steps simulated so far, or of the samples of a probe.
+
+        Parameters
+        ----------
+        sample_every : float, optional
+            Period of the samples [s]; by default each step.
+        dt : float, optional
+            Deprecated name of `sample_every`.
+
+        Returns
+        -------
+        array (n,)
+            Times [s], the first of which is `dt`.
+
+        Raises
+        ------
+        ValidationError
+            If both are given.
+        """
         if dt is not None:
             if sample_every is not None:
                 raise ValidationError(

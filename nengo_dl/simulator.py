@@ -113,7 +113,7 @@ class Simulator(Simulation):
     def predict_on_batch(
         self, x: Any = None, n_steps: int | None = None, stateful: bool = False, **kwargs: Any
     ) -> dict[nengo.Probe, np.ndarray]:
-        """Like `predict`, for exactly one minibatch."""
+        """Like `predict`, for exactly one minibatch; arguments as for `predict`."""
         stateful = stateful and self.stateful
         return prediction.predict(self._open(), x, n_steps, stateful, one_minibatch=True, **kwargs)
 
@@ -130,7 +130,7 @@ class Simulator(Simulation):
         Parameters
         ----------
         *args
-            The first is the optimizer.
+            The first is the optimizer; another is a TypeError.
         loss : str, callable, keras.losses.Loss, list or dict
             One for all probes, or for each: a list in their order, or a dict by probe or name.
         metrics : like `loss`, optional
@@ -188,7 +188,7 @@ class Simulator(Simulation):
         stateful: bool = False,
         **kwargs: Any,
     ) -> dict[str, float]:
-        """Losses and metrics of `compile`, for data as in `fit`.
+        """Losses and metrics of `compile`, for data as in `fit`; arguments as for `fit`.
 
         Returns
         -------

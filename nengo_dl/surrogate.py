@@ -122,7 +122,7 @@ class Surrogate(ABC):
         Parameters
         ----------
         x : array or tensor
-            The scaled distance to the threshold, :math:`k (v - \vartheta)`.
+            The scaled distance to the threshold, :math:`k (v - \vartheta)`; of any shape.
 
         Returns
         -------
@@ -136,7 +136,7 @@ class Surrogate(ABC):
         Parameters
         ----------
         x : array or tensor
-            Voltage minus threshold.
+            Voltage minus threshold; of any shape.
 
         Returns
         -------
@@ -253,7 +253,16 @@ EXPECTED = f"one of {', '.join(map(repr, NAMED))}, or an object of a class in ne
 
 
 def is_choice(value: Any) -> bool:
-    """Whether a value is a choice, or the name of one."""
+    """Whether a value is a choice, or the name of one.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    bool
+    """
     return isinstance(value, TrainingSpikes) or isinstance(value, str) and value in NAMED
 
 

@@ -97,7 +97,8 @@ def _surrogate(kernel: type) -> str:
         return "spikes, with the gradient of the rate"
     if kernel.draws:
         return "spikes, with a surrogate through what the dice decide"
-    return f"spikes, with a surrogate through {', '.join(kernel.states)}"
+    differentiable = [name for name in kernel.states if name != "refractory_time"]
+    return f"spikes, with a surrogate through {' and '.join(differentiable)}"
 
 
 class _Table(SphinxDirective):
