@@ -31,7 +31,7 @@ def test_the_example_learns_what_it_says(capsys):
 
 def test_what_the_page_on_training_shows(recwarn):
     """Settings are accepted, and a surrogate of the user's own is a surrogate."""
-    cell = r"```\{code-cell\} ipython3\n(?::tags:.*\n)?(.*?)```"
+    cell = r"```\{code-cell\} ipython3\n(?::tags:[^\n]*\n)?(.*?)```"
     blocks = re.findall(cell, TRAINING.read_text(encoding="utf-8"), flags=re.S)
     assert len(blocks) == 7
     namespace = {}
