@@ -50,6 +50,10 @@ class Settings:
     Whether a parameter is trainable is decided object by object, and so is what spikes do in
     training: see `nengo_dl.opinions`.
 
+    Parameters
+    ----------
+    <OPTIONS>
+
     Raises
     ------
     ValidationError
@@ -227,6 +231,9 @@ def _document_options(func: Callable) -> Callable:
     ]
     func.__doc__ = cleandoc(func.__doc__).replace("<OPTIONS>", "\n".join(entries))
     return func
+
+
+_document_options(Settings)
 
 
 @_document_options

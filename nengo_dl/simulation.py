@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Any, Self
 
 import nengo
@@ -18,7 +19,7 @@ from nengo.exceptions import (
     ValidationError,
 )
 
-from . import arguments, calls, feeds
+from . import arguments, calls, explanation, feeds
 from .compilation import Compilation, build
 from .config import Settings
 from .data import SimulationData
@@ -200,6 +201,7 @@ class Simulation:
         Parameters
         ----------
         time_in_seconds : float
+            Length [s].
         **kwargs
             As for `run_steps`.
 
@@ -248,6 +250,13 @@ class Simulation:
             As in the constructor, whose value is the default.
         stateful : bool
             Whether the simulation goes on from here the next time. True by default.
+
+        Raises
+        ------
+        SimulatorClosed
+            If the simulator is closed.
+        ValidationError
+            If the number of steps is negative, or data do not fit the network.
 
         Notes
         -----
@@ -318,8 +327,26 @@ class Simulation:
 
     @property
     def program(self) -> Any:
-        """What is computed, for any machine; print it to see stages and groups."""
+        """What is computed, for any machine; print it to see stages and groups.
+
+        A notebook draws it.
+        """
         return self._compiled.program
+
+    def explain(self, print_fn: Callable[[str], Any] | None = None) -> None:
+        """Say what is compiled, what runs in Python and why, what that costs, and the remedy.
+
+        Parameters
+        ----------
+        print_fn : callable, optional
+            Is called with the text as a string, instead of printing it.
+
+        Raises
+        ------
+        SimulatorClosed
+            If the simulator is closed.
+        """
+        explanation.explain(self._open(), print_fn)
 
     @property
     def strategy(self) -> Any:
@@ -332,7 +359,21 @@ class Simulation:
         return self._open().compile_count
 
     def get_name(self, obj: nengo.Node | nengo.Probe) -> str:
-        """Name of an input node or a probe in data, losses and logs."""
+        """Name of an input node or a probe in data, losses and logs.
+
+        Parameters
+        ----------
+        obj : nengo.Node or nengo.Probe
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        ValidationError
+            If it is neither an input node nor a probe of the network.
+        """
         if obj not in self._compiled.names:
             raise ValidationError(
                 f"{obj} is not an input Node or a Probe of this network", attr="obj", obj=self
@@ -340,10 +381,27 @@ class Simulation:
         return self._compiled.names[obj]
 
     def trange(self, sample_every: float | None = None, dt: float | None = None) -> np.ndarray:
-        """Times of the steps simulated so far [s], or of the samples of a probe.
+        """Times of the steps simulated so far, or of the samples of a probe.
 
         After runs that left no state behind (``stateful=False``, as an argument or a setting), the
         times of all steps recorded, as probes have them: the times of such a run come again.
+
+        Parameters
+        ----------
+        sample_every : float, optional
+            Period of the samples [s]; by default each step.
+        dt : float, optional
+            Deprecated name of `sample_every`.
+
+        Returns
+        -------
+        array (n,)
+            Times [s], the first of which is `dt`.
+
+        Raises
+        ------
+        ValidationError
+            If both are given.
         """
         if dt is not None:
             if sample_every is not None:

@@ -110,7 +110,7 @@ class Simulator(Simulation):
 
         Returns
         -------
-        dict of Probe to array (batch, n_steps, *shape)
+        dict of Probe to array (batch, n_steps, ...)
             All steps, whatever `sample_every` says.
         """
         session = self._open()
@@ -122,7 +122,7 @@ class Simulator(Simulation):
     def predict_on_batch(
         self, x: Any = None, n_steps: int | None = None, stateful: bool = False, **kwargs: Any
     ) -> dict[nengo.Probe, np.ndarray]:
-        """Like `predict`, for exactly one minibatch."""
+        """Like `predict`, for exactly one minibatch; arguments as for `predict`."""
         stateful = self.stateful and stateful
         return prediction.predict(self._open(), x, n_steps, stateful, one_minibatch=True, **kwargs)
 
@@ -140,7 +140,7 @@ class Simulator(Simulation):
         Parameters
         ----------
         *args
-            The first is the optimizer.
+            The first is the optimizer; another is a TypeError.
         loss : str, callable, keras.losses.Loss, list or dict
             One for all probes, or for each: a list in their order, or a dict by probe or name.
         metrics : like `loss`, optional
@@ -200,7 +200,7 @@ class Simulator(Simulation):
         stateful: bool = False,
         **kwargs: Any,
     ) -> dict[str, float]:
-        """Losses and metrics of `compile`, for data as in `fit`.
+        """Losses and metrics of `compile`, for data as in `fit`; arguments as for `fit`.
 
         Returns
         -------

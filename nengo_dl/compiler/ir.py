@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from .draw import Drawn
+
 
 class Role(enum.Enum):
     """What a signal is to the simulation."""
@@ -356,7 +358,7 @@ class Layout:
 
 
 @dataclass(frozen=True, eq=False)
-class Program:
+class Program(Drawn):
     """What the engine runs: source blocks, then stages in order.
 
     Attributes

@@ -121,6 +121,16 @@ def has_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
+def device_names() -> list[str]:
+    """What TensorFlow may compute on: its kind and number, and of GPUs what they are."""
+    names = []
+    for device in tf.config.list_physical_devices():
+        kind = tf.config.experimental.get_device_details(device).get("device_name")
+        short = device.name.removeprefix("/physical_device:")
+        names.append(f"{short} ({kind})" if kind else short)
+    return names
+
+
 def computes_on_cpu() -> bool:
     """Whether TensorFlow computes here on a CPU."""
     return tf.zeros(()).device.split(":")[-2] == "CPU"

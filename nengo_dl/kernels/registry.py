@@ -271,6 +271,11 @@ def neuron_kernel(nengo_type: type) -> type[NeuronKernel]:
     return _NEURONS[nengo_type]
 
 
+def neuron_types() -> dict[type, type[NeuronKernel]]:
+    """All neuron types that have a kernel, and these, in the order of registration."""
+    return dict(_NEURONS)
+
+
 class Catalogue:
     """What the compiler asks about kernels."""
 
