@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from textwrap import wrap
 
 from .compiler.ir import Op, Stage
-from .engine import backend
-from .kernels import CATALOGUE
+from .engine.strategy import Scope
 from .session import Session
 from .sources import Constant
 
@@ -60,6 +59,13 @@ CALLED = {
     "operator": "{when}, Nengo's own code runs {names} in Python.",
 }
 
+TRAINED = {
+    Scope.CALL: "XLA compiles fit as a whole.",
+    Scope.STEP: "XLA compiles fit, but not what it draws.",
+    Scope.LOOPS: "XLA compiles loops and large populations of fit, TensorFlow runs the rest.",
+    Scope.NOTHING: "TensorFlow runs fit without XLA.",
+}
+
 
 def explain(session: Session, print_fn: Callable[[str], object] | None) -> None:
     """See `Simulator.explain`."""
@@ -99,20 +105,21 @@ def _running(session: Session) -> str:
             f"is so small that calls out of TensorFlow would cost more than they save. "
             f"{COST_IN_NUMPY}"
         )
-    if not backend.XLA:
+    how = runner.strategy
+    if how.scope is Scope.NOTHING:
         return f"XLA is switched off; TensorFlow runs {chunk}."
-    if not runner.xla:
+    if how.scope is Scope.SEGMENTS:
         return (
             f"TensorFlow loops over {chunk}; XLA compiles what lies between the parts that it "
             f"cannot compile."
         )
     text = f"XLA compiles all of it as one program, for {chunk}, once for runs of any length."
-    if runner.inline:
+    if how.single_kernels:
         text += " A loop is a single kernel of machine code."
-    parts = session.compiled.program.parts
-    if parts > 1:
+    if how.parts > 1:
         text += (
-            f" The {batch:,} items of a minibatch run in {parts} parts side by side, one a core."
+            f" The {batch:,} items of a minibatch run in {how.parts} parts side by side, one a "
+            f"core."
         )
     return text
 
@@ -136,13 +143,12 @@ def _python(session: Session) -> Iterator[str]:
 
 
 def _uncompiled(session: Session) -> Iterator[tuple[Stage, Op]]:
-    graph = session.graph
-    for stage in session.compiled.program.stages:
+    program = session.compiled.program
+    uncompilable = session.graph.uncompilable(program)
+    for stage in program.stages:
         for group in stage.groups:
-            user_code = group.kind == "tensor_node" and group in graph.uncompiled
-            for op in group.ops:
-                if user_code or CATALOGUE.runs_on_host(op):
-                    yield stage, op
+            if group in uncompilable:
+                yield from ((stage, op) for op in group.ops)
 
 
 def _kind(op: Op) -> str:
@@ -194,7 +200,6 @@ def _training(session: Session) -> str:
     """What `fit` compiles."""
     if session.settings.inference_only:
         return "It was configured with inference_only=True, and cannot be trained."
-    graph = session.graph
     choice = {
         op.attrs["training"]: None
         for op in session.compiled.training_program.ops
@@ -203,11 +208,4 @@ def _training(session: Session) -> str:
     text = (
         f"In fit, spiking neurons train with {' and '.join(map(str, choice))}. " if choice else ""
     )
-    whole = graph.compiles_whole(True)
-    if backend.XLA and whole and graph.trains_apart:
-        return text + "XLA compiles loops and large populations of fit, TensorFlow runs the rest."
-    if not backend.XLA or not graph.worth_compiling(True):
-        return text + "TensorFlow runs fit without XLA."
-    return text + (
-        "XLA compiles fit as a whole." if whole else "XLA compiles fit, but not what it draws."
-    )
+    return text + TRAINED[session.graph.strategy("train").scope]

@@ -14,7 +14,7 @@ import numpy as np
 
 import nengo_dl.simulator
 
-PASSES = ("simplify", "split", "schedule", "arrange", "pack", "interleave", "inline")
+PASSES = ("simplify", "split", "schedule", "arrange")
 
 
 def network() -> nengo.Network:

@@ -176,8 +176,6 @@ class _Drawing:
     def sources(self, program: Any) -> None:
         """A line for each role of what exists before a step."""
         title = "Arrays that exist before a step"
-        if program.parts > 1:
-            title += f"; minibatches run in {program.parts} parts, side by side"
         self.text(MARGIN, self.y + 14, title, "h")
         self.legend(("compiled", COMPILED), ("your TensorFlow", USER), ("Python", HOST))
         self.y += HEAD - 6

@@ -214,7 +214,7 @@ class TensorGraph(StatefulLayer):
             trains=self.trains(training),
             target=target,
             unroll=plan.unroll,
-            uncompilable=tuple(g for g in program.groups if self._is_uncompilable(g, refused)),
+            uncompilable=self.uncompilable(program, refused),
             draws=purpose != "simulate" and bool(self._drawn(training)),
             replicas=several,
             enabled=backend.XLA,
@@ -223,6 +223,12 @@ class TensorGraph(StatefulLayer):
             refused=refused,
             masked=masked,
         )
+
+    def uncompilable(
+        self, program: Program, refused: frozenset[Refusal] = frozenset()
+    ) -> tuple[Group, ...]:
+        """Groups of a program that XLA cannot compile."""
+        return tuple(g for g in program.groups if self._is_uncompilable(g, refused))
 
     def _is_uncompilable(self, group: Group, refused: frozenset[Refusal]) -> bool:
         if group.kind != "tensor_node":
@@ -233,7 +239,7 @@ class TensorGraph(StatefulLayer):
     @property
     def obstacles(self) -> list[str]:
         """Names of what XLA cannot compile."""
-        groups = [g for g in self._program(False).groups if self._is_uncompilable(g, frozenset())]
+        groups = self.uncompilable(self._program(False))
         return list(dict.fromkeys(op.tag or op.kind for g in groups for op in g.ops))
 
     def tensors_call_python(self) -> bool:
