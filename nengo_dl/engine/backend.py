@@ -6,7 +6,7 @@ import contextlib
 import os
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -32,6 +32,29 @@ UNCOMPILABLE = frozenset(
 def by_xla(function: Callable, *arguments: Any) -> Any:
     """Call a function, compiled by XLA as one."""
     return tf.function(function, jit_compile=True, autograph=False)(*arguments)
+
+
+def on_blocks(
+    call: Callable, compute: Callable, blocks: Mapping, needed: Iterable, *arguments: Any
+) -> Any:
+    """Call `compute(blocks, *arguments)` by `call`, as one function of the blocks it needs.
+
+    Parameters
+    ----------
+    call : callable
+        Such as `by_xla`.
+    compute : callable
+        It may add to the dictionary of blocks that it is given.
+    blocks : dict of Block to tensor
+    needed : iterable of Block
+        What it reads; those that are not there are left out.
+    """
+    given = [block for block in dict.fromkeys(needed) if block in blocks]
+
+    def run(arrays: Sequence[Any], *rest: Any) -> Any:
+        return compute(dict(zip(given, arrays, strict=True)), *rest)
+
+    return call(run, [blocks[block] for block in given], *arguments)
 
 
 _process: list[int] = []  # that has used TensorFlow first

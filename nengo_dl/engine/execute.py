@@ -17,7 +17,7 @@ from ..compiler.costs import Costs
 from ..compiler.ir import Block, Group, Output, Read, Role, Stage
 from ..kernels.context import Context, as_they_are
 from ..kernels.registry import CATALOGUE
-from .backend import by_xla
+from .backend import by_xla, on_blocks
 from .carry import begin, end
 from .emit import argument, as_held, assemble, in_own_order, per_item, run_groups
 from .islands import run_with_islands
@@ -104,16 +104,15 @@ def _compiled(
     call: Callable = by_xla,
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Run a stage as one XLA function, or as `call` calls a function."""
-    given = [b for b in dict.fromkeys([*_needed(stage), *stage.states]) if b in blocks]
     made = stage.exports if stage.looped else [b for g in stage.groups for b in g.writes]
     keys = [o for o, _ in stage.outputs], stage.states
 
-    def compute(arrays: list, first: Any, valid: Any) -> tuple[list, list, list]:
-        local = dict(zip(given, arrays, strict=True))
+    def compute(local: dict, first: Any, valid: Any) -> tuple[list, list, list]:
         found, after = _run(stage, local, replace(span, first=first, valid=valid), ctx, how)
         return [found[o] for o in keys[0]], [after[b] for b in keys[1]], [local[b] for b in made]
 
-    *values, new = call(compute, [blocks[b] for b in given], span.first, span.valid)
+    needed = *_needed(stage), *stage.states
+    *values, new = on_blocks(call, compute, blocks, needed, span.first, span.valid)
     blocks.update(zip(made, new, strict=True))
     found, after = (dict(zip(k, v, strict=True)) for k, v in zip(keys, values, strict=True))
     return found, after

@@ -16,7 +16,7 @@ from ..compiler.costs import Costs
 from ..compiler.ir import Block, Group
 from ..kernels.context import Context
 from ..kernels.registry import CATALOGUE
-from .backend import by_xla
+from .backend import by_xla, on_blocks
 from .emit import Blocks, run_groups
 
 
@@ -63,15 +63,13 @@ def _island(
 ) -> list:
     """The blocks made of a part."""
     written = {b for g in part for b in g.writes}
-    read = dict.fromkeys(b for g in part for r in g.reads for b in r.blocks)
-    needed = [b for b in read if b not in written]
+    read = (b for g in part for r in g.reads for b in r.blocks)
 
-    def compute(arrays: Sequence[Any]) -> list:
-        local = dict(zip(needed, arrays, strict=True))
+    def compute(local: Blocks) -> list:
         run_groups(part, local, rows, ctx)
         return [local[b] for b in made]
 
-    return _fused(compute, [blocks[b] for b in needed])
+    return on_blocks(_fused, compute, blocks, (b for b in read if b not in written))
 
 
 def _fused(compute: Callable[[Sequence[Any]], list], arrays: Sequence[Any]) -> list:

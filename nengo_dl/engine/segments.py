@@ -12,7 +12,7 @@ from typing import Any
 
 from ..compiler.ir import Block, Group, Read
 from ..kernels.context import Context
-from .backend import by_xla
+from .backend import by_xla, on_blocks
 from .emit import Blocks, run_groups
 
 Finish = Callable[[Blocks], list]
@@ -82,11 +82,10 @@ def _compiled(
     reads = [r for g in part for r in g.reads]
     given = [r for r in reads if r in arguments]
     loose = [b for r in reads if r not in arguments for b in r.blocks]
-    needed = [b for b in dict.fromkeys([*loose, *wanted]) if b not in written]
+    needed = [b for b in (*loose, *wanted) if b not in written]
 
-    def compute(inputs: list, assembled: list) -> list:
-        local = dict(zip(needed, inputs, strict=True))
+    def compute(local: Blocks, assembled: list) -> list:
         run_groups(part, local, ctx.batch, ctx, dict(zip(given, assembled, strict=True)))
         return finish(local)
 
-    return by_xla(compute, [blocks[b] for b in needed], [arguments[r] for r in given])
+    return on_blocks(by_xla, compute, blocks, needed, [arguments[r] for r in given])
