@@ -13,7 +13,7 @@ from .ir import Group, Program
 
 @dataclass(frozen=True)
 class Costs:
-    """Times on one machine; ``python -m nengo_dl.benchmarks costs`` measures them.
+    """Times on one machine; ``python -m nengo_dl.benchmarks.single_steps`` compares them.
 
     Attributes
     ----------
