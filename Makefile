@@ -3,12 +3,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+INSTALLED_DOCS := .venv/.installed-docs
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 # What TensorFlow logs before it reads that level: that it looked for CUDA, and that oneDNN is on.
 NOISE := absl::InitializeLog|cudart_stub|port\.cc|cuda_dnn|cuda_fft|cuda_blas|computation_placer
 
-.PHONY: demo test test-own test-nengo test-nengo-float32 lint
+.PHONY: demo test test-own test-nengo test-nengo-float32 lint docs docs-quick
 
 demo: SHELL := bash
 demo: $(INSTALLED)
@@ -32,10 +33,24 @@ test-nengo-float32: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Executes all code in the pages; nothing is fetched but packages. docs-quick: at a toy size.
+SPHINX = $(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --jobs 2 docs docs/_build
+
+docs: $(INSTALLED_DOCS)
+	$(SPHINX)/html
+
+docs-quick: $(INSTALLED_DOCS)
+	NENGO_DL_DOCS_QUICK=1 $(SPHINX)/quick
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
 $(INSTALLED): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,examples]"
+	touch $@
+
+$(INSTALLED_DOCS): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
 	touch $@

@@ -189,6 +189,36 @@ def spiking_digits(path, results, images, labels):
     save(figure, path)
 
 
+def convert_digits(path, steps, scores, keras_scores):
+    """Draw digits that are right against steps, for ways of conversion.
+
+    Parameters
+    ----------
+    steps : list of int
+    scores : dict of array (len(steps),)
+        By way of conversion.
+    keras_scores : dict of float
+        By way of conversion.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2))
+    for i, (name, values) in enumerate(scores.items()):
+        missed = 100 * (keras_scores[name] - values)
+        axes[0].plot(steps, 100 * values, "o-", ms=4, color=f"C{i}", label=name)
+        axes[1].plot(steps, missed, "o-", ms=4, color=f"C{i}")
+    for value in sorted(set(keras_scores.values())):
+        axes[0].axhline(100 * value, color=GREY, ls="--", lw=0.8)
+    for wanted in (0.5, 1.0):
+        axes[1].axhline(wanted, color=PALE, lw=1)
+    axes[0].set(title="Digits right [%]; dashed: Keras", ylim=(0, 101))
+    axes[1].set(title="Lost by the conversion [points]", ylim=(-0.5, 5))
+    axes[0].legend(loc="lower right")
+    for one in axes:
+        one.set(xlabel="steps of 1 ms", xscale="log")
+        one.set_xticks(steps, labels=steps)
+        one.minorticks_off()
+    save(figure, path)
+
+
 def shades(n):
     """Return n colours in an order that one can see."""
     return plt.cm.viridis(np.linspace(0.05, 0.9, n))

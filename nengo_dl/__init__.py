@@ -4,7 +4,14 @@ from importlib import import_module
 
 from nengo_dl import config, dists, graph_optimizer, neurons, surrogate, utils, version
 from nengo_dl.config import configure_settings
-from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
+from nengo_dl.neurons import (
+    IntegrateAndFire,
+    LeakyReLU,
+    QuantizedReLU,
+    SignedIntegrateAndFire,
+    SoftLIFRate,
+    SpikingLeakyReLU,
+)
 
 __version__ = version.version
 __copyright__ = "2026, The NengoDL developers of this project"
@@ -12,10 +19,12 @@ __license__ = "MIT"
 
 # Public names that need TensorFlow, which takes seconds to import: name -> module.
 _LAZY = {
+    "Converter": "nengo_dl.converter",
     "Layer": "nengo_dl.tensor_node",
     "Simulator": "nengo_dl.simulator",
     "TensorNode": "nengo_dl.tensor_node",
     "callbacks": "nengo_dl.callbacks",
+    "converter": "nengo_dl.converter",
     "losses": "nengo_dl.losses",
     "simulator": "nengo_dl.simulator",
     "tensor_layer": "nengo_dl.tensor_node",
@@ -23,7 +32,10 @@ _LAZY = {
 }
 
 __all__ = [
+    "IntegrateAndFire",
     "LeakyReLU",
+    "QuantizedReLU",
+    "SignedIntegrateAndFire",
     "SoftLIFRate",
     "SpikingLeakyReLU",
     "config",

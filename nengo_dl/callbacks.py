@@ -87,8 +87,17 @@ class Checkpoint(keras.callbacks.Callback):
 
     Examples
     --------
-    >>> best = nengo_dl.callbacks.Checkpoint(sim, "best", restore_best=True)
-    >>> sim.fit(x, y, validation_data=(x_val, y_val), epochs=50, callbacks=[best])
+    >>> with nengo.Network() as net:
+    ...     a, b = nengo.Node([0]), nengo.Node(size_in=1)
+    ...     _ = nengo.Connection(a, b, transform=0.5, synapse=None)
+    ...     probe = nengo.Probe(b)
+    >>> x = np.ones((4, 1, 1))
+    >>> with nengo_dl.Simulator(net, progress_bar=False) as sim:
+    ...     sim.compile("sgd", loss="mse")
+    ...     best = nengo_dl.callbacks.Checkpoint(sim, restore_best=True)
+    ...     _ = sim.fit(x, {probe: x}, epochs=3, callbacks=[best], verbose=0)
+    >>> best.best_epoch
+    2
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from nengo.exceptions import ValidationError
 
 from . import arguments, feeds
 from .session import Session
-from .sources import ProcessSource, Series, TimeFunction
+from .sources import Constant, PythonSource, Series, draw
 from .utils import warn
 
 
@@ -27,18 +27,27 @@ class Call:
         As the user gave it.
     one_minibatch : bool
         Whether there must be exactly one minibatch.
+    whole : bool
+        Whether all minibatches must be whole.
 
     Attributes
     ----------
     data : dict of Node to array (batch, n_steps, size)
         What the user gave.
     batch : int
-        Items, a multiple of the minibatch size.
+        Items; the last minibatch may have fewer than others.
     n_steps : int
+    flat : bool
+        Whether data for a single step came without an axis of steps.
     """
 
     def __init__(
-        self, session: Session, x: Any, n_steps: int | None, one_minibatch: bool = False
+        self,
+        session: Session,
+        x: Any,
+        n_steps: int | None,
+        one_minibatch: bool = False,
+        whole: bool = False,
     ) -> None:
         compiled = session.compiled
         names = feeds.names_of(compiled.nodes, compiled.names)
@@ -46,12 +55,14 @@ class Call:
             raise ValidationError(
                 "'n_steps' is among the data; give it as the argument n_steps", attr="n_steps"
             )
+        n_steps = feeds.whole_number(n_steps)
         data = feeds.by_object(x, names, "input")
+        self.flat = n_steps in (1, None) and takes_single_steps(session, n_steps)
+        self.flat = self.flat and all(array.ndim == 2 for array in data.values())
+        data = {n: array[:, None] if self.flat else array for n, array in data.items()}
         feeds.check_rank(data, names, {n: n.size_out for n in data})
-        if one_minibatch:
-            feeds.check_exact(data, names, session.batch)
-        data = feeds.fit_batch(data, names, session.batch)
         feeds.check_size(data, names)
+        feeds.check_batch(data, names, session.batch, one_minibatch, whole)
         self.batch = feeds.agree(data, names, 0, "items") or session.batch
         steps = feeds.agree(data, names, 1, "steps")
         if steps is None and n_steps is None:
@@ -61,57 +72,89 @@ class Call:
         feeds.check_steps(self.n_steps, n_steps, session.unroll, session.settings.use_loop)
         self.data = feeds.cast(data, session.settings.dtype)
 
-    def minibatches(self, session: Session) -> Iterator[tuple[dict, int]]:
-        """Sources and number of steps of each minibatch; made when it is its turn.
+    def minibatches(
+        self, session: Session, stateful: bool, watched: bool = False
+    ) -> Iterator[tuple[dict, int, int]]:
+        """Sources, number of steps and number of items of each; made when it is its turn.
 
-        Values of functions and processes are those of the beginning of the call for all.
+        Values of functions and processes are those of the beginning of the call for all. Of items
+        that the last minibatch lacks there are copies.
+
+        Parameters
+        ----------
+        session : Session
+        stateful : bool
+            Whether minibatches go on from each other.
+        watched : bool
+            Whether callbacks of the user's run between them, and so may change what functions give.
         """
         if self.batch == session.batch:
-            yield session.filled(self.data), self.n_steps
+            yield session.filled(self.data), self.n_steps, self.batch
             return
         start, size = session.n_steps, session.batch
-        once = {
-            feed: source.rows(start, self.n_steps)
-            for feed, source in session.sources.items()
-            if isinstance(source, TimeFunction) and feed.node not in self.data
-        }
+        functions: dict = {}
         for item in range(0, self.batch, size):
-            rows = {**once, **self._noise(session, start, range(item, item + size))}
-            sources = {f: Series.of(r, session.n_steps) for f, r in rows.items()}
-            given = {node: array[item : item + size] for node, array in self.data.items()}
-            yield {**session.filled(given), **sources}, self.n_steps
+            sources = dict(session.sources)
+            if stateful and item:
+                others = range(item, item + size)
+                sources = {feed: source.begun(others) for feed, source in sources.items()}
+            ahead = {
+                feed: source
+                for feed, source in sources.items()
+                if feed.node not in self.data and not feed.called and feed not in functions
+            }
+            rows = self._drawn(session, ahead, start)
+            if not watched:
+                functions.update((f, r) for f, r in rows.items() if r.shape[1] == 1)
+            series = {f: Series.of(r, session.n_steps) for f, r in {**functions, **rows}.items()}
+            given = {
+                node: whole_minibatch(array[item : item + size], size)
+                for node, array in self.data.items()
+            }
+            items = min(size, self.batch - item)
+            yield session.filled(given, {**sources, **series}), self.n_steps, items
 
-    def _noise(self, session: Session, start: int, items: range) -> dict:
-        """What processes give to some of the items: arrays (n_steps, B, size)."""
-        found = {}
-        for feed, source in session.sources.items():
-            if isinstance(source, ProcessSource) and feed.node not in self.data:
-                own = source.for_items(items) if items.start else source
-                found[feed] = own.rows(start, self.n_steps)
-        return found
+    def _drawn(self, session: Session, sources: dict, start: int) -> dict:
+        """What functions and processes give in all steps: arrays (n_steps, 1 or B, size)."""
+        together = session.compiled.lowered.together
+        called = {f: source for f, source in sources.items() if isinstance(source, PythonSource)}
+        return draw(called, together, start, self.n_steps)
 
     def for_keras(self, session: Session, y: Any, weights: Any = None) -> tuple[dict, Any, Any]:
         """All inputs by name (batch, n_steps or 1, size), targets, and sample weights."""
         inputs = {}
-        for feed, source in session.sources.items():
-            if feed.node in self.data:
-                inputs[session.compiled.names[feed.node]] = self.data[feed.node]
-            elif feed.signal is None:
-                source.rows(session.n_steps, self.n_steps)  # called for its effects
-            elif feed.node is not None:
-                inputs[session.compiled.names[feed.node]] = self._filling(session, source)
+        for feed, rows in self._fillings(session).items():
+            inputs[session.compiled.names[feed.node]] = rows
+        for node, array in self.data.items():
+            inputs[session.compiled.names[node]] = array
         inputs["n_steps"] = np.full((self.batch, 1), self.n_steps, dtype=np.int32)
-        targets = _targets(session, y, self.batch)
+        targets = _targets(session, y, self)
         return inputs, targets, _sample_weights(session, weights, targets, self.batch)
 
-    def _filling(self, session: Session, source: Any) -> np.ndarray:
-        parts = [source.rows(session.n_steps, self.n_steps)]
-        if isinstance(source, ProcessSource) and self.batch > session.batch:
-            others = source.for_items(range(session.batch, self.batch))
-            parts.append(others.rows(session.n_steps, self.n_steps))
-        rows = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
-        steps, _, size = rows.shape
-        return np.broadcast_to(np.swapaxes(rows, 0, 1), (self.batch, steps, size))
+    def _fillings(self, session: Session) -> dict:
+        """Values of the nodes without data (batch, n_steps or 1, size); others are called."""
+        own = {
+            feed: source
+            for feed, source in session.sources.items()
+            if feed.node is not None and feed.node not in self.data
+        }
+        dtype = session.settings.dtype
+        called = {f: Constant(np.full(f.size, np.nan), dtype) for f in own if f.called}
+        sources = {**own, **called}
+        together = session.compiled.lowered.together
+        rows = draw(sources, together, session.n_steps, self.n_steps)
+        found = {}
+        for feed, values in rows.items():
+            if feed.signal is None:
+                continue  # called for its effects
+            if sources[feed].items is not None and self.batch > session.batch:
+                others = sources[feed].begun(range(session.batch, self.batch))
+                rest = others.rows(session.n_steps, self.n_steps)
+                values = np.concatenate([values, rest], axis=1)
+            values = values[:, : self.batch]
+            steps, _, size = values.shape
+            found[feed] = np.broadcast_to(np.swapaxes(values, 0, 1), (self.batch, steps, size))
+        return found
 
 
 def of_one_minibatch(session: Session, x: Any, n_steps: int) -> dict:
@@ -122,26 +165,34 @@ def of_one_minibatch(session: Session, x: Any, n_steps: int) -> dict:
     return Call(session, x, n_steps, one_minibatch=True).data
 
 
-def _targets(session: Session, y: Any, batch: int) -> dict[str, np.ndarray] | None:
+def whole_minibatch(array: np.ndarray, size: int) -> np.ndarray:
+    """Fill an array (b, ...) up with its own items, in turn: (size, ...)."""
+    return array if len(array) == size else array[np.arange(size) % len(array)]
+
+
+def _targets(session: Session, y: Any, call: Call) -> dict[str, np.ndarray] | None:
     """Targets by probe name, checked."""
+    model = session.keras_model
     if y is None:
-        model = session.keras_model
         if model.compiled and session.loss_probes:
             wanted = ", ".join(repr(session.compiled.names[p]) for p in session.loss_probes)
             raise ValidationError(f"no targets were given; expected some for {wanted}", attr="y")
         return None
     names = feeds.names_of(session.probes, session.compiled.names)
-    data = feeds.by_object(y, names, "target")
+    data = feeds.by_object(y, names, "target", session.loss_probes)
+    if call.flat:
+        data = {p: a.reshape(len(a), 1, -1) if a.ndim in (1, 2) else a for p, a in data.items()}
     feeds.check_rank(data, names, {p: None for p in data})
-    fitted = feeds.fit_batch(data, names, session.batch)
-    for probe, array in fitted.items():
-        if array.shape[0] != batch:
+    for probe, array in data.items():
+        if array.shape[0] != call.batch:
             raise ValidationError(
-                f"targets for {names[probe]!r} have {array.shape[0]} items, expected {batch}, "
-                f"as many as the inputs",
+                f"targets for {names[probe]!r} have {array.shape[0]} items, expected "
+                f"{call.batch}, as many as the inputs",
                 attr=f"y[{names[probe]}]",
             )
-    return {names[p]: array for p, array in fitted.items()}
+    targets = {names[p]: array for p, array in data.items()}
+    model.check_targets(targets, call.n_steps)
+    return targets
 
 
 def _sample_weights(
@@ -156,7 +207,7 @@ def _sample_weights(
     else:
         found = per_probe(session, given, "sample_weight", broadcast=False)
         found = {name: np.asarray(w) for name, w in found.items() if w is not None}
-    weights = {name: found.get(name, np.ones(batch))[:batch] for name in targets}
+    weights = {name: found.get(name, np.ones(batch)) for name in targets}
     for name, array in weights.items():
         if array.ndim == 0 or array.shape[0] != batch:
             raise ValidationError(
@@ -261,13 +312,16 @@ def per_probe(session: Session, given: Any, kind: str, broadcast: bool) -> dict[
     return dict(zip(names.values(), items, strict=False))
 
 
-def check_validation_split(split: float | None, batch: int, minibatch: int) -> None:
-    """Raise ValidationError unless both parts hold whole minibatches."""
-    first = int(batch * (1 - (split or 0)))
-    if first % minibatch or (batch - first) % minibatch:
+def check_validation_split(session: Session, split: float | None, batch: int) -> None:
+    """Raise ValidationError unless both parts hold items, or for replicas whole minibatches."""
+    if not split:
+        return
+    first = int(batch * (1 - split))
+    whole = session.batch if session.replicas.several else 1
+    if min(first, batch - first) < 1 or first % whole or (batch - first) % whole:
+        wanted = f"multiples of the minibatch size {whole}" if whole > 1 else "some in each"
         raise ValidationError(
-            f"{split} splits {batch} items into {first} and {batch - first}; expected multiples of "
-            f"the minibatch size {minibatch}",
+            f"{split} splits {batch} items into {first} and {batch - first}; expected {wanted}",
             attr="validation_split",
         )
 
@@ -278,14 +332,23 @@ def ignore_batch_size(session: Session, options: dict[str, Any]) -> None:
         warn(f"batch_size is ignored; the minibatch size is that of the simulator, {session.batch}")
 
 
+def takes_single_steps(session: Session, n_steps: int | None = None) -> bool:
+    """Whether data (batch, size) of the only input mean one step: not if it would show nothing."""
+    return len(session.compiled.nodes) == 1 and (n_steps == 1 or not _filtered(session))
+
+
+def _filtered(session: Session) -> list[nengo.Connection | nengo.Probe]:
+    """Connections, and probes with a loss, that show in the first step only what was before."""
+    network = session.compiled.model.toplevel
+    connections = () if network is None else network.all_connections
+    return [o for o in (*connections, *session.loss_probes) if o.synapse is not None]
+
+
 def warn_about_synapses(session: Session, call: Call, stateful: bool) -> None:
     """One step shows nothing of what passes a synapse: warn, as that is rarely meant."""
-    network = session.compiled.model.toplevel
-    if stateful or call.n_steps != 1 or network is None:
+    if stateful or call.n_steps != 1 or session.compiled.model.toplevel is None:
         return
-    filtered: list[nengo.Connection | nengo.Probe] = [
-        obj for obj in (*network.all_connections, *session.loss_probes) if obj.synapse is not None
-    ]
+    filtered = _filtered(session)
     if filtered:
         warn(
             f"Running for one step, but the network contains synapses (for example on "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import gc
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -17,15 +18,21 @@ from nengo.builder.processes import SimProcess
 from nengo.exceptions import BuildError
 
 from . import graph_optimizer
+from .compiler import costs
 from .compiler.graph import CycleError
 from .compiler.ir import Block, Graph, Program
+from .compiler.pipeline import Options, build_program, for_training
 from .config import Settings, keep_history
 from .kernels import CATALOGUE
 from .lowering import Lowered, build_model, lower
 from .lowering.order import draw_seeds, process_order
 from .lowering.roles import Feed, Uniform
-from .opinions import resolve_trainable, resolve_trainable_synapses, resolve_training_spikes
-from .pipeline import build_program, for_training
+from .opinions import (
+    resolve_pure,
+    resolve_trainable,
+    resolve_trainable_synapses,
+    resolve_training_spikes,
+)
 from .sources import Constant, ProcessSource, Source, TimeFunction, UniformNumbers
 from .utils import io_names
 
@@ -45,10 +52,10 @@ class Compilation:
         The io name of each input node and probe.
     """
 
-    def __init__(self, model: Model, settings: Settings, batch: int, cores: int = 1) -> None:
+    def __init__(self, model: Model, settings: Settings, batch: int) -> None:
         network = model.toplevel
         self.model, self.settings, self.batch = model, settings, batch
-        self._switches = _Switches(settings, batch, cores)
+        self._options = _options(settings)
         trainable = resolve_trainable(network)
         operators = _user_simplified(model.operators, settings)
         with _no_garbage_collection():
@@ -61,6 +68,7 @@ class Compilation:
                 lambda probe: keep_history(network, probe),
                 resolve_training_spikes(network),
                 resolve_trainable_synapses(network),
+                resolve_pure(network),
             )
         with _no_garbage_collection():
             self.program = self._compiled(self.lowered.graph)
@@ -78,7 +86,7 @@ class Compilation:
 
     def _compiled(self, graph: Graph, **options: Any) -> Program:
         try:
-            return build_program(graph, CATALOGUE, self._switches, **options)
+            return build_program(graph, CATALOGUE, self._options, **options)
         except CycleError as error:
             raise BuildError(
                 f"The network has a cycle without delay: {error}. This usually means that too many "
@@ -123,7 +131,7 @@ class Compilation:
             if isinstance(source, SimProcess):
                 made[feed] = ProcessSource(source, dt, dtype, rngs, range(self.batch))
             elif isinstance(source, Uniform):
-                made[feed] = UniformNumbers(source.rng, source.size, dtype, self.batch)
+                made[feed] = UniformNumbers(source.rng, source.size, dtype, range(self.batch))
             elif callable(source):
                 name = "input" if feed.node is None else str(feed.node)
                 made[feed] = TimeFunction(source, feed.size, dt, dtype, name)
@@ -183,18 +191,30 @@ class Generators:
 
     def __init__(self, order: list[Operator], seed: int, batch: int) -> None:
         rng = np.random.RandomState(seed)
-        self._seeds, self._batch = draw_seeds(order, rng), batch
-        others = (_seed_of_item(seed, item) for item in range(1, batch))
-        self.shared = [rng, *map(np.random.RandomState, others)]
+        self.seed, self._seeds = seed, draw_seeds(order, rng)
+        self.shared = [rng]
+        for item in range(1, batch):
+            self._share_with(item)
 
-    def __call__(self, op: Operator, items: Iterable[int] | None = None) -> list[Any]:
-        """What an operator draws from, for some items: by default those of one minibatch."""
-        if not isinstance(op, SimProcess):
-            return self.shared
-        first, items = self._seeds[op], range(self._batch) if items is None else items
-        if op.process.seed is not None:
-            return [_Drawn(first) for _ in items]
-        return [_Drawn(_seed_of_item(first, item)) for item in items]
+    def _share_with(self, item: int) -> None:
+        self.shared.append(np.random.RandomState(_seed_of_item(self.seed, item)))
+
+    def twin(self) -> Generators:
+        """The same, which draw by themselves."""
+        return copy.deepcopy(self, {id(self._seeds): self._seeds})
+
+    def __call__(self, op: Operator, items: Iterable[int]) -> list[Any]:
+        """What an operator draws from, for some items."""
+        return [self.of_item(op, item) for item in items]
+
+    def of_item(self, op: Operator, item: int) -> Any:
+        """What an operator draws from, for one item."""
+        if isinstance(op, SimProcess):
+            first = self._seeds[op]
+            return _Drawn(first if op.process.seed is not None else _seed_of_item(first, item))
+        while len(self.shared) <= item:
+            self._share_with(len(self.shared))
+        return self.shared[item]
 
 
 class _Drawn:
@@ -211,14 +231,14 @@ def _seed_of_item(first: int, item: int) -> int:
     return np.random.RandomState((first, item)).randint(2**31 - 1) if item else first
 
 
-class _Switches:
+def _options(settings: Settings) -> Options:
     """What the compiler is told besides the graph."""
-
-    def __init__(self, settings: Settings, batch: int, cores: int) -> None:
-        self.batch, self.cores = batch, cores
-        given = settings.simplifications
-        self.simplifies = given is None or len(given) > 0
-        self.groups = settings.planner is not graph_optimizer.noop_planner
+    given = settings.simplifications
+    return Options(
+        simplifies=given is None or len(given) > 0,
+        groups=settings.planner is not graph_optimizer.noop_planner,
+        costs=costs.current(),
+    )
 
 
 def _user_simplified(operators: list[Operator], settings: Settings) -> list[Operator]:

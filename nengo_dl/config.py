@@ -34,6 +34,7 @@ from .rules import (
 )
 
 TRAINABLE_TYPES = (nengo.Ensemble, nengo.Connection, Neurons)
+NEAREST = (*TRAINABLE_TYPES, nengo.Node)  # whose options apply to the nearest enclosing network
 UNSET = object()
 
 
@@ -48,6 +49,10 @@ class Settings:
 
     Whether a parameter is trainable is decided object by object, and so is what spikes do in
     training: see `nengo_dl.opinions`.
+
+    Parameters
+    ----------
+    <OPTIONS>
 
     Raises
     ------
@@ -101,6 +106,18 @@ class Settings:
         "say nothing else; ``net.config[conn].trainable_synapses = ...`` chooses for one "
         "connection. None: no opinion; none is trained.",
         per=nengo.Connection,
+    )
+    pure: bool | None = _option(
+        None,
+        OPTIONAL_BOOL,
+        "Whether the functions and processes of nodes depend on nothing but their arguments and "
+        "their own random numbers, and change nothing else. They are then called whenever that is "
+        "fastest: functions of time ahead of the simulation. Otherwise, in networks with other "
+        "Python that they may share objects with, all are called within each step, in Nengo's "
+        "order. Applies to the nearest enclosing network, and to those within it that say nothing "
+        "else; ``net.config[node].pure = ...`` chooses for one node. None: no opinion; only "
+        "Nengo's own processes and NumPy's own functions are taken for pure.",
+        per=nengo.Node,
     )
     dtype: str = _option(
         "float32",
@@ -216,13 +233,16 @@ def _document_options(func: Callable) -> Callable:
     return func
 
 
+_document_options(Settings)
+
+
 @_document_options
 def configure_settings(**settings: Any) -> None:
     """Choose how the Simulator treats the network that is being defined.
 
     To be called inside a ``with network:`` block. A call changes the options that it names, and
-    no other. ``trainable``, ``training_spikes`` and ``trainable_synapses`` apply to the nearest
-    enclosing network, every other option to the top-level network.
+    no other. ``trainable``, ``training_spikes``, ``trainable_synapses`` and ``pure`` apply to the
+    nearest enclosing network, every other option to the top-level network.
 
     Parameters
     ----------
@@ -265,7 +285,7 @@ def configure_settings(**settings: Any) -> None:
             for cls in TRAINABLE_TYPES:
                 _set_class_value(nearest.config, cls, name, value)
         else:
-            network = nearest if _owner(name) in TRAINABLE_TYPES else toplevel
+            network = nearest if _owner(name) in NEAREST else toplevel
             _set_class_value(network.config, _owner(name), name, value)
 
 

@@ -18,8 +18,8 @@ from .parameters import Parameters
 class SimulationData(Mapping):
     """Data of a simulation, by Nengo object; read only.
 
-    - A Probe gives what it recorded in `run`, `run_steps` and `step`: array (steps, *shape), or
-      (batch, steps, *shape) if the simulator was made with a `minibatch_size`.
+    - A Probe gives what it recorded in `run`, `run_steps` and `step`: array (steps, ...), or
+      (batch, steps, ...) if the simulator was made with a `minibatch_size`.
     - An Ensemble gives a `BuiltEnsemble`, a Connection a `BuiltConnection`, both with the current
       values of what can be trained; a connection with a trained synapse also has ``tau`` [s].
     - Nodes, networks and learning rules give None.
@@ -31,7 +31,7 @@ class SimulationData(Mapping):
     parameters : Parameters
         Live values.
     recorded : callable
-        `recorded(probe)` is the list of arrays (batch, steps, *shape) recorded so far.
+        `recorded(probe)` is the list of arrays (batch, steps, ...) recorded so far.
 
     Attributes
     ----------

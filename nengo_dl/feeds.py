@@ -15,25 +15,31 @@ Names = Mapping[Any, str]  # Nengo object -> io name
 
 
 def is_data(x: Any) -> bool:
-    """Whether `x` is arrays that can be checked here; anything else goes to Keras as it is."""
+    """Whether `x` is arrays; anything else gives minibatches, one after the other."""
     return x is None or isinstance(x, Mapping | list | tuple | np.ndarray) or _is_tensor(x)
 
 
 def _is_tensor(x: Any) -> bool:
-    return hasattr(x, "shape") and hasattr(x, "dtype") and not hasattr(x, "element_spec")
+    numbers = hasattr(x, "dtype") or hasattr(x, "to_numpy")  # such as pandas has
+    return hasattr(x, "shape") and numbers and not hasattr(x, "element_spec")
 
 
-def by_object(data: Any, names: Names, kind: str) -> dict[Any, np.ndarray]:
+def by_object(
+    data: Any, names: Names, kind: str, first: Sequence[Any] = ()
+) -> dict[Any, np.ndarray]:
     """Arrays by Nengo object.
 
     Parameters
     ----------
     data : dict, list, tuple, array_like or None
-        Keys of a dict are objects or their names; lists are matched by position.
+        Keys of a dict are objects or their names; lists, and single arrays, are matched by
+        position.
     names : dict
         The objects that data may be given for, in order, and their names.
     kind : str
         What the data are, for messages: "input" or "target".
+    first : sequence, optional
+        Objects that lists of as many data are for.
 
     Raises
     ------
@@ -52,7 +58,8 @@ def by_object(data: Any, names: Names, kind: str) -> dict[Any, np.ndarray]:
             )
     else:
         items = list(data) if isinstance(data, list | tuple) else [data]
-        found = _by_position(items, names, kind)
+        own = names_of(first, names) if len(items) == len(first) else names
+        found = _by_position(items, own, kind)
     return {obj: _as_array(value, names[obj]) for obj, value in found.items()}
 
 
@@ -99,16 +106,25 @@ def find(key: Any, names: Names, attr: str, kind: str) -> Any:
 
 def _as_array(value: Any, name: str) -> np.ndarray:
     try:
-        array = np.asarray(value)
+        array = value.to_numpy() if hasattr(value, "to_numpy") else np.asarray(value)
     except ValueError:  # rows of different lengths
         array = np.asarray(None)
     if array.dtype.kind not in "biuf":
         raise ValidationError(
-            f"data for {name!r} are {type(value).__name__}, expected numbers in an array "
-            f"(batch, steps, size) whose rows all have the same length",
+            f"data for {name!r} are {type(value).__name__}{_columns(value)}, expected numbers in "
+            f"an array (batch, steps, size) whose rows all have the same length",
             attr="data",
         )
     return array
+
+
+def _columns(value: Any) -> str:
+    """Which columns of a table are no numbers."""
+    kinds = getattr(value, "dtypes", None)
+    if not hasattr(kinds, "items"):
+        return ""
+    wrong = [f"{name!r} ({kind})" for name, kind in kinds.items() if kind.kind not in "biuf"]
+    return f" with columns {', '.join(wrong)}" if wrong else ""
 
 
 def check_rank(
@@ -124,7 +140,14 @@ def check_rank(
         if array.ndim < 3 or (size is not None and array.ndim != 3):
             raise ValidationError(
                 f"data for {names[obj]!r} should have rank 3 {expected}, found rank {array.ndim} "
-                f"{array.shape}. For a single step, add an axis: x[:, None, :]",
+                f"{array.shape}. For a single step, add an axis: x[:, None, :]; for a single item, "
+                f"x[None]",
+                attr=f"data[{names[obj]}]",
+            )
+        if 0 in array.shape[:2]:
+            raise ValidationError(
+                f"data for {names[obj]!r} have shape {array.shape}, expected at least one item "
+                f"and one step",
                 attr=f"data[{names[obj]}]",
             )
 
@@ -140,38 +163,22 @@ def check_size(arrays: Mapping[Any, np.ndarray], names: Names) -> None:
             )
 
 
-def check_exact(arrays: Mapping[Any, np.ndarray], names: Names, minibatch: int) -> None:
-    """Raise ValidationError unless there is exactly one minibatch."""
+def check_batch(
+    arrays: Mapping[Any, np.ndarray], names: Names, minibatch: int, exact: bool, whole: bool
+) -> None:
+    """Raise ValidationError unless there is one minibatch, or all are whole, if so it must be."""
     for obj, array in arrays.items():
-        if array.shape[0] != minibatch:
-            raise ValidationError(
-                f"data for {names[obj]!r} have {array.shape[0]} items, expected exactly one "
-                f"minibatch, {minibatch}",
-                attr=f"data[{names[obj]}]",
-            )
-
-
-def fit_batch(
-    arrays: Mapping[Any, np.ndarray], names: Names, minibatch: int
-) -> dict[Any, np.ndarray]:
-    """Whole minibatches only: warns about items that are left over, and drops them."""
-    result = {}
-    for obj, array in arrays.items():
-        batch = array.shape[0]
-        if batch < minibatch:
-            raise ValidationError(
-                f"data for {names[obj]!r} have {batch} items, fewer than the minibatch size "
-                f"{minibatch}",
-                attr=f"data[{names[obj]}]",
-            )
-        extra = batch % minibatch
-        if extra:
-            warn(
-                f"Number of items in data for {names[obj]!r} ({batch}) is not a multiple of the "
-                f"minibatch size ({minibatch}); the last {extra} are dropped"
-            )
-        result[obj] = array[: batch - extra]
-    return result
+        items = array.shape[0]
+        if exact and items != minibatch:
+            expected = f"exactly one minibatch, {minibatch}"
+        elif whole and items % minibatch:
+            expected = f"a multiple of the minibatch size, {minibatch}, as replicas share it evenly"
+        else:
+            continue
+        raise ValidationError(
+            f"data for {names[obj]!r} have {items} items, expected {expected}",
+            attr=f"data[{names[obj]}]",
+        )
 
 
 def agree(arrays: Mapping[Any, np.ndarray], names: Names, axis: int, what: str) -> int | None:
@@ -183,8 +190,23 @@ def agree(arrays: Mapping[Any, np.ndarray], names: Names, axis: int, what: str) 
     return next(iter(lengths.values()), None)
 
 
+def whole_number(n_steps: Any) -> int | None:
+    """A number of steps as an int; None stays None."""
+    if n_steps is None:
+        return None
+    try:
+        whole = int(n_steps) == n_steps
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole:
+        raise ValidationError(f"expected a whole number of steps, got {n_steps!r}", attr="n_steps")
+    return int(n_steps)
+
+
 def check_steps(n_steps: int, given: int | None, unroll: int, use_loop: bool) -> None:
     """Raise ValidationError unless the simulation can run for so many steps."""
+    if n_steps < 1:
+        raise ValidationError(f"expected at least one step, got {n_steps}", attr="n_steps")
     if given is not None and given != n_steps:
         raise ValidationError(f"data have {n_steps} steps, but n_steps is {given}", attr="n_steps")
     if n_steps % unroll:
@@ -197,6 +219,17 @@ def check_steps(n_steps: int, given: int | None, unroll: int, use_loop: bool) ->
             f"with use_loop=False, the number of steps ({n_steps}) must be unroll_simulation "
             f"({unroll})",
             attr="n_steps",
+        )
+
+
+def check_stateful(stateful: Any) -> None:
+    """Raise ValidationError unless this is a truth value: numbers are meant for something else."""
+    if not isinstance(stateful, bool | np.bool_):
+        raise ValidationError(
+            f"must be True or False, got {stateful!r}. The third argument by position is n_steps, "
+            f"and the fourth stateful; name others, as in epochs=10. The minibatch size is given "
+            f"to the Simulator",
+            attr="stateful",
         )
 
 

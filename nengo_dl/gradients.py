@@ -79,12 +79,13 @@ def _simulation(session: Session, probe: nengo.Probe, steps: int) -> Callable[[l
     }
     carry = {block: tf.convert_to_tensor(x) for block, x in graph.carry().items()}
     span = Span(tf.constant(0, tf.int64), steps, steps)
+    how = graph.strategy("train", asked=False)
 
     @tf.function(autograph=False)
     def simulate(arrays: list) -> Any:
         series = [tf.transpose(x, (1, 0, 2)) for x in arrays]
         sources = {**hidden, **dict(zip(blocks, series, strict=True))}
-        outputs, _ = graph.simulate(sources, carry, span, training=True)
+        outputs, _ = graph.simulate(sources, carry, span, how)
         return tf.transpose(outputs[probe], (1, 0, 2))
 
     return simulate

@@ -22,57 +22,184 @@ def _singly(operators: Sequence[Any]) -> list[tuple[Any]]:
 
 
 def tree_planner(op_list: Sequence[Any], max_depth: int = 3) -> list[tuple[Any]]:
-    """Stand for the default planner."""
+    """Stand for the default planner.
+
+    Parameters
+    ----------
+    op_list : sequence of Operator
+        Nengo's operators.
+    max_depth : int, default 3
+        Of no influence.
+
+    Returns
+    -------
+    list of tuple of Operator
+        Each by itself, in their order.
+    """
     return _singly(op_list)
 
 
 def greedy_planner(operators: Sequence[Any]) -> list[tuple[Any]]:
-    """Stand for the default planner."""
+    """Stand for the default planner.
+
+    Parameters
+    ----------
+    operators : sequence of Operator
+        Nengo's operators.
+
+    Returns
+    -------
+    list of tuple of Operator
+        Each by itself, in their order.
+    """
     return _singly(operators)
 
 
 def transitive_planner(op_list: Sequence[Any]) -> list[tuple[Any]]:
-    """Stand for the default planner."""
+    """Stand for the default planner.
+
+    Parameters
+    ----------
+    op_list : sequence of Operator
+        Nengo's operators.
+
+    Returns
+    -------
+    list of tuple of Operator
+        Each by itself, in their order.
+    """
     return _singly(op_list)
 
 
 def noop_planner(operators: Sequence[Any]) -> list[tuple[Any]]:
-    """Compute every operator by itself."""
+    """Compute every operator by itself.
+
+    Parameters
+    ----------
+    operators : sequence of Operator
+        Nengo's operators.
+
+    Returns
+    -------
+    list of tuple of Operator
+        Each by itself, in their order.
+    """
     return _singly(operators)
 
 
 def order_signals(plan: Sequence[Any], n_passes: int = 10) -> tuple[list, Sequence[Any]]:
-    """Stand for the default arrangement of signals."""
+    """Stand for the default arrangement of signals.
+
+    Parameters
+    ----------
+    plan : sequence of tuple of Operator
+        Groups of Nengo's operators.
+    n_passes : int, default 10
+        Of no influence.
+
+    Returns
+    -------
+    (list, sequence)
+        No signals, and the plan as it was.
+    """
     return [], plan
 
 
 def noop_order_signals(plan: Sequence[Any], **_: Any) -> tuple[list, Sequence[Any]]:
-    """Stand for the default arrangement of signals."""
+    """Stand for the default arrangement of signals.
+
+    Parameters
+    ----------
+    plan : sequence of tuple of Operator
+        Groups of Nengo's operators.
+    **_
+        Of no influence.
+
+    Returns
+    -------
+    (list, sequence)
+        No signals, and the plan as it was.
+    """
     return [], plan
 
 
 def remove_unmodified_resets(operators: Sequence[Any]) -> list[Any]:
-    """Part of the default simplifications."""
+    """Part of the default simplifications.
+
+    Parameters
+    ----------
+    operators : sequence of Operator
+        Nengo's operators.
+
+    Returns
+    -------
+    list of Operator
+        As they were.
+    """
     return _as_they_are(operators)
 
 
 def remove_zero_incs(operators: Sequence[Any]) -> list[Any]:
-    """Part of the default simplifications."""
+    """Part of the default simplifications.
+
+    Parameters
+    ----------
+    operators : sequence of Operator
+        Nengo's operators.
+
+    Returns
+    -------
+    list of Operator
+        As they were.
+    """
     return _as_they_are(operators)
 
 
 def remove_identity_muls(operators: Sequence[Any]) -> list[Any]:
-    """Part of the default simplifications."""
+    """Part of the default simplifications.
+
+    Parameters
+    ----------
+    operators : sequence of Operator
+        Nengo's operators.
+
+    Returns
+    -------
+    list of Operator
+        As they were.
+    """
     return _as_they_are(operators)
 
 
 def remove_constant_copies(operators: Sequence[Any]) -> list[Any]:
-    """Part of the default simplifications."""
+    """Part of the default simplifications.
+
+    Parameters
+    ----------
+    operators : sequence of Operator
+        Nengo's operators.
+
+    Returns
+    -------
+    list of Operator
+        As they were.
+    """
     return _as_they_are(operators)
 
 
 def remove_reset_incs(operators: Sequence[Any]) -> list[Any]:
-    """Part of the default simplifications."""
+    """Part of the default simplifications.
+
+    Parameters
+    ----------
+    operators : sequence of Operator
+        Nengo's operators.
+
+    Returns
+    -------
+    list of Operator
+        As they were.
+    """
     return _as_they_are(operators)
 
 

@@ -89,6 +89,11 @@ class Regularize(keras.losses.Loss):
         -------
         norms : tensor (B, T)
             Norm, or mean of the norms if there are several, of each example and step.
+
+        Raises
+        ------
+        ValidationError
+            If the output has no such axis.
         """
         batch, steps, *signal = y_pred.shape
         if self.axis is None:

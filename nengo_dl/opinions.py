@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import nengo
@@ -26,7 +27,7 @@ class Opinions:
         while stack:
             network, above = stack.pop()
             configs = (*above, network.config)
-            for obj in (*network.ensembles, *network.connections):
+            for obj in (*network.ensembles, *network.connections, *network.nodes):
                 self._configs[obj] = configs
             stack.extend((subnetwork, configs) for subnetwork in network.networks)
 
@@ -136,3 +137,20 @@ def resolve_trainable_synapses(toplevel: nengo.Network | None) -> Opinions:
     """
     network = None if Settings.of(toplevel).inference_only else toplevel
     return Opinions(network, "trainable_synapses")
+
+
+def resolve_pure(toplevel: nengo.Network | None) -> Callable[[nengo.Node], bool]:
+    """Find out which nodes have a pure output, as the user says; see `configure_settings`.
+
+    Parameters
+    ----------
+    toplevel : nengo.Network or None
+        The top-level network. Without one, none.
+
+    Returns
+    -------
+    callable
+        Tells whether the output of a Node is pure: without any choice, it is not.
+    """
+    opinions = Opinions(toplevel, "pure")
+    return lambda node: bool(opinions.setting(node))

@@ -101,6 +101,11 @@ class Parameters:
         block = next(blocks, None)
         return block is not None and self._read(block) is None
 
+    def is_changed(self, ens: nengo.Ensemble) -> bool:
+        """Whether encoders or biases of an ensemble are not those that it was built with."""
+        signals = [self.signal(ens, "encoders"), self.signal(ens.neurons, "bias")]
+        return any(np.any(self.value(sig) != sig.initial_value) for sig in signals)
+
     def time_constants(self, conn: nengo.Connection) -> np.ndarray | None:
         """Trained time constants [s]: one, or one for each dimension; None if it has none."""
         sig = self._time_constants.get(conn)
@@ -158,6 +163,8 @@ def freeze(objs: Any, parameters: Parameters) -> None:
         ]
         # all of them are read before any is written
         found = [(part, nengo_arguments(part, parameters)) for part in parts]
+        found += _decoded_probes(parts, parameters)
+        _warn_of_other_decoders(parts, parameters)
     for part, args in found:
         for name, value in args.items():
             setattr(part, name, value)
@@ -184,6 +191,49 @@ def _with_parameters(obj: Any, known: set, parameters: Parameters) -> list:
                 f"trained; configure it to be not trainable"
             )
     return [*ensembles, *obj.all_connections]
+
+
+def _decoded_probes(parts: Sequence[Any], parameters: Parameters) -> list[tuple[Any, dict]]:
+    """Probes that decode frozen ensembles, with arguments that keep their decoders.
+
+    A simulator solves for them when it is built, and would do so for trained neurons; here they
+    are as they were built, whatever training changed.
+    """
+    frozen = {ens for ens in parts if isinstance(ens, nengo.Ensemble)}
+    model = parameters.model
+    hidden = [obj for obj in model.params if isinstance(obj, nengo.Connection)]
+    found = []
+    for conn in hidden:
+        if isinstance(conn.post_obj, nengo.Probe) and _is_decoded(conn) and conn.pre_obj in frozen:
+            weights = parameters.value(parameters.signal(conn, "weights"))
+            found.append((conn.post_obj, {"solver": NoSolver(np.transpose(weights))}))
+    return found
+
+
+def _warn_of_other_decoders(parts: Sequence[Any], parameters: Parameters) -> None:
+    """Warn of connections that are not frozen, but decode what is, and was trained."""
+    frozen, network = set(parts), parameters.model.toplevel
+    left = [
+        conn
+        for conn in ([] if network is None else network.all_connections)
+        if conn not in frozen
+        and _is_decoded(conn)
+        and conn.pre_obj in frozen
+        and not isinstance(conn.solver, NoSolver)
+        and parameters.is_changed(conn.pre_obj)
+    ]
+    if left:
+        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        warn(
+            f"{left[0]}{more} will be solved again for frozen ensembles that were trained, and "
+            f"may decode something else; freeze the connections too, or the whole network"
+        )
+
+
+def _is_decoded(conn: nengo.Connection) -> bool:
+    """Whether decoders are solved for."""
+    ens = conn.pre_obj
+    return isinstance(ens, nengo.Ensemble) and not isinstance(ens.neuron_type, Direct)
 
 
 def nengo_arguments(obj: Any, parameters: Parameters) -> dict[str, Any]:
@@ -277,19 +327,20 @@ def _weight_arguments(conn: nengo.Connection, parameters: Parameters) -> dict[st
         return {"transform": twin}
     if not isinstance(transform, Dense | NoTransform):
         raise NotImplementedError(f"{conn}: cannot make a {type(transform).__name__} from weights")
-    decoded = isinstance(conn.pre_obj, nengo.Ensemble) and not isinstance(
-        conn.pre_obj.neuron_type, Direct
-    )
-    if decoded and not conn.solver.weights:
-        size = weights.shape[0]
+    if _is_decoded(conn) and not conn.solver.weights:
         return {
             "solver": NoSolver(weights.T, weights=False),
-            "function": lambda x, size=size: np.zeros(size),
+            "function": functools.partial(_zeros, size=weights.shape[0]),
             "transform": None,
         }
-    if decoded:
+    if _is_decoded(conn):
         return {"solver": FullWeights(weights.T, weights=True)}
     return {"transform": weights.reshape(()) if weights.shape == (1,) else weights}
+
+
+def _zeros(x: Any, size: int) -> np.ndarray:
+    """A function of the right size that is never called; it can be pickled, as a network can."""
+    return np.zeros(size)
 
 
 def _sparse(transform: Sparse, conn: Any, parameters: Parameters) -> Sparse:

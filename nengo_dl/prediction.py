@@ -12,10 +12,49 @@ import numpy as np
 from nengo.exceptions import SimulationError, ValidationError
 
 from . import calls, feeds
+from .engine.padding import only_present
+from .items import Items
 from .recording import by_item
 from .session import Session, Sources
 
 Arrays = dict[nengo.Probe, np.ndarray]
+Item = tuple[Sources, int, int]  # what is fed, steps, and items that there are
+
+
+class Outputs(dict):
+    """What probes saw: arrays (batch, steps, *shape) by probe, or by the name or label of one.
+
+    Parameters
+    ----------
+    arrays : dict of nengo.Probe to array
+    names : dict of nengo.Probe to str
+        As in logs of `fit`: labels without what Keras does not accept, and made unique.
+    """
+
+    def __init__(self, arrays: Arrays, names: Mapping[nengo.Probe, str]) -> None:
+        super().__init__(arrays)
+        self._names = names
+
+    def __missing__(self, key: Any) -> np.ndarray:
+        probe = self._find(key)
+        if probe is None:
+            known = ", ".join(repr(self._names[p]) for p in self) or "none"
+            raise KeyError(f"{key!r} is not one of the network's probes (their names: {known})")
+        return self[probe]
+
+    def __contains__(self, key: Any) -> bool:
+        return super().__contains__(key) or self._find(key) is not None
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """As of a dict."""
+        return self[key] if key in self else default
+
+    def _find(self, key: Any) -> nengo.Probe | None:
+        if not isinstance(key, str):
+            return None
+        named = [p for p in self if self._names[p] == key]
+        labelled = [p for p in self if p.label == key]
+        return named[0] if named else labelled[0] if len(labelled) == 1 else None
 
 
 def predict(
@@ -30,10 +69,17 @@ def predict(
     callbacks: Any = None,
 ) -> Arrays:
     """See `Simulator.predict`; with `one_minibatch` data of any other length are refused."""
+    feeds.check_stateful(stateful)
     if one_minibatch or feeds.is_data(x):
-        call = calls.Call(session, x, n_steps, one_minibatch)
+        call = calls.Call(session, x, n_steps)
+        if one_minibatch and call.batch > session.batch:
+            raise ValidationError(
+                f"data have {call.batch} items, expected at most one minibatch, {session.batch}",
+                attr="x",
+            )
         calls.warn_about_synapses(session, call, stateful)
-        items, total = call.minibatches(session), call.batch // session.batch
+        items = call.minibatches(session, stateful, watched=bool(callbacks))
+        total = -(-call.batch // session.batch)
     elif n_steps is None:
         items, total = _from_iterable(session, x), None
     else:
@@ -42,18 +88,19 @@ def predict(
         total = steps if total is None else min(steps, total)
     watchers = _callbacks(session, callbacks, verbose, total)
     results: dict[nengo.Probe, list[np.ndarray]] = {p: [] for p in session.probes}
-    with session.computing():
+    names = feeds.names_of(session.probes, session.compiled.names)
+    with session.computing(), session.during("predict"):
         watchers.on_predict_begin()
         for outputs in _each(session, items, total, stateful, watchers):
             for probe, array in outputs.items():
                 results[probe].append(array)
         watchers.on_predict_end()
-    return {p: np.concatenate(parts) for p, parts in results.items() if parts}
+    return Outputs({p: np.concatenate(parts) for p, parts in results.items() if parts}, names)
 
 
 def _each(
     session: Session,
-    items: Iterator[tuple[Sources, int]],
+    items: Iterator[Item],
     total: int | None,
     stateful: bool,
     watchers: keras.callbacks.CallbackList,
@@ -61,10 +108,13 @@ def _each(
     """What probes see in each minibatch, until there is no more or a callback ends it."""
     names = session.compiled.names
     number = 0
-    while number != total and not _stopped(watchers) and (item := next(items, None)):
-        sources, steps = item
-        watchers.on_predict_batch_begin(number)
-        outputs = _minibatch(session, sources, steps, stateful)
+    while number != total and not _stopped(watchers):
+        with session.lending(stateful, first=number * session.batch):
+            item = next(items, None)
+            if item is None:
+                return
+            watchers.on_predict_batch_begin(number)
+            outputs = _minibatch(session, *item, stateful)
         named = {names[p]: array for p, array in outputs.items()}
         watchers.on_predict_batch_end(number, {"outputs": named})
         yield outputs
@@ -76,22 +126,26 @@ def _stopped(watchers: keras.callbacks.CallbackList) -> bool:
     return bool(watchers.callbacks) and getattr(watchers.model, "stop_predicting", False)
 
 
-def _minibatch(session: Session, sources: Sources, steps: int, stateful: bool) -> Arrays:
-    """All chunks of one minibatch: arrays (B, steps, *shape)."""
+def _minibatch(
+    session: Session, sources: Sources, steps: int, present: int, stateful: bool
+) -> Arrays:
+    """All chunks of one minibatch: arrays (present, steps, *shape)."""
     parts: dict[nengo.Probe, list[np.ndarray]] = {p: [] for p in session.probes}
     first, carry = session.n_steps, session.memory.carry()
+    before = carry
     run = partial(session.runner.run, split=True)
     end = first + steps
     while first < end:
-        n = session.runner.chunk(end - first, first)
+        n = session.chunk(session.runner, end - first, first)
         outputs, carry = session.run_chunk(run, carry, sources, first, n)
         for output, array in outputs.items():
             if output.last_only:
                 parts[output.key].clear()
             parts[output.key].append(by_item(array, output, n))
         first += n
-    session.keep(carry, first, stateful)
-    return {p: np.concatenate(a, axis=1) if len(a) > 1 else a[0] for p, a in parts.items()}
+    session.keep(only_present(carry, before, present), first, stateful)
+    arrays = {p: np.concatenate(a, axis=1) if len(a) > 1 else a[0] for p, a in parts.items()}
+    return {p: array[:present] for p, array in arrays.items()}
 
 
 def _callbacks(
@@ -109,36 +163,26 @@ def _callbacks(
     )
 
 
-def _from_iterable(session: Session, x: Iterable) -> Iterator[tuple[Sources, int]]:
-    """Minibatches of a generator or Dataset: dictionaries by name, or tuples in order."""
+def _from_iterable(session: Session, x: Iterable) -> Iterator[Item]:
+    """Minibatches of a generator or Dataset; see `Items` for the forms they may have."""
     compiled = session.compiled
     names = feeds.names_of(compiled.nodes, compiled.names)
+    items = Items(session)
     for item in x:
-        data = _by_name(item, [*names.values(), "n_steps"])
-        steps = int(np.ravel(data["n_steps"])[0])
+        data = items.for_predict(item)
         given = {n: np.asarray(data[names[n]]) for n in compiled.nodes}
         feeds.check_rank(given, names, {n: n.size_out for n in given})
-        feeds.check_exact(given, names, session.batch)
         feeds.check_size(given, names)
-        feeds.check_steps(
-            feeds.agree(given, names, 1, "steps") or steps,
-            steps,
-            session.unroll,
-            session.settings.use_loop,
-        )
-        yield session.filled(feeds.cast(given, session.settings.dtype)), steps
-
-
-def _by_name(item: Any, names: list[str]) -> Mapping[str, Any]:
-    if isinstance(item, tuple) and (len(item) == 1 or isinstance(item[0], Mapping)):
-        item = item[0]  # without the targets, if there are some
-    if not isinstance(item, Mapping):
-        item = dict(zip(names, item, strict=False))
-    missing = [n for n in names if n not in item]
-    if missing:
-        raise ValidationError(
-            f"an item of the generator or Dataset has {', '.join(map(repr, item)) or 'nothing'}; "
-            f"each needs all inputs and 'n_steps', so also {', '.join(map(repr, missing))}",
-            attr="x",
-        )
-    return item
+        present = feeds.agree(given, names, 0, "items") or session.batch
+        if present > session.batch:
+            raise ValidationError(
+                f"an item of the generator or Dataset is a minibatch of {present}, expected at "
+                f"most the minibatch size of the simulator, {session.batch}",
+                attr="x",
+            )
+        length = feeds.agree(given, names, 1, "steps")
+        stated = int(np.ravel(data["n_steps"])[0]) if "n_steps" in data else length
+        steps = stated if length is None else length
+        feeds.check_steps(steps, stated, session.unroll, session.settings.use_loop)
+        whole = {n: calls.whole_minibatch(a, session.batch) for n, a in given.items()}
+        yield session.filled(feeds.cast(whole, session.settings.dtype)), steps, present

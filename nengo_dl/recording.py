@@ -18,19 +18,28 @@ class Recorder:
     probes : iterable of nengo.Probe
     dt : float
         Step length [s].
+
+    Attributes
+    ----------
+    spans : list of (int, int)
+        Steps before, and number of steps, of each chunk that was recorded.
+    returned : bool
+        Whether the simulation went back, after one of the runs, to where that had begun.
     """
 
     def __init__(self, probes: Iterable[nengo.Probe], dt: float) -> None:
         self.dt = dt
         self._parts: dict[nengo.Probe, list[np.ndarray]] = {p: [] for p in probes}
-        self._latest: set[nengo.Probe] = set()
+        self.clear()
 
-    def begin_run(self) -> None:
+    def begin_run(self, stateful: bool = True) -> None:
         """From here on, probes that keep no history add one row."""
         self._latest = set()
+        self.returned = self.returned or not stateful
 
     def append(self, outputs: Mapping[Output, np.ndarray], first: int, n: int) -> None:
         """Add what probes saw in steps first + 1 to first + n; arrays (n or 1, B or 1, size)."""
+        self.spans.append((first, n))
         for output, array in outputs.items():
             probe = output.key
             value = by_item(array, output, n)
@@ -52,6 +61,17 @@ class Recorder:
         for parts in self._parts.values():
             parts.clear()
         self._latest = set()
+        self.spans: list[tuple[int, int]] = []
+        self.returned = False
+
+    def steps(self, n_steps: int, period: float) -> np.ndarray:
+        """Numbers of the steps simulated so far, sampled every `period` steps.
+
+        If the simulation went back, of the recorded ones, as often as they were recorded.
+        """
+        spans = self.spans if self.returned else [(0, n_steps)]
+        found = [np.arange(f + 1, f + n + 1)[is_sampled(f, n, period)] for f, n in spans]
+        return np.concatenate([np.zeros(0, int), *found])
 
 
 def is_sampled(first: int, n: int, period: float) -> np.ndarray:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .utils import is_bool, is_positive
+
 DTYPES = ("float16", "float32", "float64")
 
 
@@ -15,16 +17,6 @@ class Rule(NamedTuple):
 
     accepts: Callable[[Any], bool]
     expects: str
-
-
-def is_bool(value: Any) -> bool:
-    """Whether it is a truth value, NumPy's included."""
-    return isinstance(value, (bool, np.bool_))
-
-
-def is_positive(value: Any) -> bool:
-    """Whether it is a finite number greater than 0."""
-    return isinstance(value, (int, float, np.number)) and not is_bool(value) and 0 < value < np.inf
 
 
 def _is_steps(value: Any) -> bool:

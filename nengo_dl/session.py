@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
 import nengo
 import numpy as np
+from nengo.exceptions import SimulationError
 
-from .compilation import Compilation
+from . import feeds
+from .compilation import Compilation, Generators
 from .compiler.ir import Block, Output, Role
 from .config import Settings
 from .engine import backend
@@ -25,10 +29,30 @@ from .kernels import CATALOGUE
 from .kernels.host import Steppers
 from .lowering.roles import Feed
 from .recording import Recorder
-from .sources import Constant, Series
+from .sources import Constant, Series, draw
 from .utils import warn
 
 Sources = Mapping[Feed, Any]
+NOTHING = Constant(np.zeros(0), "float32")  # stands for what is called within the step
+
+
+@dataclass(frozen=True)
+class Line:
+    """What draws random numbers, in calls that go on from each other.
+
+    Attributes
+    ----------
+    generators : Generators or None
+        Those of operators on the host.
+    sources : dict of Feed
+        What generates each input that is given no data.
+    steppers : dict
+        What runs operators on the host; see `Steppers.aside`.
+    """
+
+    generators: Generators | None = None
+    sources: Sources = field(default_factory=dict)
+    steppers: dict = field(default_factory=dict)
 
 
 class Session:
@@ -55,8 +79,10 @@ class Session:
         What runs the first steps of `run` instead.
     sources : dict of Feed
         What generates each input that is given no data.
-    n_steps : int
-        Steps simulated so far.
+    live : dict of Feed
+        What generates each input in the present call.
+    running : list of str
+        Methods that call the user's callbacks at present; each was called in one of the last's.
     loss_probes : list of nengo.Probe
         Those that `compile` gave a loss; all if it was not called.
     """
@@ -71,8 +97,11 @@ class Session:
     ) -> None:
         self.compiled, self.seed, self.unroll = compiled, seed, unroll
         self.replicas, self.device = replicas, device
-        self.n_steps = 0
+        self._n_steps = 0
+        self._graph: TensorGraph | None = None
+        self._runner: Runner | None = None
         self.loss_probes: list[nengo.Probe] = list(compiled.model.probes)
+        self.running: list[str] = []
         self._keras_model: SimulationModel | None = None
         backend.seed_tensorflow(seed)
         self.remake_processes()
@@ -80,8 +109,6 @@ class Session:
         self.steppers = Steppers(self.plan.dt, self.plan.rngs)
         self.memory: Memory | None = Memory(self.plan)
         self.first_steps: FirstSteps | None = FirstSteps(self.plan, self.memory, self.steppers)
-        self._graph: TensorGraph | None = None
-        self._runner: Runner | None = None
         if replicas.strategy is not None or "tensor_node" in {o.kind for o in compiled.program.ops}:
             _ = self._own_graph  # the user's layers are built, and mistakes in them found, here
 
@@ -94,12 +121,14 @@ class Session:
             {compiled.block(feed): self._hidden(feed) for feed in compiled.hidden_feeds},
             {compiled.names[o.key]: o for o in compiled.lowered.graph.outputs},
             self.replicas,
-            lambda op: self.generators(op),
+            lambda op, item: self.generators.of_item(op, item),
             compiled.model.dt,
             self.settings.dtype,
             self.unroll,
             self.settings.learning_phase,
             self.settings.checkpoint_steps,
+            lambda feed: self.live[feed],
+            self._restart,
         )
 
     def _hidden(self, feed: Feed) -> Callable[[int, int], np.ndarray]:
@@ -114,6 +143,18 @@ class Session:
     def batch(self) -> int:
         """Items in a minibatch."""
         return self.compiled.batch
+
+    @property
+    def n_steps(self) -> int:
+        """Steps simulated so far; in a callback of Keras's, those of its calls too."""
+        reached = None if self._graph is None else self._graph.steps
+        return self._n_steps if reached is None else reached
+
+    @n_steps.setter
+    def n_steps(self, steps: int) -> None:
+        self._n_steps = steps
+        if self._graph is not None:
+            self._graph.steps = steps
 
     @property
     def probes(self) -> list[nengo.Probe]:
@@ -148,7 +189,7 @@ class Session:
         """Names of what XLA cannot compile."""
         if self._graph is not None:
             return self._graph.obstacles
-        found = [op for op in self.compiled.program.ops if CATALOGUE.runs_on_host(op)]
+        found = [op for op in self.compiled.program.ops if not CATALOGUE.is_compiled(op)]
         return list(dict.fromkeys(op.tag or op.kind for op in found))
 
     @property
@@ -177,6 +218,24 @@ class Session:
 
     # ------------------------------------------------------------------ life cycle
 
+    def require_idle(self, method: str, *running: str) -> None:
+        """Raise SimulationError in a callback of a method that needs what another would change."""
+        for busy in self.running:
+            if busy in running:
+                raise SimulationError(
+                    f"{method} was called in a callback of {busy}, which needs what it would "
+                    f"change; call it before {busy}, or when {busy} has returned"
+                )
+
+    @contextlib.contextmanager
+    def during(self, method: str) -> Iterator[None]:
+        """Know within this context that a method is running whose callbacks are the user's."""
+        self.running.append(method)
+        try:
+            yield
+        finally:
+            self.running.pop()
+
     def close(self) -> None:
         """Free the compiled program."""
         self._graph = self._runner = self._keras_model = self.memory = self.first_steps = None
@@ -197,6 +256,43 @@ class Session:
         """Let all processes begin anew, from the seed."""
         self.generators = self.compiled.generators(self.seed)
         self.sources: Sources = self.compiled.sources(self.seed)
+        self.live = self.sources
+        self._training = Line()
+
+    def _restart(self, items: Sequence[int]) -> None:
+        """Let Python of the user's begin anew; random generators go on."""
+        self.steppers.restart(items)
+        self.live = {f: s.twin() if f.called else s for f, s in self.live.items()}
+
+    @contextlib.contextmanager
+    def aside(self, first: int = 0, training: bool = False) -> Iterator[None]:
+        """Let processes, and whatever runs on the host, go on by themselves for a while.
+
+        For calls that leave no state behind. What the user's Python keeps to itself cannot be
+        copied, and begins anew; random generators go on from where they are.
+
+        Parameters
+        ----------
+        first : int
+            The item of a larger batch at which the minibatch begins; see `Steppers.aside`.
+        training : bool
+            Whether to go on from where the last call that trained ended.
+        """
+        kept = self.generators, self.sources, self.live
+        line = self._training if training and self._training.sources else Line(*kept[:2])
+        items = range(first, first + self.batch)
+        self.generators = line.generators.twin()
+        self.sources = {feed: source.twin(items) for feed, source in line.sources.items()}
+        self.live = self.sources
+        try:
+            with self.steppers.aside(self._training.steppers if training else None, first):
+                yield
+        finally:
+            if training:
+                self._training = replace(
+                    self._training, generators=self.generators, sources=self.sources
+                )
+            self.generators, self.sources, self.live = kept
 
     def reset(self, parameters: bool = True, processes: bool = True) -> None:
         """Go back to the initial state, and to step 0."""
@@ -212,38 +308,59 @@ class Session:
         return self.n_steps, dict(self.memory.state)
 
     def restore(self, snapshot: tuple[int, dict[Block, Any]]) -> None:
-        """Go back to a `snapshot`, also from within a callback of Keras."""
+        """Go back to a `snapshot`, also from within a callback of Keras.
+
+        Python of the user's begins anew.
+        """
         self.n_steps, state = snapshot
-        self.graph.restore_state(state, self.n_steps)
+        self._restart(range(self.batch))
+        self.memory.state = state
 
     # ------------------------------------------------------------------ simulation
 
     def carries_on(self, stateful: bool) -> bool:
         """Whether a call leaves its state to the next; warns if it may not although it should."""
+        feeds.check_stateful(stateful)
         if stateful and not self.settings.stateful:
             warn("stateful=True is ignored: the network was configured with stateful=False")
             return False
         return stateful
 
-    def filled(self, data: Mapping[nengo.Node, np.ndarray]) -> dict[Feed, Any]:
-        """The source of each input from here on: the user's data where there are some."""
+    def lending(self, stateful: bool, first: int = 0, training: bool = False) -> Any:
+        """The context of a call that leaves its state to the next if `stateful`; see `aside`."""
+        return contextlib.nullcontext() if stateful else self.aside(first, training)
+
+    def filled(
+        self, data: Mapping[nengo.Node, np.ndarray], sources: Sources | None = None
+    ) -> Sources:
+        """The source of each input from here on: the user's data where there are some.
+
+        It is that of the present call. `sources` stand for the session's own.
+        """
+        self.live = self.sources if sources is None else sources
         if not data:
-            return self.sources
+            return self.live
         series = {node: Series(array, self.n_steps) for node, array in data.items()}
-        return {f: series.get(f.node, source) for f, source in self.sources.items()}
+        return {f: series.get(f.node, source) for f, source in self.live.items()}
 
     def run(
         self, steps: int, data: Mapping, recorder: Recorder, stateful: bool, stage: Any
     ) -> None:
         """Simulate chunk after chunk; interrupted between two, both sides of it are whole."""
-        recorder.begin_run()
+        with self.lending(stateful):
+            self._run(steps, data, recorder, stateful, stage)
+
+    def _run(
+        self, steps: int, data: Mapping, recorder: Recorder, stateful: bool, stage: Any
+    ) -> None:
+        recorder.begin_run(stateful)
         first = self.n_steps
         end = first + steps
         sources, carry = self.filled(data), self.memory.carry()
         with uninterrupted() as interrupt_here:
             while first < end:
                 runner = self.first_steps if self.first_steps.include(first) else self.runner
-                n = runner.chunk(end - first, first)
+                n = self.chunk(runner, end - first, first)
                 outputs, carry = self.run_chunk(runner.run, carry, sources, first, n)
                 recorder.append(outputs, first, n)
                 first += n
@@ -262,15 +379,28 @@ class Session:
         """Simulate steps first + 1 to first + n; `run` is that of a `Runner`, which see."""
         inputs, constant = {}, set()
         blocks = self.compiled.fed
-        for feed, source in sources.items():
-            rows = source.rows(first, n)
+        drawn = {f: NOTHING if _is_called(f, s) else s for f, s in sources.items()}
+        rows_of = draw(drawn, self.compiled.lowered.together, first, n)
+        for feed, source in drawn.items():
             block = blocks[feed]
             if block is None:
                 continue  # called for its effects
-            inputs[block] = rows
+            missing = source is NOTHING
+            inputs[block] = np.full((1, 1, feed.size), np.nan) if missing else rows_of[feed]
             if isinstance(source, Constant):
                 constant.add(block)
         return run(carry, inputs, constant, first, n)
+
+    def chunk(self, runner: Any, steps: int, first: int) -> int:
+        """How many of `steps` to run in the next chunk, which begins after `first` steps."""
+        if self._tensors_call_python:
+            return min(steps, self.unroll)
+        return runner.chunk(steps, first)
+
+    @cached_property
+    def _tensors_call_python(self) -> bool:
+        """Whether a TensorNode may share objects with the user's functions of time."""
+        return bool(self.compiled.lowered.together) and self._own_graph.tensors_call_python()
 
     def keep(self, carry: Mapping[Block, Any], n_steps: int, stateful: bool) -> None:
         """Take over what a run left behind: what was learned always, state if `stateful`."""
@@ -279,19 +409,60 @@ class Session:
             self.n_steps = n_steps
 
     @contextlib.contextmanager
-    def keras_call(self, stateful: bool, lengths: tuple[int | None, int | None]) -> Iterator[None]:
+    def keras_call(
+        self, method: str, stateful: bool, lengths: tuple[int | None, int | None]
+    ) -> Iterator[None]:
         """Lend the state to Keras.
 
         Parameters
         ----------
+        method : str
+            "fit" or "evaluate".
         stateful : bool
             Whether to keep the state of each minibatch for the next, and after the last.
         lengths : (int or None, int or None)
             Steps of minibatches in training and in testing; None if not known before.
         """
-        self.graph.begin_mode(self.keras_model, stateful, lengths)
-        with self.computing(), self.graph.host.raising():
-            with self.graph.calls_from_keras(self.n_steps, stateful):
+        graph, model = self.graph, self.keras_model
+        with self.computing(), graph.host.raising(), self._interrupting(), self.during(method):
+            graph.begin_mode(model, stateful, lengths)
+            with graph.lent(self._n_steps, stateful):
+                begun = partial(self._validating, self.snapshot())
+                model.validating = begun if method == "fit" else contextlib.nullcontext
+                try:
+                    yield
+                finally:
+                    model.validating = contextlib.nullcontext
+                    self._n_steps = self.n_steps
+
+    @contextlib.contextmanager
+    def _interrupting(self) -> Iterator[None]:
+        """In a callback of Keras's, set aside what it is doing, and let it go on afterwards."""
+        if not self.graph.is_lent:
+            yield
+            return
+        self._n_steps = self.n_steps
+        try:
+            with self.keras_model.interrupted(), self.graph.taken_back():
                 yield
+        finally:
+            self.graph.steps = self._n_steps
+
+    @contextlib.contextmanager
+    def _validating(self, start: tuple[int, dict[Block, Any]]) -> Iterator[None]:
+        """Let `fit` validate from where it began, and go on as if it had not validated."""
+        stateful = self.graph.steps is not None
+        now, carry = self.snapshot(), self.graph.carry()
+        if stateful:
+            self.restore(start)
+        try:
+            yield
+        finally:
             if stateful:
-                self.n_steps = self.graph.steps_after
+                self.restore(now)
+            self.graph.keep(carry, state=False)
+
+
+def _is_called(feed: Feed, source: Any) -> bool:
+    """Whether Python makes the values of an input within each step of this call."""
+    return feed.called and not isinstance(source, Series)

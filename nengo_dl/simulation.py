@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
+from collections.abc import Callable
 from typing import Any, Self
 
 import nengo
+import nengo.utils.numpy as npext
 import numpy as np
 from nengo.builder import Model
 from nengo.exceptions import (
@@ -18,7 +19,7 @@ from nengo.exceptions import (
     ValidationError,
 )
 
-from . import arguments, calls
+from . import arguments, calls, explanation, feeds
 from .compilation import Compilation, build
 from .config import Settings
 from .data import SimulationData
@@ -26,7 +27,7 @@ from .engine import backend
 from .engine.replicas import Replicas
 from .parameters import Parameters
 from .progress import Progress, stage_of
-from .recording import Recorder, is_sampled
+from .recording import Recorder
 from .session import Session
 from .signals import LiveSignals
 from .turns import Turns, exclusive
@@ -80,8 +81,7 @@ class Simulation:
             with progress.stage("Build") as stage:
                 self.model = build(network, model, dt, settings, stage)
             with progress.stage("Optimization"):
-                cores = 1 if replicas.several else backend.cores()
-                self._compiled = Compilation(self.model, settings, self.minibatch_size, cores)
+                self._compiled = Compilation(self.model, settings, self.minibatch_size)
             with progress.stage("Construction"):
                 seed = _default_seed(network) if seed is None else seed
                 self.session = Session(self._compiled, seed, self.unroll, replicas, device)
@@ -144,6 +144,7 @@ class Simulation:
     def close(self) -> None:
         """Free the compiled program. Recorded data stay; a closed simulator cannot run again."""
         if not self.closed:
+            self.session.require_idle("close", "fit", "evaluate", "predict")
             self.closed = True
             self.session.close()
 
@@ -200,6 +201,7 @@ class Simulation:
         Parameters
         ----------
         time_in_seconds : float
+            Length [s].
         **kwargs
             As for `run_steps`.
 
@@ -249,6 +251,13 @@ class Simulation:
         stateful : bool
             Whether the simulation goes on from here the next time. True by default.
 
+        Raises
+        ------
+        SimulatorClosed
+            If the simulator is closed.
+        ValidationError
+            If the number of steps is negative, or data do not fit the network.
+
         Notes
         -----
         Interrupted by Ctrl-C, the simulator keeps what it has simulated, and can go on.
@@ -264,6 +273,7 @@ class Simulation:
             )
         if whole == 0:
             return
+        feeds.check_stateful(stateful)
         given = calls.of_one_minibatch(session, data, whole)
         stateful = stateful and self.stateful
         show = self.progress_bar if progress_bar is None else progress_bar
@@ -317,8 +327,31 @@ class Simulation:
 
     @property
     def program(self) -> Any:
-        """The compiled program; print it to see stages and groups."""
+        """What is computed, for any machine; print it to see stages and groups.
+
+        A notebook draws it.
+        """
         return self._compiled.program
+
+    def explain(self, print_fn: Callable[[str], Any] | None = None) -> None:
+        """Say what is compiled, what runs in Python and why, what that costs, and the remedy.
+
+        Parameters
+        ----------
+        print_fn : callable, optional
+            Is called with the text as a string, instead of printing it.
+
+        Raises
+        ------
+        SimulatorClosed
+            If the simulator is closed.
+        """
+        explanation.explain(self._open(), print_fn)
+
+    @property
+    def strategy(self) -> Any:
+        """How TensorFlow runs it: what XLA compiles, and how loops hold arrays; print it to see."""
+        return self._open().runner.strategy
 
     @property
     def compile_count(self) -> int:
@@ -326,7 +359,21 @@ class Simulation:
         return self._open().compile_count
 
     def get_name(self, obj: nengo.Node | nengo.Probe) -> str:
-        """Name of an input node or a probe in data, losses and logs."""
+        """Name of an input node or a probe in data, losses and logs.
+
+        Parameters
+        ----------
+        obj : nengo.Node or nengo.Probe
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        ValidationError
+            If it is neither an input node nor a probe of the network.
+        """
         if obj not in self._compiled.names:
             raise ValidationError(
                 f"{obj} is not an input Node or a Probe of this network", attr="obj", obj=self
@@ -334,7 +381,28 @@ class Simulation:
         return self._compiled.names[obj]
 
     def trange(self, sample_every: float | None = None, dt: float | None = None) -> np.ndarray:
-        """Times of the steps simulated so far [s], or of the samples of a probe."""
+        """Times of the steps simulated so far, or of the samples of a probe.
+
+        After runs that left no state behind (``stateful=False``, as an argument or a setting), the
+        times of all steps recorded, as probes have them: the times of such a run come again.
+
+        Parameters
+        ----------
+        sample_every : float, optional
+            Period of the samples [s]; by default each step.
+        dt : float, optional
+            Deprecated name of `sample_every`.
+
+        Returns
+        -------
+        array (n,)
+            Times [s], the first of which is `dt`.
+
+        Raises
+        ------
+        ValidationError
+            If both are given.
+        """
         if dt is not None:
             if sample_every is not None:
                 raise ValidationError(
@@ -351,8 +419,7 @@ class Simulation:
                 attr="sample_every",
                 obj=self,
             )
-        steps = np.arange(1, self.n_steps + 1)
-        return self.dt * steps[is_sampled(0, self.n_steps, period)]
+        return self.dt * self._recorder.steps(self.n_steps, period)
 
     def train(self, *_: Any, **__: Any) -> None:
         """Removed: use `compile` and `fit`."""
@@ -364,9 +431,10 @@ class Simulation:
 
 
 def _default_seed(network: nengo.Network | None) -> int:
+    """The seed that Nengo would choose: without one of the network's, the next of NumPy's draws."""
     if network is not None and network.seed is not None:
         return network.seed + 1
-    return int.from_bytes(os.urandom(4), "little") % (2**31 - 1)
+    return int(np.random.randint(npext.maxint))
 
 
 def _log_device(device: str | None) -> None:

@@ -110,7 +110,7 @@ class Simulator(Simulation):
 
         Returns
         -------
-        dict of Probe to array (batch, n_steps, *shape)
+        dict of Probe to array (batch, n_steps, ...)
             All steps, whatever `sample_every` says.
         """
         session = self._open()
@@ -122,8 +122,8 @@ class Simulator(Simulation):
     def predict_on_batch(
         self, x: Any = None, n_steps: int | None = None, stateful: bool = False, **kwargs: Any
     ) -> dict[nengo.Probe, np.ndarray]:
-        """Like `predict`, for exactly one minibatch."""
-        stateful = stateful and self.stateful
+        """Like `predict`, for exactly one minibatch; arguments as for `predict`."""
+        stateful = self.stateful and stateful
         return prediction.predict(self._open(), x, n_steps, stateful, one_minibatch=True, **kwargs)
 
     @exclusive
@@ -140,7 +140,7 @@ class Simulator(Simulation):
         Parameters
         ----------
         *args
-            The first is the optimizer.
+            The first is the optimizer; another is a TypeError.
         loss : str, callable, keras.losses.Loss, list or dict
             One for all probes, or for each: a list in their order, or a dict by probe or name.
         metrics : like `loss`, optional
@@ -176,7 +176,7 @@ class Simulator(Simulation):
         y : dict, list or array
             Targets (batch, n_steps, size) of probes, with probes or their names as keys.
         n_steps, stateful
-            As for `predict`.
+            As for `predict`. Validation begins from the state that `fit` does, and leaves no trace.
         **kwargs
             As for `keras.Model.fit`. `class_weight` may be a dict by probe; `sample_weight` a list
             or dict, of arrays (batch,) or (batch, n_steps), by probe.
@@ -200,7 +200,7 @@ class Simulator(Simulation):
         stateful: bool = False,
         **kwargs: Any,
     ) -> dict[str, float]:
-        """Losses and metrics of `compile`, for data as in `fit`.
+        """Losses and metrics of `compile`, for data as in `fit`; arguments as for `fit`.
 
         Returns
         -------
@@ -265,6 +265,9 @@ class Simulator(Simulation):
     @exclusive
     def freeze_params(self, objs: Any) -> None:
         """Write the present parameters into Nengo's objects, for use in any simulator.
+
+        Probes that decode the ensembles get a solver that keeps their decoders; there is a warning
+        if connections that do are not among `objs`.
 
         Parameters
         ----------
@@ -389,7 +392,7 @@ class Simulator(Simulation):
     def node_inputs(self) -> dict[nengo.Node, Any]:
         """The Keras input of each node that can be fed."""
         model, names = self.keras_model, self._compiled.names
-        inputs = dict(zip(model.input_names, model.inputs, strict=True))
+        inputs = {tensor.name: tensor for tensor in model.inputs}
         return {node: inputs[names[node]] for node in self._compiled.nodes}
 
 

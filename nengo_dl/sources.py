@@ -1,12 +1,13 @@
 """Where inputs come from when the user gives no data: constants, functions of time, processes.
 
-All are evaluated on the host, ahead of the simulation.  What changes as they go on are the random
-generators in `generators`, and the arrays in `memory`: with these, they can be continued.
+All are evaluated on the host: a chunk of time ahead, or within each step where the user's Python
+may share objects.  What changes as they go on are the random generators in `generators`, and the
+arrays in `memory`: with these, they can be continued.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,83 @@ from nengo.exceptions import SimulationError, ValidationError
 from nengo.utils.functions import function_name
 
 from .lowering.roles import description_of
-from .utils import blame, own_generator
+from .utils import blame, continue_with, own_generator
 
 
 class Source:
-    """What makes the values of an input."""
+    """What makes the values of an input.
+
+    Attributes
+    ----------
+    items : range or None
+        The items of a larger batch that its rows are of; None if all items are alike.
+    """
 
     generators: Sequence[np.random.RandomState] = ()
     memory: Sequence[np.ndarray] = ()
+    items: range | None = None
 
     def rows(self, first: int, n: int) -> np.ndarray:
         """Values of steps first + 1 to first + n: array (n or 1, B or 1, size)."""
         raise NotImplementedError
+
+    def begun(self, items: range | None) -> Source:
+        """The same source from its beginning, for some items."""
+        return self
+
+    def twin(self, items: range | None = None) -> Source:
+        """A source that goes on by itself.
+
+        Steps are made anew; generators and memory are as here, or for other items as in the
+        beginning.
+        """
+        twin = self.begun(self.items if items is None else items)
+        if twin is not self and twin.items == self.items:
+            continue_with(twin.generators, self.generators)
+            for mine, there in zip(self.memory, twin.memory, strict=True):
+                there[...] = mine
+        return twin
+
+
+class PythonSource(Source):
+    """A source that calls Python in each step: `call` makes what `gathered` puts together."""
+
+    def call(self, step: int) -> Any:
+        """Call Python for a step; steps count from 1."""
+        raise NotImplementedError
+
+    def gathered(self, values: list, first: int) -> np.ndarray:
+        """What `call` returned for the steps after the `first`: array (n, B or 1, size)."""
+        raise NotImplementedError
+
+    def rows(self, first: int, n: int) -> np.ndarray:
+        """As of `Source`."""
+        return self.gathered([self.call(first + i + 1) for i in range(n)], first)
+
+
+def draw(
+    sources: Mapping[Any, Source], together: Sequence[Any], first: int, n: int
+) -> dict[Any, np.ndarray]:
+    """Rows of all sources; those that stand `together` take turns within each step.
+
+    Parameters
+    ----------
+    sources : dict of Source
+    together : sequence
+        Keys of those whose Python may share objects, in the order in which it is to be called.
+    first, n : int
+        As of `Source.rows`.
+    """
+    turns = [key for key in together if isinstance(sources.get(key), PythonSource)]
+    made: dict[Any, np.ndarray] = {}
+    if len(turns) > 1:
+        calls = [(sources[key].call, []) for key in turns]
+        for step in range(first + 1, first + n + 1):
+            for call, values in calls:
+                values.append(call(step))
+        for key, (_, values) in zip(turns, calls, strict=True):
+            made[key] = sources[key].gathered(values, first)
+    return {k: made[k] if k in made else source.rows(first, n) for k, source in sources.items()}
 
 
 class Constant(Source):
@@ -40,25 +106,29 @@ class Constant(Source):
         return self.value
 
 
-class TimeFunction(Source):
+class TimeFunction(PythonSource):
     """A function of time: all items see the same values."""
 
     def __init__(self, function: Callable, size: int, dt: float, dtype: str, name: str) -> None:
         self.function, self.size, self.dt, self.dtype = function, size, dt, dtype
         self.name = name
 
-    def rows(self, first: int, n: int) -> np.ndarray:
-        """As of `Source`."""
+    def call(self, step: int) -> Any:
+        """As of `PythonSource`."""
         try:
-            values = [_own(self.function((first + i + 1) * self.dt)) for i in range(n)]
+            return _own(self.function(step * self.dt))
         except Exception as error:
             blame(error, f"function {function_name(self.function)!r} of {self.name}")
             raise
+
+    def gathered(self, values: list, first: int) -> np.ndarray:
+        """As of `PythonSource`."""
+        n = len(values)
         if self.size == 0:
             return np.zeros((n, 1, 0), dtype=self.dtype)
-        return self._together(values).astype(self.dtype).reshape(n, 1, self.size)
+        return self._together(values, first).astype(self.dtype).reshape(n, 1, self.size)
 
-    def _together(self, values: list) -> np.ndarray:
+    def _together(self, values: list, first: int) -> np.ndarray:
         """All values in one array, checked at once; one by one if something is wrong."""
         try:
             array = np.array(values, dtype=np.float64)
@@ -66,9 +136,9 @@ class TimeFunction(Source):
                 return array
         except (TypeError, ValueError):
             pass  # what is wrong, and with which, the checks below will tell
-        return np.array([self._checked(value) for value in values])
+        return np.array([self._checked(v, first + i + 1) for i, v in enumerate(values)])
 
-    def _checked(self, value: Any) -> np.ndarray:
+    def _checked(self, value: Any, step: int) -> np.ndarray:
         what = f"{self.name}: function {function_name(self.function)!r} returned"
         try:
             finite = value is not None and np.all(np.isfinite(value))
@@ -78,7 +148,7 @@ class TimeFunction(Source):
                 f"{what} {value!r} of type {type(value).__name__}; expected {self.size} numbers"
             ) from error
         if array is None:
-            raise SimulationError(f"{what} non-finite value {value!r}")
+            raise SimulationError(f"{what} non-finite value {value!r} in step {step}")
         if array.size not in (1, self.size):
             raise ValidationError(
                 f"{what} {array.size} numbers, shape {array.shape}; expected {self.size}",
@@ -92,7 +162,7 @@ def _own(value: Any) -> Any:
     return value.copy() if isinstance(value, np.ndarray | list) else value
 
 
-class ProcessSource(Source):
+class ProcessSource(PythonSource):
     """A process: one step function, with state and random numbers of its own, for each item.
 
     Parameters
@@ -103,21 +173,21 @@ class ProcessSource(Source):
     dtype : str
     generators : callable
         `generators(op, items)` gives the generator from which each item draws.
-    items : sequence of int
+    items : range
         Numbers of the batch items.
     """
 
     def __init__(
-        self, op: SimProcess, dt: float, dtype: str, generators: Callable, items: Sequence[int]
+        self, op: SimProcess, dt: float, dtype: str, generators: Callable, items: range
     ) -> None:
-        self.op, self.dt, self.dtype = op, dt, dtype
+        self.op, self.dt, self.dtype, self.items = op, dt, dtype, items
         self._generators = generators
         self.generators = [op.process.get_rng(rng) for rng in generators(op, items)]
         self.memory: list[np.ndarray] = []
-        self.items = [self._make_step(rng) for rng in self.generators]
+        self.steps = [self._make_step(rng) for rng in self.generators]
 
-    def for_items(self, items: Sequence[int]) -> ProcessSource:
-        """Return the same process for other items of a larger batch, from its beginning."""
+    def begun(self, items: range | None) -> ProcessSource:
+        """As of `Source`."""
         return ProcessSource(self.op, self.dt, self.dtype, self._generators, items)
 
     def _make_step(self, rng: np.random.RandomState) -> Callable:
@@ -126,31 +196,41 @@ class ProcessSource(Source):
         self.memory += state.values()
         return self.op.process.make_step((0,), shape, self.dt, rng, state)
 
-    def rows(self, first: int, n: int) -> np.ndarray:
-        """As of `Source`."""
-        times = [(first + i + 1) * self.dt for i in range(n)]
+    def call(self, step: int) -> list:
+        """As of `PythonSource`: a value for each item."""
+        time = step * self.dt
         try:
-            rows = [self._together([_own(step(t)) for t in times]) for step in self.items]
+            return [_own(function(time)) for function in self.steps]
         except Exception as error:
             blame(error, description_of(self.op))
             raise
-        return np.stack(rows, axis=1).astype(self.dtype, copy=False)
 
-    def _together(self, values: list) -> np.ndarray:
-        """All values in one array (n, size), checked at once."""
-        size = self.op.output.size
+    def gathered(self, values: list, first: int) -> np.ndarray:
+        """As of `PythonSource`."""
+        return self._together(values, first).astype(self.dtype, copy=False)
+
+    def _together(self, values: list, first: int) -> np.ndarray:
+        """All values in one array (n, B, size), checked at once."""
+        n, size = len(values), self.op.output.size
+        shape = (n, len(self.items), size)
         try:
             array = np.array(values, dtype=np.float64)
-            if array.size == len(values) * size and np.isfinite(array).all():
-                return array.reshape(len(values), size)
+            if array.size == np.prod(shape) and np.isfinite(array).all():
+                return array.reshape(shape)
         except (TypeError, ValueError):
             pass  # what is wrong, and when, the checks below will tell
-        array = [np.broadcast_to(np.ravel(self._checked(v)), (size,)) for v in values]
-        return np.array(array, dtype=np.float64)
+        array = np.empty(shape)
+        for i, row in enumerate(values):
+            for item, value in enumerate(row):
+                array[i, item] = np.ravel(self._checked(value, first + i + 1, item))
+        return array
 
-    def _checked(self, value: Any) -> Any:
+    def _checked(self, value: Any, step: int, item: int) -> Any:
         if value is None or not np.all(np.isfinite(value)):
-            raise SimulationError(f"Process {self.op.process} returned non-finite value {value!r}")
+            raise SimulationError(
+                f"Process {self.op.process} returned non-finite value {value!r}, as "
+                f"{description_of(self.op)}, in step {step} of item {self.items[item]}"
+            )
         return value
 
 
@@ -160,11 +240,13 @@ class UniformNumbers(Source):
     The first batch item hears what Nengo's simulator would draw, the others something else.
     """
 
-    def __init__(
-        self, rng: np.random.RandomState, size: int, dtype: str, minibatch_size: int
-    ) -> None:
-        self.size, self.dtype = size, dtype
-        self.generators = [own_generator(rng, item) for item in range(minibatch_size)]
+    def __init__(self, rng: np.random.RandomState, size: int, dtype: str, items: range) -> None:
+        self.rng, self.size, self.dtype, self.items = rng, size, dtype, items
+        self.generators = [own_generator(rng, item) for item in items]
+
+    def begun(self, items: range | None) -> UniformNumbers:
+        """As of `Source`."""
+        return UniformNumbers(self.rng, self.size, self.dtype, items)
 
     def rows(self, first: int, n: int) -> np.ndarray:
         """Values of the next n steps: array (n, B, size)."""

@@ -8,7 +8,7 @@ A spike is a step function of the voltage, whose derivative is zero or infinite.
   voltage, a smooth function takes its place.
 - `SmoothRate`: neurons spike in training; the gradient is that of their firing rate.
 
-``docs/training.md`` has a table of what each neuron type does.
+``docs/howto/training.md`` has a table of what each neuron type does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from nengo.exceptions import ValidationError
 
-from .rules import is_positive
+from .utils import is_positive
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Surrogate(ABC):
         Parameters
         ----------
         x : array or tensor
-            The scaled distance to the threshold, :math:`k (v - \vartheta)`.
+            The scaled distance to the threshold, :math:`k (v - \vartheta)`; of any shape.
 
         Returns
         -------
@@ -136,7 +136,7 @@ class Surrogate(ABC):
         Parameters
         ----------
         x : array or tensor
-            Voltage minus threshold.
+            Voltage minus threshold; of any shape.
 
         Returns
         -------
@@ -200,7 +200,7 @@ class Arctangent(Surrogate):
     slope: float = 3.141592653589793
 
     def shape(self, x: Any) -> Any:
-        """Compute 1 / (1 + x²)."""
+        r"""Compute :math:`1 / (1 + x^2)`."""
         return 1 / (1 + x * x)
 
 
@@ -229,7 +229,7 @@ class Triangle(Surrogate):
     slope: float = 1.0
 
     def shape(self, x: Any) -> Any:
-        """Compute max(0, 1 - |x|)."""
+        r"""Compute :math:`\max(0, 1 - |x|)`."""
         inner = 1 - abs(x)
         return (inner + abs(inner)) / 2
 
@@ -253,7 +253,16 @@ EXPECTED = f"one of {', '.join(map(repr, NAMED))}, or an object of a class in ne
 
 
 def is_choice(value: Any) -> bool:
-    """Whether a value is a choice, or the name of one."""
+    """Whether a value is a choice, or the name of one.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    bool
+    """
     return isinstance(value, TrainingSpikes) or isinstance(value, str) and value in NAMED
 
 

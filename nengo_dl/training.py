@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from nengo.exceptions import SimulationError, ValidationError
 
-from . import calls, feeds
+from . import calls, feeds, items
 from .session import Session
 
 
@@ -15,6 +15,7 @@ def compile(
     session: Session, loss: Any, metrics: Any, loss_weights: Any, options: dict[str, Any]
 ) -> None:
     """See `Simulator.compile`; `options` are those of `keras.Model.compile`."""
+    session.require_idle("compile", "fit", "evaluate")
     losses = calls.per_probe(session, loss, "loss", broadcast=True)
     weights = calls.per_probe(session, loss_weights, "loss_weights", broadcast=False)
     weighted = options.pop("weighted_metrics", None)
@@ -25,7 +26,8 @@ def compile(
             calls.per_probe(session, weighted, "weighted_metrics", broadcast=True),
         )
     ]
-    losses = {name: given for name, given in losses.items() if given is not None}
+    names = feeds.names_of(session.probes, session.compiled.names).values()
+    losses = {name: losses[name] for name in names if losses.get(name) is not None}
     with session.computing():
         session.keras_model.compile_for_probes(losses, weights, *listed, **options)
     session.loss_probes = [p for p in session.probes if session.compiled.names[p] in losses]
@@ -35,16 +37,25 @@ def fit(
     session: Session, x: Any, y: Any, n_steps: int | None, stateful: bool, options: dict[str, Any]
 ) -> keras.callbacks.History:
     """See `Simulator.fit`; `options` are those of `keras.Model.fit`."""
+    with session.lending(stateful, training=True):
+        return _fit(session, x, y, n_steps, stateful, options)
+
+
+def _fit(
+    session: Session, x: Any, y: Any, n_steps: int | None, stateful: bool, options: dict[str, Any]
+) -> keras.callbacks.History:
     calls.ignore_batch_size(session, options)
     call, arguments = _arguments(session, x, y, n_steps, options)
     validation = _bring_validation(session, n_steps, call, options)
     if call is not None:
-        calls.check_validation_split(options.get("validation_split"), call.batch, session.batch)
+        calls.check_validation_split(session, options.get("validation_split"), call.batch)
         calls.warn_about_synapses(session, call, stateful)
     _weigh_classes(session, arguments, options)
     steps = None if call is None else call.n_steps
     lengths = (steps, steps if validation is None else validation.n_steps)
-    with session.keras_call(stateful, lengths):
+    minibatches = 0 if call is None else call.batch // session.batch * options.get("epochs", 1)
+    with session.keras_call("fit", stateful, lengths):
+        session.keras_model.expected_minibatches = minibatches
         history = session.keras_model.fit(**arguments, **options)
     history.history = session.keras_model.in_order(history.history)
     return history
@@ -54,25 +65,40 @@ def evaluate(
     session: Session, x: Any, y: Any, n_steps: int | None, stateful: bool, options: dict[str, Any]
 ) -> dict[str, float]:
     """See `Simulator.evaluate`; `options` are those of `keras.Model.evaluate`."""
+    with session.lending(stateful):
+        return _evaluate(session, x, y, n_steps, stateful, options)
+
+
+def _evaluate(
+    session: Session, x: Any, y: Any, n_steps: int | None, stateful: bool, options: dict[str, Any]
+) -> dict[str, float]:
     calls.ignore_batch_size(session, options)
     options["return_dict"] = True
     call, arguments = _arguments(session, x, y, n_steps, options)
     if call is not None:
         calls.warn_about_synapses(session, call, stateful)
     steps = None if call is None else call.n_steps
-    with session.keras_call(stateful, (steps, steps)):
+    minibatches = 0 if call is None else call.batch // session.batch
+    with session.keras_call("evaluate", stateful, (steps, steps)):
+        session.keras_model.expected_minibatches = minibatches
         return session.keras_model.in_order(session.keras_model.evaluate(**arguments, **options))
 
 
 def _arguments(
     session: Session, x: Any, y: Any, n_steps: int | None, options: dict[str, Any]
 ) -> tuple[calls.Call | None, dict[str, Any]]:
-    """Data in Keras's form; what is not arrays goes to Keras as it is."""
+    """Data in Keras's form."""
     if not feeds.is_data(x):
         if n_steps is not None:
             raise SimulationError("n_steps cannot be given with a generator or Dataset")
-        return None, {"x": x}
-    call = calls.Call(session, x, n_steps)
+        if y is not None:
+            raise ValidationError(
+                "cannot be given with a generator or Dataset; let its items have targets, as "
+                "second elements",
+                attr="y",
+            )
+        return None, {"x": items.for_keras(session, x)}
+    call = calls.Call(session, x, n_steps, whole=session.replicas.several)
     inputs, targets, weights = call.for_keras(session, y, options.pop("sample_weight", None))
     return call, {"x": inputs, "y": targets, "sample_weight": weights, "batch_size": session.batch}
 
@@ -115,14 +141,22 @@ def _rows(arguments: dict[str, Any], rows: slice) -> dict[str, Any]:
 def _bring_validation(
     session: Session, n_steps: int | None, call: calls.Call | None, options: dict[str, Any]
 ) -> calls.Call | None:
-    """Put validation data into Keras's form too, unless they are a Dataset."""
+    """Put validation data into Keras's form too."""
     data = options.get("validation_data")
-    if not isinstance(data, list | tuple) or not feeds.is_data(data[0]):
+    if data is None:
         return None
+    if not isinstance(data, list | tuple):
+        options["validation_data"] = items.for_keras(session, data)
+        return None
+    if not 2 <= len(data) <= 3:
+        raise ValidationError(
+            f"expected (x, y) or (x, y, sample_weight), got {len(data)} elements",
+            attr="validation_data",
+        )
     x, y, *weights = data
     if x is None and n_steps is None and call is not None:
         n_steps = call.n_steps
-    validation = calls.Call(session, x, n_steps)
+    validation = calls.Call(session, x, n_steps, whole=session.replicas.several)
     options["validation_data"] = validation.for_keras(session, y, *weights)
     options["validation_batch_size"] = session.batch
     return validation

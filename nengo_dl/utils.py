@@ -18,6 +18,16 @@ from nengo.exceptions import SimulationError
 RESERVED_NAMES = ("n_steps", "steps_run")
 
 
+def is_bool(value: Any) -> bool:
+    """Whether it is a truth value, NumPy's included."""
+    return isinstance(value, (bool, np.bool_))
+
+
+def is_positive(value: Any) -> bool:
+    """Whether it is a finite number greater than 0."""
+    return isinstance(value, (int, float, np.number)) and not is_bool(value) and 0 < value < np.inf
+
+
 def sanitize_name(name: Any) -> str:
     """Make a name that TensorFlow and Keras accept.
 
@@ -203,3 +213,11 @@ def own_generator(rng: np.random.RandomState, item: int) -> np.random.RandomStat
     if item:
         twin.seed((twin.randint(2**31 - 1), item))
     return twin
+
+
+def continue_with(
+    generators: Iterable[np.random.RandomState], others: Iterable[np.random.RandomState]
+) -> None:
+    """Let generators draw what others would draw next."""
+    for mine, other in zip(generators, others, strict=True):
+        mine.set_state(other.get_state())

@@ -1,5 +1,6 @@
 """Settings that must be in place before TensorFlow starts, and what many tests use."""
 
+import contextlib
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -40,6 +41,13 @@ def numpy_steps(request, monkeypatch):
     marker = request.node.get_closest_marker("numpy_steps")
     at_most(16 if marker is None else marker.args[0])
     return at_most
+
+
+@pytest.fixture
+def assume():
+    """Return a function that lets what is made afterwards assume other costs: `assume(field=n)`."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **changes: stack.enter_context(costs.assuming(**changes))
 
 
 @pytest.fixture

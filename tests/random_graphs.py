@@ -11,7 +11,9 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from nengo_dl.compiler import costs
 from nengo_dl.compiler.ir import Graph, Op, Output, Role, Signal, View
+from nengo_dl.compiler.pipeline import Options, build_program
 from nengo_dl.kernels import CATALOGUE
 
 DT = 0.125
@@ -29,16 +31,6 @@ def tried(examples):
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-
-
-@dataclass
-class Switches:
-    """What the compiler is told besides the graph."""
-
-    simplifies: bool = True
-    groups: bool = True
-    batch: int = 1
-    cores: int = 1
 
 
 # -------------------------------------------------------------------------------- drawing graphs
@@ -322,12 +314,13 @@ _COMPUTE = {
 def run_program(program, inputs, span, unroll=1, batch=BATCH):
     """Run a program; return outputs (T or 1, B or 1, size) by key and final states (B, size)."""
     from nengo_dl.engine.execute import execute
-    from nengo_dl.engine.span import Compiling
+    from nengo_dl.engine.strategy import Scope, Strategy
     from nengo_dl.kernels.context import Context
 
     ctx = Context(DT, "float64", batch, False, host=None, steppers=None)
     sources, carry = start_values(program, inputs, batch)
-    outputs, after = execute(program, sources, carry, span, ctx, Compiling(unroll))
+    how = Strategy(purpose="simulate", scope=Scope.NOTHING, program=program, unroll=unroll)
+    outputs, after = execute(sources, carry, span, ctx, how)
     states = {}
     for block, value in after.items():
         parts = np.split(np.asarray(value), np.cumsum([s.size for s in block.members])[:-1], 1)
@@ -355,9 +348,8 @@ def start_values(program, inputs, batch=BATCH):
 
 def build(graph, simplifies=True, groups=True, layout=None):
     """Compile a graph with this package's own kernels."""
-    from nengo_dl.pipeline import build_program
-
-    return build_program(graph, CATALOGUE, Switches(simplifies, groups), layout)
+    options = Options(simplifies=simplifies, groups=groups, costs=costs.current())
+    return build_program(graph, CATALOGUE, options, layout)
 
 
 def check_equal(found, expected, largest, what):

@@ -17,11 +17,13 @@ ALLOWED = {
     "engine": {"engine", "kernels", "compiler", "utils"},
     "lowering": {"lowering", "compiler", "neurons", "tensor_node", "config", "utils"},
     "benchmarks": {"benchmarks", "compiler", "simulator", "neurons", "config", "dists", "rules"},
+    "converter": {"converter", "simulator", "tensor_node", "neurons", "config", "engine", "utils"},
 }
 FORBIDDEN = {
     "compiler": {"nengo", "keras", "tensorflow"},
     "lowering": {"keras", "tensorflow"},
     "benchmarks": {"keras", "tensorflow"},
+    "converter": {"tensorflow"},
 }
 
 #: Outside the engine, these import TensorFlow: what users write TensorBoard logs with, and what
@@ -36,7 +38,7 @@ USES_TENSORFLOW = {
     "benchmarks.memory",
 }
 
-LONGEST_MODULE = 400
+LONGEST_MODULE = 330
 LONGEST_FUNCTION = 60
 
 
@@ -139,7 +141,7 @@ def test_this_test_sees_the_package():
     found = {(module, target) for module, target, _, _ in IMPORTS}
     assert ("engine.execute", "tensorflow") in found
     assert ("engine.execute", ".kernels.registry") in found
-    assert ("pipeline", ".compiler.arrange") in found
+    assert ("compiler.pipeline", ".compiler.arrange") in found
     assert ("compiler.simplify.zeros", ".compiler.ir") in found
     assert ("compilation", ".graph_optimizer") in found
     assert {"compiler.ir", "engine.loop", "kernels.basic"} < {name_of(path) for path in MODULES}
@@ -191,8 +193,19 @@ def test_importing_the_package_does_not_import_tensorflow():
 
 
 def test_modules_are_short():
-    lengths = {name_of(path): len(path.read_text().splitlines()) for path in MODULES}
+    """Counted in lines of code: no docstring, comment or empty line makes a file long."""
+    lengths = {name_of(path): len(_lines_of_code(path, tree)) for path, tree in TREES.items()}
     assert {name: n for name, n in lengths.items() if n > LONGEST_MODULE} == {}
+
+
+def _lines_of_code(path, tree):
+    lines = path.read_text().splitlines()
+    code = {i for i, line in enumerate(lines, 1) if line.strip() and line.strip()[0] != "#"}
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            code -= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return code
 
 
 def test_functions_are_short():

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nengo_dl.compiler.arrange import MOST_PIECES, Addresses, Runs, arrange_sources, depth_of
+from nengo_dl.compiler.arrange import Addresses, Runs, arrange_sources, depth_of
+from nengo_dl.compiler.costs import CPU
 from nengo_dl.compiler.ir import Graph, Op, Output, Role, Signal, View
 from nengo_dl.compiler.simplify import find_routes, simplify
 from nengo_dl.kernels import CATALOGUE
@@ -66,7 +67,7 @@ ways = st.tuples(st.booleans(), st.booleans())
 def test_arguments_have_the_elements_of_their_views(graph, way):
     simplifies, groups = way
     program = build(graph, simplifies, groups)
-    graph = simplify(graph) if simplifies else find_routes(graph)
+    graph = simplify(graph, CATALOGUE.traits) if simplifies else find_routes(graph)
     routes = {op.writes[0]: op for op in graph.ops if op.kind == "route"}
     for group in program.groups:
         reads = list(map(elements_read, group.reads))
@@ -96,7 +97,7 @@ def test_each_signal_has_one_place(graph, way):
     program = build(graph, *way)
     placed = [s for b in program.layout.blocks for s in b.members]
     assert len(set(placed)) == len(placed)
-    kept = simplify(graph) if way[0] else graph
+    kept = simplify(graph, CATALOGUE.traits) if way[0] else graph
     assert set(placed) == set(kept.sources())
     for block in program.layout.blocks:
         assert len({(s.role, s.dtype, s.trainable) for s in block.members}) == 1
@@ -184,7 +185,9 @@ def test_nothing_is_read():
     assert (read.pieces, read.gather, read.size) == ((), None, 0)
 
 
-@pytest.mark.parametrize("count, gathers", [(MOST_PIECES, False), (MOST_PIECES + 1, True)])
+@pytest.mark.parametrize(
+    "count, gathers", [(CPU.gather_pieces, False), (CPU.gather_pieces + 1, True)]
+)
 def test_many_small_pieces_are_gathered(count, gathers):
     made, (block,) = space(100)
     index = np.arange(count)[::-1] * 2
@@ -266,7 +269,7 @@ def test_trained_and_fixed_weights_do_not_share_a_block():
         for i in range(4)
     ]
     ops = [Op("dot", (View(w), View(x)), (Signal("y", (3,)),)) for w in weights]
-    layout = arrange_sources([ops], Graph(tuple(ops), {}, ()), CATALOGUE.is_flat)
+    layout = arrange_sources([ops], Graph(tuple(ops), {}, ()), CATALOGUE)
     found = {b.members: b.trainable for b in layout.of(Role.PARAMETER)}
     assert found == {tuple(weights[::2]): True, tuple(weights[1::2]): False}
 

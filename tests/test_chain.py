@@ -1,7 +1,5 @@
 """Loops in a row, with products between them that serve all steps at once."""
 
-import contextlib
-
 import nengo
 import numpy as np
 import pytest
@@ -10,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nengo_dl
-from nengo_dl.compiler import split as splitting
+from nengo_dl.compiler import costs
 from nengo_dl.compiler.simplify import find_routes, simplify
+from nengo_dl.compiler.split import split
 from nengo_dl.engine.span import Span
 from nengo_dl.kernels import CATALOGUE
 from tests.random_graphs import (
@@ -25,14 +24,9 @@ from tests.random_graphs import (
 )
 
 
-@contextlib.contextmanager
 def cuts_from(size):
     """Take products with matrices of this many elements out of loops."""
-    before, splitting.LARGE = splitting.LARGE, size
-    try:
-        yield
-    finally:
-        splitting.LARGE = before
+    return costs.assuming(matrix_elements_between_loops=size)
 
 
 def loops(program):
@@ -52,9 +46,9 @@ def test_programs_of_many_loops_compute_what_the_graph_does(graph, simplifies, l
 @tried(60)
 @given(graph=graphs(), simplifies=st.booleans(), training=st.booleans())
 def test_parts_of_any_graph(graph, simplifies, training):
-    graph = simplify(graph) if simplifies else find_routes(graph)
-    with cuts_from(0):
-        parts = splitting.split(graph, CATALOGUE.is_sequential, training)
+    graph = simplify(graph, CATALOGUE.traits) if simplifies else find_routes(graph)
+    with cuts_from(0) as assumed:
+        parts = split(graph, CATALOGUE.traits, training, costs=assumed)
     kept = [op for part in parts for op in part.ops]
     assert len(set(kept)) == len(kept)
     assert all(op.kind == "route" for op in set(graph.ops) - set(kept))
@@ -66,7 +60,7 @@ def test_parts_of_any_graph(graph, simplifies, training):
         assert part.looped or not part.states
         for op in part.ops:
             assert all(home.get(v.signal, 0) <= i for v in op.reads)
-            assert part.looped or not CATALOGUE.is_sequential(op)
+            assert part.looped or not CATALOGUE.traits(op).sequential
         for state in part.states:
             assert home.get(graph.next[state].signal, 0) <= i
 

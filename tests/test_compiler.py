@@ -26,11 +26,12 @@ from nengo_dl.compiler.ir import (
     Stage,
     View,
 )
+from nengo_dl.compiler.pipeline import Options
 from nengo_dl.compiler.verify import ProgramError, verify
-from nengo_dl.engine.span import Compiling, Span
+from nengo_dl.engine.span import Span
+from nengo_dl.engine.strategy import Scope, Strategy
 from tests.random_graphs import (
     BATCH,
-    Switches,
     build,
     check_answer,
     draw_inputs,
@@ -42,10 +43,10 @@ from tests.random_graphs import (
 )
 
 WAYS = {
-    "plain": Switches(simplifies=False, groups=False),
-    "grouped": Switches(simplifies=False, groups=True),
-    "simplified": Switches(simplifies=True, groups=False),
-    "both": Switches(simplifies=True, groups=True),
+    "plain": Options(simplifies=False, groups=False),
+    "grouped": Options(simplifies=False, groups=True),
+    "simplified": Options(simplifies=True, groups=False),
+    "both": Options(simplifies=True, groups=True),
 }
 every_way = pytest.mark.parametrize("way", WAYS)
 
@@ -118,7 +119,8 @@ def _traced(program, inputs, length, valid):
         (b, inputs[b.members[0]]) for b in program.layout.of(Role.INPUT) if b.members[0] in inputs
     )
     ctx = Context(DT, "float64", BATCH, False, host=None, steppers=None)
-    outputs, after = execute(program, sources, carry, span(length, valid), ctx, Compiling())
+    how = Strategy(purpose="simulate", scope=Scope.NOTHING, program=program)
+    outputs, after = execute(sources, carry, span(length, valid), ctx, how)
     return {o.key: v for o, v in outputs.items()}, after
 
 

@@ -34,6 +34,7 @@ VALID = {
     "use_loop": False,
     "learning_phase": False,
     "checkpoint_steps": "auto",
+    "pure": True,
 }
 
 

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.engine import numpy_loop
 from tests.networks import NETWORKS
 from tests.test_parity import simulator
 
@@ -26,12 +25,12 @@ UNROLLED = [case for case in CASES if case[0] in ("lif", "stochastic_spiking", "
 
 
 @pytest.fixture
-def in_mode(monkeypatch):
+def in_mode(assume):
     """Return a function that makes each Simulator built afterwards run in a mode."""
 
     def choose(mode):
         if mode == "in segments":
-            monkeypatch.setattr(numpy_loop, "SMALL", 0)
+            assume(numpy_loop_elements=0)
 
     return choose
 
@@ -98,9 +97,9 @@ def test_noise_is_the_same_in_every_simulator():
                 np.testing.assert_allclose(got, wanted, rtol=1e-12)
 
 
-def test_python_is_not_traced_again(monkeypatch):
+def test_python_is_not_traced_again(assume):
     """Parts between calls of Python are compiled once, for runs of any length and more of them."""
-    monkeypatch.setattr(numpy_loop, "SMALL", 0)
+    assume(numpy_loop_elements=0)
     traced = []
 
     def tensors(x):

@@ -3,7 +3,6 @@
 import gc
 import signal
 import weakref
-from dataclasses import replace
 
 import nengo
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 
 import nengo_dl
 from nengo_dl.compiler import costs
-from nengo_dl.kernels import neurons
 from tests import test_parity
 from tests.networks import NETWORKS, wave
 from tests.test_parity import assert_same, reference, simulator
@@ -312,8 +310,8 @@ def test_how_many_follows_from_the_costs():
         with simulator(net) as sim:
             program, end = sim.program, sim.session.first_steps.end
         ends.append(end)
-        expected = costs.CPU.compile_us(program) / costs.CPU.numpy_step_us(program)
-        assert end == int(expected) or end == 0 and expected < costs.CPU.fewest_steps
+        expected = costs.current().compile_us(program) / costs.current().numpy_step_us(program)
+        assert end == int(expected) or end == 0 and expected < costs.current().fewest_steps
     assert ends == sorted(ends, reverse=True) and ends[0] > 5000 and ends[-1] < 1000
 
 
@@ -361,7 +359,7 @@ def test_variables_count_once_they_were_shown():
         np.testing.assert_array_equal(sim.data[net.probes_to_check[1]][-1], 0)
 
 
-def test_what_costs_too_much(monkeypatch, uncompiled):
+def test_what_costs_too_much(uncompiled):
     """Large networks, and many populations of different constants, are compiled at once."""
 
     def taken(net):
@@ -369,11 +367,9 @@ def test_what_costs_too_much(monkeypatch, uncompiled):
             return sim.session.first_steps.include(0)
 
     assert taken(driven()) and taken(NETWORKS["lif_parameters"]())
-    with monkeypatch.context() as patch:
-        patch.setattr(neurons, "MANY", 2)
+    with costs.assuming(numpy_populations=2):
         assert taken(driven()) and not taken(NETWORKS["lif_parameters"]())
-    with monkeypatch.context() as patch:
-        patch.setattr(costs, "CPU", replace(costs.CPU, numpy_element_ns=1e6, fewest_steps=8))
+    with costs.assuming(numpy_element_ns=1e6, fewest_steps=8):
         assert not taken(driven())
     uncompiled()
     assert not taken(driven())

@@ -35,6 +35,8 @@ NEURONS = [
     nengo.PoissonSpiking(nengo.Tanh(), amplitude=0.5),
     nengo_dl.LeakyReLU(),
     nengo_dl.SpikingLeakyReLU(),
+    nengo_dl.IntegrateAndFire(max_spikes=3),
+    nengo_dl.SignedIntegrateAndFire(),
     nengo_dl.SoftLIFRate(),
     nengo.Direct(),
 ]

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.engine import numpy_loop
 
 
 class OwnError(Exception):
@@ -91,10 +90,10 @@ CASES = {
 
 
 @pytest.fixture(params=["in NumPy", "in segments"])
-def mode(request, monkeypatch):
+def mode(request, assume):
     """Both ways to run Python in the loop."""
     if request.param == "in segments":
-        monkeypatch.setattr(numpy_loop, "SMALL", 0)
+        assume(numpy_loop_elements=0)
     return request.param
 
 

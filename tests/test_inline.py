@@ -6,8 +6,7 @@ import pytest
 import tensorflow as tf
 
 import nengo_dl
-from nengo_dl import pipeline
-from nengo_dl.compiler import inline
+from nengo_dl.compiler import costs
 from nengo_dl.engine import execute, one_kernel
 from nengo_dl.engine.one_kernel import as_one_kernel
 
@@ -107,17 +106,17 @@ def simulated(net, batch=None):
 
 def is_inline(sim):
     """Return whether some loop is one kernel."""
-    return any(stage.inline for stage in sim.program.stages)
+    return any(stage.inline for stage in sim.strategy.program.stages)
 
 
 @pytest.mark.parametrize(
     "name, batch", [*((name, None) for name in INLINE), *((name, 3) for name in BATCHED)]
 )
-def test_same_numbers(name, batch, monkeypatch):
+def test_same_numbers(name, batch):
     net = INLINE[name]()
     inside, found = simulated(net, batch)
-    monkeypatch.setattr(pipeline, "inline", lambda stage, *_: stage)
-    outside, expected = simulated(net, batch)
+    with costs.assuming(single_kernel_elements=-1):
+        outside, expected = simulated(net, batch)
     assert inside and not outside
     for a, b in zip(found, expected, strict=True):
         assert np.any(a)
@@ -167,19 +166,21 @@ def test_goes_on_if_xla_refuses(monkeypatch, caplog):
 def test_not_if_slower(make, batch):
     """Products of two matrices, which are plain loops within a kernel, are left to libraries."""
     with nengo_dl.Simulator(make(), progress_bar=False, minibatch_size=batch) as sim:
-        assert any(stage.looped for stage in sim.program.stages)
+        assert any(stage.looped for stage in sim.strategy.program.stages)
         assert not is_inline(sim)
 
 
 @pytest.mark.parametrize(
-    "make, limit, value",
-    [(population, "ELEMENTS", 9), (population, "MATRICES", 29), (array, "SUMMED", 199)],
+    "make, bound, value",
+    [
+        (population, "single_kernel_elements", 9),
+        (population, "single_kernel_matrix_elements", 29),
+        (array, "single_kernel_terms", 199),
+    ],
 )
-def test_not_if_large(make, limit, value, monkeypatch):
+def test_not_if_large(make, bound, value):
     """Ten neurons, with encoders for each of two inputs and decoders; or twenty times ten."""
-    monkeypatch.setattr(inline, limit, value)
-    with nengo_dl.Simulator(make(), progress_bar=False) as sim:
-        assert not is_inline(sim)
-    monkeypatch.setattr(inline, limit, value + 1)
-    with nengo_dl.Simulator(make(), progress_bar=False) as sim:
-        assert is_inline(sim)
+    for bound_value, expected in [(value, False), (value + 1, True)]:
+        with costs.assuming(**{bound: bound_value}):
+            with nengo_dl.Simulator(make(), progress_bar=False) as sim:
+                assert is_inline(sim) == expected

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.compiler import interleave
+from nengo_dl.compiler.costs import CPU
 
 N_STEPS = 200
 
@@ -36,7 +36,7 @@ def simulator(net, **kwargs):
 
 def interleaved(sim):
     """Return the kinds of groups that work along their members."""
-    return [g.kind for g in sim.program.groups if g.interleaving is not None]
+    return [g.kind for g in sim.strategy.program.groups if g.interleaving is not None]
 
 
 def assert_same_as_nengo(net, **kwargs):
@@ -84,7 +84,7 @@ def test_decoders_of_several_connections():
     assert assert_same_as_nengo(net) == ["dot", "sum", "neurons", "dot"]
 
 
-@pytest.mark.parametrize("count, size", [(interleave.MANY - 1, 20), (20, interleave.FEW)])
+@pytest.mark.parametrize("count, size", [(CPU.interleaved_members - 1, 20), (20, CPU.row_elements)])
 def test_only_many_and_small_ones(count, size):
     """Few or large populations stay as they are."""
     with simulator(array(count, size)) as sim:

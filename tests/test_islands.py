@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import nengo_dl
+from nengo_dl.compiler import costs
 from nengo_dl.engine import islands
 
 pytestmark = pytest.mark.training
@@ -42,10 +43,10 @@ def test_weights_after_training(product, monkeypatch):
     x = np.random.RandomState(0).uniform(0, 9, (2 * BATCH, STEPS, 16))
     found = []
     for large, jit_compile in ((1, "auto"), (10**9, "auto"), (1, True), (1, False)):
-        monkeypatch.setattr(islands, "LARGE", large)
         made.clear()
         net = network(product)
-        with nengo_dl.Simulator(net, minibatch_size=BATCH, progress_bar=False, seed=0) as sim:
+        simulator = nengo_dl.Simulator(net, minibatch_size=BATCH, progress_bar=False, seed=0)
+        with costs.assuming(lone_population_elements=large), simulator as sim:
             sim.compile("sgd", loss="mse", jit_compile=jit_compile)
             y = {net.p: np.ones((2 * BATCH, STEPS, 7)), net.q: np.ones((2 * BATCH, STEPS, 18))}
             sim.fit({net.inp: x}, y, shuffle=False, verbose=0)

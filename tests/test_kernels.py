@@ -12,7 +12,14 @@ from nengo.synapses import Triangle
 
 import nengo_dl
 from nengo_dl.kernels.spiking import decay, log_ratio
-from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
+from nengo_dl.neurons import (
+    IntegrateAndFire,
+    LeakyReLU,
+    QuantizedReLU,
+    SignedIntegrateAndFire,
+    SoftLIFRate,
+    SpikingLeakyReLU,
+)
 
 N_STEPS = 200
 DT = 0.001
@@ -79,6 +86,11 @@ NEURONS = {
     "AdaptiveLIFRate": (nengo.AdaptiveLIFRate(tau_n=0.1, inc_n=0.1), THRESHOLD),
     "LeakyReLU": (LeakyReLU(negative_slope=0.2, amplitude=0.5), SIGNED),
     "SpikingLeakyReLU": (SpikingLeakyReLU(negative_slope=0.2, amplitude=0.5), RATES),
+    "QuantizedReLU": (QuantizedReLU(levels=3, amplitude=0.5), THRESHOLD),
+    "IntegrateAndFire": (IntegrateAndFire(amplitude=0.5), RATES),
+    "IntegrateAndFire-limited": (IntegrateAndFire(max_spikes=2), RATES),
+    "SignedIntegrateAndFire": (SignedIntegrateAndFire(amplitude=0.5), RATES),
+    "SignedIntegrateAndFire-limited": (SignedIntegrateAndFire(max_spikes=1), RATES),
     "SoftLIFRate": (SoftLIFRate(), THRESHOLD),
     "SoftLIFRate-sharp": (SoftLIFRate(sigma=0.02, tau_ref=0.004, amplitude=0.5), THRESHOLD),
     "Izhikevich": (nengo.Izhikevich(), MILLIAMPS),

@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 
 import nengo_dl
-from nengo_dl.engine import numpy_loop
 from tests.networks import NETWORKS
 
 SCRIPT = """
@@ -53,9 +52,9 @@ def functions_kept():
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name", ["communication_channel", "pes_on_ensembles", "nodes_in_a_loop"])
-def test_closed_simulators_are_forgotten(name, monkeypatch):
+def test_closed_simulators_are_forgotten(name, assume):
     """With their programs; what XLA compiled stays, as in all of TensorFlow."""
-    monkeypatch.setattr(numpy_loop, "SMALL", 0)
+    assume(numpy_loop_elements=0)
     alive, before = [], functions_kept()
     for _ in range(2):
         with nengo_dl.Simulator(NETWORKS[name](), progress_bar=False) as sim:

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nengo.exceptions import ValidationError
 
-from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
+from nengo_dl.neurons import (
+    IntegrateAndFire,
+    LeakyReLU,
+    QuantizedReLU,
+    SignedIntegrateAndFire,
+    SoftLIFRate,
+    SpikingLeakyReLU,
+)
 
 ALL = [
     SoftLIFRate(),
@@ -19,7 +26,14 @@ ALL = [
     LeakyReLU(negative_slope=0.1, amplitude=2),
     SpikingLeakyReLU(),
     SpikingLeakyReLU(negative_slope=0.2, initial_state={"voltage": nengo.dists.Choice([0])}),
+    QuantizedReLU(),
+    QuantizedReLU(levels=8, amplitude=2.5),
+    IntegrateAndFire(),
+    IntegrateAndFire(amplitude=0.5, max_spikes=1),
+    SignedIntegrateAndFire(),
+    SignedIntegrateAndFire(max_spikes=2, initial_state={"voltage": nengo.dists.Choice([0.5])}),
 ]
+SPIKING = (SpikingLeakyReLU, IntegrateAndFire)
 
 
 @pytest.mark.parametrize("neuron_type", ALL, ids=repr)
@@ -27,7 +41,7 @@ def test_is_a_nengo_object(neuron_type):
     for other in (copy.deepcopy(neuron_type), pickle.loads(pickle.dumps(neuron_type))):
         assert other == neuron_type and repr(other) == repr(neuron_type)
     assert neuron_type.negative is False
-    assert neuron_type.spiking is isinstance(neuron_type, SpikingLeakyReLU)
+    assert neuron_type.spiking is isinstance(neuron_type, SPIKING)
     assert type(neuron_type).step_math is type(neuron_type).step
 
 
@@ -95,6 +109,49 @@ def test_spiking_leaky_relu_step():
     np.testing.assert_allclose(voltage, [0.3, 0.15, -0.3, -0.5])
 
 
+def test_quantized_relu_levels():
+    output, J = np.zeros(9), np.array([-1, 0.12, 0.13, 0.37, 0.38, 0.6, 0.99, 1, 3])
+    QuantizedReLU(levels=4, amplitude=2).step(0.001, J, output)
+    np.testing.assert_array_equal(output, [0, 0, 0.5, 0.5, 1, 1, 2, 2, 2])
+    assert repr(QuantizedReLU(levels=8)) == "QuantizedReLU(levels=8)"
+
+
+def run(neuron_type, currents, **state):
+    """Return spikes and states of one neuron that gets one current after the other."""
+    state = {name: np.array([float(value)]) for name, value in state.items()}
+    outputs = []
+    for current in currents:
+        output = np.zeros(1)
+        neuron_type.step(1.0, np.array([float(current)]), output, **state)
+        outputs.append(output[0])
+    return outputs, {name: value[0] for name, value in state.items()}
+
+
+def test_integrate_and_fire_integrates_negative_currents():
+    currents = [0.75, -1, 2.5, 0, -3, 1]
+    outputs, state = run(IntegrateAndFire(), currents, voltage=0.5)
+    assert outputs == [1, 0, 1, 0, 0, 0] and state == {"voltage": -1.25}
+    rectified, _ = run(nengo.SpikingRectifiedLinear(), currents, voltage=0.5)
+    assert sum(rectified) == 4 > sum(outputs)
+
+
+def test_integrate_and_fire_keeps_what_is_above_the_limit():
+    outputs, state = run(IntegrateAndFire(2, max_spikes=1), [2.5, 0, 0, 0], voltage=0.5)
+    assert outputs == [2, 2, 2, 0] and state == {"voltage": 0}
+
+
+@pytest.mark.parametrize("limit", [np.inf, 1, 2])
+def test_signed_spikes_sum_to_the_formula(rng, limit):
+    neuron_type = SignedIntegrateAndFire(max_spikes=limit)
+    for _ in range(20):
+        currents = rng.uniform(-2, 2.5, 12).round(2)
+        outputs, state = run(neuron_type, currents, voltage=0.5, emitted=0, allowed=0)
+        for steps in range(1, 13):
+            expected = np.floor(0.5 + currents[:steps].sum())
+            assert sum(outputs[:steps]) == np.clip(expected, 0, steps * limit)
+        assert state["emitted"] == sum(outputs)
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
@@ -102,6 +159,11 @@ def test_spiking_leaky_relu_step():
         (lambda: SoftLIFRate(tau_rc=0), "SoftLIFRate.tau_rc: .*greater than 0"),
         (lambda: LeakyReLU(negative_slope=-1), "LeakyReLU.negative_slope: .*greater than or equal"),
         (lambda: SpikingLeakyReLU(negative_slope="x"), "SpikingLeakyReLU.negative_slope: .*number"),
+        (
+            lambda: IntegrateAndFire(max_spikes=0.5),
+            "IntegrateAndFire.max_spikes: .*greater than or",
+        ),
+        (lambda: SignedIntegrateAndFire(initial_state={"spikes": [0]}), "'spikes' not recognized"),
         (lambda: LeakyReLU(initial_state={"voltage": [0]}), "'voltage' not recognized"),
     ],
 )

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.engine import numpy_loop
 from tests.networks import PlainLIF, pes, shown_by, sink, wave, wave2
 from tests.test_parity import assert_same, quiet, simulator
 
@@ -133,9 +132,9 @@ def with_python(part):
 
 
 @pytest.fixture
-def for_any_number(monkeypatch):
+def for_any_number(assume):
     """Step any number of items in NumPy, worth it or not."""
-    monkeypatch.setattr(numpy_loop, "FEW_CALLS", 10**6)
+    assume(numpy_loop_calls=10**6)
 
 
 def expected(net, part):
@@ -187,7 +186,7 @@ def test_items_are_independent(part, for_any_number):
                 np.testing.assert_array_equal(got[i], sim.data[probe], err_msg=str(probe))
 
 
-def test_functions_are_called_item_by_item(monkeypatch):
+def test_functions_are_called_item_by_item(assume):
     """In the same order, and with the same arguments, as without the loop in NumPy."""
     calls = []
 
@@ -207,7 +206,7 @@ def test_functions_are_called_item_by_item(monkeypatch):
             nengo.Connection(pre, post, synapse=None)
     logs = []
     for few in (0, 10**6):
-        monkeypatch.setattr(numpy_loop, "FEW_CALLS", few)
+        assume(numpy_loop_calls=few)
         with nengo_dl.Simulator(net, minibatch_size=2, progress_bar=False) as sim:
             assert (sim.session.runner.in_numpy is None) == (few == 0)
             calls.clear()
@@ -217,7 +216,7 @@ def test_functions_are_called_item_by_item(monkeypatch):
     assert logs[0] == logs[1]
 
 
-def test_what_is_taken(monkeypatch):
+def test_what_is_taken(assume):
     """Few items of a small network; more, or a larger one, are left to compiled code."""
     net = with_python(alpha)
 
@@ -227,7 +226,7 @@ def test_what_is_taken(monkeypatch):
 
     assert taken(1) and taken(2)
     assert not taken(64)
-    monkeypatch.setattr(numpy_loop, "SMALL", 1)
+    assume(numpy_loop_elements=1)
     assert not taken(1)
 
 

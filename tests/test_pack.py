@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.compiler import inline, pack
+from nengo_dl.compiler import costs
+from nengo_dl.compiler.costs import CPU
 from nengo_dl.kernels.spiking import LIFKernel
 
 N_STEPS = 200
@@ -36,7 +37,7 @@ def simulator(net, **kwargs):
 
 def packed(sim):
     """Return how many groups hold their states as one."""
-    return sum(g.packed for g in sim.program.groups)
+    return sum(g.packed for g in sim.strategy.program.groups)
 
 
 @pytest.mark.parametrize(
@@ -122,16 +123,16 @@ def test_not_where_more_than_one_number_is_needed(neuron_type, probed):
     [
         (1, False, 1),
         (4, False, 1),
-        (pack.DIVIDED.start // 20 + 1, True, 1),
-        (pack.DIVIDED.start // 20 + 1, False, 0),
+        (CPU.divided_packed_elements.start // 20 + 1, True, 1),
+        (CPU.divided_packed_elements.start // 20 + 1, False, 0),
     ],
 )
-def test_not_for_items_that_xla_would_divide(items, inlined, expected, monkeypatch):
+def test_not_for_items_that_xla_would_divide(items, inlined, expected):
     """It does not divide what is a part of one kernel."""
-    if not inlined:
-        monkeypatch.setattr(inline, "ELEMENTS", 0)
-    with simulator(population([nengo.LIF()]), minibatch_size=items) as sim:
-        assert packed(sim) == expected
+    changes = {} if inlined else {"single_kernel_elements": 0}
+    with costs.assuming(**changes):
+        with simulator(population([nengo.LIF()]), minibatch_size=items) as sim:
+            assert packed(sim) == expected
 
 
 def test_not_in_training():

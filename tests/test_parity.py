@@ -18,8 +18,8 @@ import pytest
 import tensorflow as tf
 
 import nengo_dl
-import nengo_dl.compiler.interleave
 import nengo_dl.engine.numpy_loop
+from nengo_dl.compiler import costs
 from tests.networks import NETWORKS, sink, wave, wave2
 
 N_STEPS = 60
@@ -123,23 +123,24 @@ def assert_same(probe, got, expected, rtol=1e-9, atol=1e-9):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(("name", "mode"), CASES, ids=["-".join(case) for case in CASES])
-def test_same_as_nengo(name, mode, uncompiled, numpy_steps, monkeypatch):
+def test_same_as_nengo(name, mode, uncompiled, numpy_steps, assume):
     settings = {key: value for key, value in MODES[mode].items() if key != "networks"}
     tolerance = {key: settings.pop(key) for key in ("rtol", "atol") if key in settings}
     if mode == "uncompiled":
         uncompiled()
     if mode == "segments":  # as if the network were too large to be stepped in NumPy
-        monkeypatch.setattr(nengo_dl.engine.numpy_loop, "SMALL", 0)
+        assume(numpy_loop_elements=0)
     if mode == "numpy":
         numpy_steps(None)
     if mode in ("float32", "interleaved"):  # from the first step on
         numpy_steps(0)
+    assumed = {}
     if mode == "interleaved":  # whatever the number of members, and of elements in each
-        monkeypatch.setattr(nengo_dl.compiler.interleave, "FEW", 10**6)
-        monkeypatch.setattr(nengo_dl.compiler.interleave, "MANY", 1)
+        assumed = {"row_elements": 10**6, "interleaved_members": 1}
 
     net = NETWORKS[name]()
-    results = run(net, **settings)
+    with costs.assuming(**assumed):
+        results = run(net, **settings)
 
     for probe, got, expected in zip(
         net.probes_to_check, results, reference(name, settings.get("n_steps", N_STEPS)), strict=True
@@ -447,9 +448,8 @@ def test_state_that_moves_on_step_by_step():
 
 
 @pytest.mark.parametrize("minibatch_size", [None, 2])
-def test_rows_of_many_probes_do_not_mix(minibatch_size, monkeypatch):
+def test_rows_of_many_probes_do_not_mix(minibatch_size):
     """Short rows are recorded as one; long ones, and what items share, apart."""
-    monkeypatch.setattr("nengo_dl.engine.execute.SHORT", 8)
     with nengo.Network(seed=0) as net:
         nengo_dl.configure_settings(keep_history=True)
         ens = nengo.Ensemble(9, 2)
@@ -464,7 +464,10 @@ def test_rows_of_many_probes_do_not_mix(minibatch_size, monkeypatch):
         net.config[net.probes_to_check[1]].keep_history = False
     with quiet(), nengo.Simulator(net, progress_bar=False) as reference:
         reference.run_steps(20)
-    with simulator(net, minibatch_size=minibatch_size) as sim:
+    with (
+        costs.assuming(joined_row_elements=8),
+        simulator(net, minibatch_size=minibatch_size) as sim,
+    ):
         sim.run_steps(20)
         for i, probe in enumerate(net.probes_to_check):
             expected = reference.data[probe][-1:] if i == 1 else reference.data[probe]

@@ -6,10 +6,11 @@ import pytest
 import tensorflow as tf
 
 import nengo_dl
-from nengo_dl.compiler import parts
+from nengo_dl.compiler import costs
+from nengo_dl.compiler.costs import CPU
 from nengo_dl.compiler.ir import Block, Group, Role, Signal, Stage
-from nengo_dl.compiler.parts import count_parts, divide_items
 from nengo_dl.engine import backend, execute
+from nengo_dl.engine.tune.minibatch import count_parts, divide_items
 
 N_STEPS = 40
 BATCH = 5
@@ -19,7 +20,8 @@ BATCH = 5
 def three_cores(monkeypatch):
     """Three cores, and networks of any size divided among them."""
     monkeypatch.setattr(backend, "cores", lambda: 3)
-    monkeypatch.setattr(parts, "LEAST", 1)
+    with costs.assuming(part_elements=1):
+        yield
 
 
 @pytest.mark.parametrize(
@@ -40,14 +42,14 @@ def stage_of(size, looped=True):
 @pytest.mark.parametrize(
     "stages, batch, cores, expected",
     [
-        ([stage_of(parts.LEAST)], 1, 4, 1),
-        ([stage_of(parts.LEAST)], 8, 1, 1),
-        ([stage_of(parts.LEAST)], 8, 4, 4),
-        ([stage_of(parts.LEAST)], 3, 4, 3),
-        ([stage_of(parts.LEAST // 4)], 8, 4, 2),
-        ([stage_of(parts.LEAST // 4)], 7, 4, 1),
-        ([stage_of(parts.LEAST // 8), stage_of(parts.LEAST // 8)], 8, 4, 2),
-        ([stage_of(parts.LEAST, looped=False)], 8, 4, 1),
+        ([stage_of(CPU.part_elements)], 1, 4, 1),
+        ([stage_of(CPU.part_elements)], 8, 1, 1),
+        ([stage_of(CPU.part_elements)], 8, 4, 4),
+        ([stage_of(CPU.part_elements)], 3, 4, 3),
+        ([stage_of(CPU.part_elements // 4)], 8, 4, 2),
+        ([stage_of(CPU.part_elements // 4)], 7, 4, 1),
+        ([stage_of(CPU.part_elements // 8), stage_of(CPU.part_elements // 8)], 8, 4, 2),
+        ([stage_of(CPU.part_elements, looped=False)], 8, 4, 1),
         ([], 8, 4, 1),
     ],
 )
@@ -96,7 +98,11 @@ def simulated(net, fed, batch=BATCH):
     with nengo_dl.Simulator(net, progress_bar=False, minibatch_size=batch, seed=0) as sim:
         for half in np.split(np.arange(N_STEPS), 2):
             sim.run_steps(len(half), data={node: x[:, half] for node, x in data.items()})
-        return sim.program.parts, sim.compile_count, [np.array(sim.data[p]) for p in net.all_probes]
+        return (
+            sim.strategy.parts,
+            sim.compile_count,
+            [np.array(sim.data[p]) for p in net.all_probes],
+        )
 
 
 @pytest.mark.parametrize(
@@ -165,14 +171,14 @@ def test_not_with_code_that_sees_all_items(make, three_cores):
         nengo.Connection(net.node, node, synapse=None)
         nengo.Connection(node, net.all_ensembles[0], synapse=None)
     with nengo_dl.Simulator(net, progress_bar=False, minibatch_size=BATCH) as sim:
-        assert sim.program.parts == 1
+        assert sim.strategy.parts == 1
 
 
 def test_shown(three_cores):
     with nengo_dl.Simulator(population(), progress_bar=False, minibatch_size=BATCH) as sim:
-        assert str(sim.program).startswith("minibatch in 3 parts, side by side\nblocks:\n")
+        assert "\nminibatch in 3 parts, side by side\nblocks:\n" in str(sim.strategy)
     with nengo_dl.Simulator(population(), progress_bar=False) as sim:
-        assert str(sim.program).startswith("blocks:\n")
+        assert "parts" not in str(sim.strategy)
 
 
 @pytest.mark.parametrize(

@@ -114,9 +114,9 @@ class Falling(nengo.RectifiedLinear):
 
 @pytest.mark.filterwarnings("ignore:.*no compiled form")
 @pytest.mark.parametrize("small", [True, False], ids=["in NumPy", "in segments"])
-def test_rates_that_cannot_be(small, monkeypatch):
+def test_rates_that_cannot_be(small, assume):
     if not small:
-        monkeypatch.setattr(nengo_dl.engine.numpy_loop, "SMALL", 0)
+        assume(numpy_loop_elements=0)
     with nengo.Network(seed=0) as net:
         unit = {"gain": np.ones(3), "bias": np.ones(3), "label": "place"}
         ens = nengo.Ensemble(3, 1, neuron_type=nengo.PoissonSpiking(Falling()), **unit)

@@ -211,9 +211,11 @@ def ops_in_a_trace(net):
         graph = sim.session.graph
         inputs = {b: tf.zeros((1, 2, b.size)) for b in graph.plan.inputs.values()}
 
+        span = Span(tf.constant(0, tf.int64), 5, 5)
+
         @tf.function(autograph=False)
         def run():
-            outputs, _ = graph.simulate(inputs, graph.carry(), Span(tf.constant(0, tf.int64), 5, 5))
+            outputs, _ = graph.simulate(inputs, graph.carry(), span, graph.strategy("test"))
             return [outputs[o.key] for o in graph.plan.outputs.values()][:1]
 
         traced = run.get_concrete_function().graph.as_graph_def()

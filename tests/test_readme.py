@@ -9,7 +9,7 @@ from nengo_dl.opinions import resolve_trainable_synapses, resolve_training_spike
 from nengo_dl.surrogate import Arctangent, Rates
 
 README = Path(__file__).parent.parent / "README.md"
-TRAINING = README.parent / "docs" / "training.md"
+TRAINING = README.parent / "docs" / "howto" / "training.md"
 
 
 def test_the_example_learns_what_it_says(capsys):
@@ -31,8 +31,9 @@ def test_the_example_learns_what_it_says(capsys):
 
 def test_what_the_page_on_training_shows(recwarn):
     """Settings are accepted, and a surrogate of the user's own is a surrogate."""
-    blocks = re.findall(r"```python\n(.*?)```", TRAINING.read_text(encoding="utf-8"), flags=re.S)
-    assert len(blocks) == 6
+    cell = r"```\{code-cell\} ipython3\n(?::tags:[^\n]*\n)?(.*?)```"
+    blocks = re.findall(cell, TRAINING.read_text(encoding="utf-8"), flags=re.S)
+    assert len(blocks) == 7
     namespace = {}
     for source in blocks:
         exec(compile(source, str(TRAINING), "exec"), namespace)

@@ -17,7 +17,6 @@ import pytest
 from nengo.exceptions import SimulationError, SimulatorClosed, ValidationError
 
 import nengo_dl
-from nengo_dl.engine import variables
 from nengo_dl.graph_optimizer import noop_planner
 from nengo_dl.saving import archive
 from tests.networks import Leaky
@@ -108,9 +107,9 @@ def test_files_fit_networks_with_the_same_objects(saved, options, batch, toleran
         assert np.all(items == items[:1])
 
 
-def test_shared_variables_do_not_show_in_files(saved, monkeypatch, tmp_path):
+def test_shared_variables_do_not_show_in_files(saved, tmp_path, assume):
     path, expected = saved
-    monkeypatch.setattr(variables, "MOST_ALONE", 0)
+    assume(lone_parameters=0)
     with simulator(network()) as sim:
         assert len(sim.keras_model.weights) < len(expected)
         sim.load_params(path)
@@ -346,7 +345,7 @@ def test_generators_cannot_be_broken(tmp_path):
 
 @pytest.mark.training
 @pytest.mark.parametrize("alone", [True, False])
-def test_optimizers_go_on(alone, tmp_path, monkeypatch):
+def test_optimizers_go_on(alone, tmp_path, assume):
     def fit(sim):
         sim.fit(np.ones((2, 3, 1)), np.zeros((2, 3, 1)), epochs=2, verbose=0, shuffle=False)
 
@@ -364,7 +363,7 @@ def test_optimizers_go_on(alone, tmp_path, monkeypatch):
     with archive.open_archive(tmp_path / "x.npz") as file:
         assert {"optimizer/iteration", "optimizer/sub.a.bias:momentum"} <= set(file.entries)
     if not alone:
-        monkeypatch.setattr(variables, "MOST_ALONE", 0)
+        assume(lone_parameters=0)
     with compiled() as sim:
         sim.load_params(tmp_path / "x", include_optimizer=True)
         fit(sim)

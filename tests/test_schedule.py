@@ -39,7 +39,7 @@ def by_kind(op):
 @tried(80)
 @given(graph=graphs(), simplifies=st.booleans())
 def test_groups_of_any_graph(grouped, graph, simplifies):
-    graph = simplify(graph) if simplifies else find_routes(graph)
+    graph = simplify(graph, CATALOGUE.traits) if simplifies else find_routes(graph)
     groups = schedule(graph.ops, CATALOGUE.signature, grouped)
     scheduled = [op for group in groups for op in group]
     assert len(set(scheduled)) == len(scheduled)

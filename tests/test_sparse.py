@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from nengo_dl.compiler.costs import CPU
 from nengo_dl.compiler.ir import Op, Signal, View
 from nengo_dl.kernels import sparse
 
@@ -37,9 +38,9 @@ def product(op, values, x):
 
 @pytest.mark.parametrize("few", [0, 1024], ids=["in slices", "in one"])
 @pytest.mark.parametrize("places", PLACES)
-def test_products(places, few, rng, monkeypatch):
+def test_products(places, few, rng, assume):
     """Of several matrices at once, for several items."""
-    monkeypatch.setattr(sparse, "FEW", few)
+    assume(sparse_padding_elements=few)
     made = [matrix(size, PLACES[places], rng) for size in SIZES]
     xs = [rng.randn(3, op.reads[1].size) for op, _ in made]
     group = SimpleNamespace(ops=[op for op, _ in made])
@@ -57,5 +58,6 @@ def test_memory_is_that_of_the_stored_elements(shape, rng):
     order, slices = sparse._sliced(rows, rows, size)
     np.testing.assert_array_equal(np.sort(order), np.arange(size))
     padded = sum(elements.size for elements, _ in slices)
-    assert padded <= stored * (1 + 1 / sparse.PADDING) + sparse.FEW * len(slices)
+    most = stored * (1 + 1 / CPU.sparse_padding) + CPU.sparse_padding_elements * len(slices)
+    assert padded <= most
     assert len(slices) < 60

@@ -1,5 +1,7 @@
 """Stages: what comes before the loop over time, what is in it, and what comes after."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +13,13 @@ from nengo_dl.kernels import CATALOGUE
 from tests.random_graphs import build, graphs, tried
 
 
-def never(op):
-    return False
+@dataclass(frozen=True)
+class Kind:
+    """What the compiler asks of kinds that no kernel computes."""
+
+    sequential: bool = False
+    compiled: bool = True
+    product: None = None
 
 
 def line(*kinds, feedback=()):
@@ -29,8 +36,8 @@ def line(*kinds, feedback=()):
     return Graph(tuple(ops), following, (Output("out", View(before)),))
 
 
-def stages(graph, is_sequential=never, is_host=never):
-    parts = split(graph, is_sequential, is_host=is_host)
+def stages(graph, sequential="", host=""):
+    parts = split(graph, lambda op: Kind(op.kind in sequential, op.kind not in host))
     return [(p.looped, "".join(op.kind for op in p.ops)) for p in parts]
 
 
@@ -40,8 +47,8 @@ def stages(graph, is_sequential=never, is_host=never):
 @tried(100)
 @given(graph=graphs(), simplifies=st.booleans())
 def test_stages_of_any_graph(graph, simplifies):
-    graph = simplify(graph) if simplifies else find_routes(graph)
-    parts = split(graph, CATALOGUE.is_sequential)
+    graph = simplify(graph, CATALOGUE.traits) if simplifies else find_routes(graph)
+    parts = split(graph, CATALOGUE.traits)
     kept = [op for part in parts for op in part.ops]
     assert len(set(kept)) == len(kept)
     dropped = set(graph.ops) - set(kept)
@@ -63,8 +70,8 @@ def _reads_changing_state(op, graph):
 @given(graph=graphs())
 def test_a_loop_has_a_reason(graph):
     """Nothing is looped that neither needs the state nor is needed by it."""
-    graph = simplify(graph)
-    for part in split(graph, never):
+    graph = simplify(graph, CATALOGUE.traits)
+    for part in split(graph, CATALOGUE.traits):
         if part.looped:
             writers = {s: op for op in graph.ops for s in op.writes}
             needed = _upstream([v.signal for v in graph.next.values()], writers)
@@ -123,19 +130,16 @@ def test_without_state_nothing_is_looped():
 
 def test_sequential_ops_are_looped():
     graph = line("a", "b", "c")
-    assert stages(graph, lambda op: op.kind == "b") == [(False, "a"), (True, "b"), (False, "c")]
+    assert stages(graph, "b") == [(False, "a"), (True, "b"), (False, "c")]
 
 
 def test_calls_of_the_host_are_taken_out_of_the_loop_where_they_can_be():
-    def is_c(op):
-        return op.kind == "c"
-
     loops = [(True, "bc"), (False, "c"), (True, "d")]
     between = line("b", "b", "c", "d", feedback=[0, 3])
-    assert stages(between, is_host=is_c) == [(True, "bb"), (False, "c"), (True, "d")]
-    assert stages(between, is_c, is_c) == [(True, "bbcd")]
+    assert stages(between, host="c") == [(True, "bb"), (False, "c"), (True, "d")]
+    assert stages(between, "c", "c") == [(True, "bbcd")]
     inside = line("b", "c", "c", "d", feedback=[0, 1, 3])
-    assert stages(inside, is_host=is_c) == loops
+    assert stages(inside, host="c") == loops
 
 
 def test_a_delay_alone_is_a_loop():

@@ -14,7 +14,7 @@ from nengo.exceptions import SimulationError, ValidationError
 import nengo_dl
 from nengo_dl import surrogate
 from nengo_dl.engine import execute
-from nengo_dl.neurons import SpikingLeakyReLU
+from nengo_dl.neurons import IntegrateAndFire, SignedIntegrateAndFire, SpikingLeakyReLU
 from nengo_dl.surrogate import Arctangent, FastSigmoid, Rates, SmoothRate, Triangle
 
 pytestmark = pytest.mark.training
@@ -79,12 +79,16 @@ def adaptive_lif(neurons, slope, detach, state, dstate, J, dJ):
 def integrator(neurons, slope, detach, state, dstate, J, dJ):
     """Derivatives of one step of neurons that integrate a drive."""
     leak = getattr(neurons, "negative_slope", 1.0 if neurons.negative else 0.0)
+    both = isinstance(neurons, IntegrateAndFire)  # it integrates currents of both signs
+    leak = 1.0 if both else leak
     below = 0 if neurons.negative else -1
     drive, ddrive = np.where(J < 0, leak * J, J), np.where(J < 0, leak * dJ, dJ)
     charged = state["voltage"] + DT * drive
     dcharged = dstate["voltage"] + DT * ddrive
     nearest = np.where(
-        drive < 0, np.minimum(np.round(charged), below), np.maximum(np.round(charged), 1)
+        (drive < 0) & (not both),
+        np.minimum(np.round(charged), below),
+        np.maximum(np.round(charged), 1),
     )
     dspike = slope(charged - nearest) * dcharged
     output = np.zeros_like(J)
@@ -119,6 +123,8 @@ CASES = {
         (-500, 2500),
     ),
     "SpikingLeakyReLU": (SpikingLeakyReLU(negative_slope=0.5), integrator, (-2500, 2500)),
+    "IntegrateAndFire": (IntegrateAndFire(0.5, max_spikes=2), integrator, (-1500, 2500)),
+    "SignedIntegrateAndFire": (SignedIntegrateAndFire(), integrator, (-2000, 2500)),
     "RegularSpiking": (nengo.RegularSpiking(nengo.Tanh(tau_ref=0.001)), integrator, (-2, 2)),
     "Izhikevich": (nengo.Izhikevich(), izhikevich, (-40, 30)),
 }

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.engine import variables
 from nengo_dl.engine.variables import variable_name
 from nengo_dl.graph_optimizer import noop_planner
 
@@ -76,7 +75,7 @@ def test_what_trains_one_object_leaves_the_others_alone():
         np.testing.assert_allclose(moved[name], 1e-3, rtol=1e-3)
 
 
-def test_many_parameters_share_variables(monkeypatch):
+def test_many_parameters_share_variables(assume):
     def results():
         net = parallel()
         with simulator(net, minibatch_size=2) as sim:
@@ -89,7 +88,7 @@ def test_many_parameters_share_variables(monkeypatch):
             return members, [*values, sim.data[net.a].bias, sim.data[net.conn].weights]
 
     _, expected = results()
-    monkeypatch.setattr(variables, "MOST_ALONE", 7)
+    assume(lone_parameters=7)
     members, found = results()
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
@@ -115,7 +114,7 @@ def test_names_of_variables(names, expected):
 
 
 @pytest.mark.parametrize("planner", [None, noop_planner])
-def test_weight_files_of_keras(planner, tmp_path, monkeypatch):
+def test_weight_files_of_keras(planner, tmp_path, assume):
     path = tmp_path / "x.weights.h5"
     with simulator(parallel(), minibatch_size=2) as sim:
         for w in sim.keras_model.weights:
@@ -126,7 +125,7 @@ def test_weight_files_of_keras(planner, tmp_path, monkeypatch):
         sim.keras_model.load_weights(path)
         for w in sim.keras_model.weights:
             np.testing.assert_array_equal(w, expected[w.name])
-    monkeypatch.setattr(variables, "MOST_ALONE", 0)
+    assume(lone_parameters=0)
     net = parallel(planner)
     with simulator(net, minibatch_size=2) as sim:
         sim.keras_model.load_weights(path)

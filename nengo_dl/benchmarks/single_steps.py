@@ -92,9 +92,9 @@ def measure_single_steps(
         median(compiled),
         median(ours / nengo_us for nengo_us, ours in pairs),
         median(loops),
-        costs.CPU.numpy_step_us(program),
+        costs.current().numpy_step_us(program),
         compile_us - (first_steps - calls * (turns + 1) - 10 * turns) * median(loops),
-        costs.CPU.compile_us(program),
+        costs.current().compile_us(program),
         first_steps,
     )
 

@@ -8,13 +8,15 @@ then a list of address runs: the fewer runs, the cheaper.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from types import MappingProxyType
 
 import numpy as np
 
+from .catalogue import Catalogue, is_matrix_product
+from .costs import CPU, Costs
 from .ir import Block, Graph, Group, Layout, Op, Piece, Read, Role, Signal, View
 from .members import shared
 from .simplify.routes import terms_per_element
@@ -22,8 +24,6 @@ from .simplify.routes import terms_per_element
 Run = tuple[int, int]  # the first address, and how many
 
 ZERO = -1  # the address of a zero
-MOST_PIECES = 12  # beyond, one gather is cheaper than slices put end to end
-MOST_LONG_PIECES = 48  # the same where pieces are long; each is an operation to compile
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,16 @@ class Runs:
         """Runs one after the other."""
         starts: list[np.ndarray] = []
         counts: list[np.ndarray] = []
-        for kind, some in groupby(parts, type):
-            if kind is Runs:
-                for runs in some:
-                    starts.append(runs.starts)
-                    counts.append(runs.counts)
-            else:
-                columns = np.array(list(some), dtype=np.int64).T
+        for _, some in groupby(parts, type):
+            single: list[Run] = []
+            for part in some:
+                if isinstance(part, Runs):
+                    starts.append(part.starts)
+                    counts.append(part.counts)
+                else:
+                    single.append(part)
+            if single:
+                columns = np.array(single, dtype=np.int64).T
                 starts.append(columns[0])
                 counts.append(columns[1])
         if len(starts) == 1:
@@ -88,7 +91,8 @@ class Runs:
 class Addresses:
     """The address space of a program: places blocks, and resolves views to runs."""
 
-    def __init__(self, layout: Layout | None = None) -> None:
+    def __init__(self, layout: Layout | None = None, costs: Costs = CPU) -> None:
+        self.costs = costs
         self.blocks: list[Block] = list(layout.blocks) if layout else []
         self._size = 0
         self._starts: np.ndarray | None = None  # of all blocks, once something reads them
@@ -144,8 +148,9 @@ class Addresses:
             return repeated
         size = int(runs.counts.sum())
         pieces = self._pieces(runs)
-        long = len(pieces) <= MOST_LONG_PIECES and size >= 64 * len(pieces)
-        if len(pieces) <= MOST_PIECES or long:
+        costs, n = self.costs, len(pieces)
+        long = n <= costs.gather_long_pieces and size >= costs.long_piece_elements * n
+        if n <= costs.gather_pieces or long:
             return Read(tuple(pieces), None, size)
         return self._gather(runs.expand())
 
@@ -215,7 +220,7 @@ class Addresses:
 def arrange_sources(
     groups: Sequence[Sequence[Op]],
     graph: Graph,
-    is_flat: Callable[[Op], bool],
+    catalogue: Catalogue,
     carriers: Mapping[Signal, int] = MappingProxyType({}),
 ) -> Layout:
     """Place all source signals: together if one group reads them as one argument.
@@ -226,7 +231,7 @@ def arrange_sources(
     space = Addresses()
     sources = graph.sources()
     updated = {state: view.signal for state, view in graph.next.items()}
-    slots = [(_slots(ops), is_flat(ops[0]), _written(ops)) for ops in groups]
+    slots = [(_slots(ops, catalogue), catalogue.is_flat(ops[0]), _written(ops)) for ops in groups]
     for views_by_slot, flat, written in slots:
         for views in views_by_slot:
             own = [v for v in views if updated.get(v.signal) in written]
@@ -234,7 +239,7 @@ def arrange_sources(
     for views_by_slot, flat, _ in slots:
         for views in views_by_slot:
             _place_slot(space, views, flat, carriers)
-    rest: dict[tuple, list[Signal]] = defaultdict(list)
+    rest: dict[Hashable, list[Signal]] = defaultdict(list)
     for signal in sources:
         if not space.knows(signal):
             alone = signal if signal.role in (Role.INPUT, Role.TIME) else None
@@ -246,12 +251,12 @@ def arrange_sources(
     return Layout(tuple(space.blocks))
 
 
-def _slots(ops: Sequence[Op]) -> list[Sequence[View]]:
+def _slots(ops: Sequence[Op], catalogue: Catalogue) -> list[Sequence[View]]:
     """Views that a group reads together; the terms of sums have no order."""
     if ops[0].kind == "sum":
         return [[v for op in ops for v in op.reads]]
     slots: list[Sequence[View]] = list(zip(*(op.reads for op in ops), strict=True))
-    if ops[0].kind == "dot":
+    if is_matrix_product(ops[0], catalogue.traits):
         slots[1] = slots[1][:: shared(ops)]
     return slots
 
@@ -264,7 +269,7 @@ def _place_slot(
     space: Addresses, views: Sequence[View], flat: bool, carriers: Mapping[Signal, int]
 ) -> None:
     """Place the sources that are the whole of an argument's members, in their order."""
-    alike: dict[tuple, dict[Signal, None]] = defaultdict(dict)
+    alike: dict[Hashable, dict[Signal, None]] = defaultdict(dict)
     for view in views:
         signal = view.signal
         own_block = signal.role in (Role.TEMPORARY, Role.INPUT, Role.TIME)
@@ -283,7 +288,11 @@ def _block_name(members: Sequence[Signal]) -> str:
 
 
 def arrange(
-    groups: Sequence[Sequence[Op]], routes: Sequence[Op], layout: Layout, flat: Callable[[Op], bool]
+    groups: Sequence[Sequence[Op]],
+    routes: Sequence[Op],
+    layout: Layout,
+    catalogue: Catalogue,
+    costs: Costs = CPU,
 ) -> tuple[list[Group], Addresses]:
     """Place what groups write, and find how they read.
 
@@ -295,22 +304,24 @@ def arrange(
         All routes of the graph, each after those that it reads.
     layout : Layout
         Places of the source signals.
-    flat
-        Whether an op's kernel works on elements, whatever operator they belong to.
+    catalogue : Catalogue
+        Tells whether an op's kernel works on elements, whatever operator they belong to.
+    costs : Costs
     """
-    space = Addresses(layout)
+    space = Addresses(layout, costs)
     written = [_write_blocks(space, i, ops) for i, ops in enumerate(groups)]
     for op in routes:
         space.route(op)
     arranged = []
+    shapes: list[tuple[int, ...]]
     for ops, blocks in zip(groups, written, strict=True):
         if ops[0].kind == "sum":
             reads, shapes = _sum_reads(space, ops)
         else:
-            slots = _slots(ops)
+            slots = _slots(ops, catalogue)
             reads = [space.read(space.runs(*views)) for views in slots]
             shapes = [
-                (read.size,) if flat(ops[0]) else (len(views), *views[0].shape)
+                (read.size,) if catalogue.is_flat(ops[0]) else (len(views), *views[0].shape)
                 for read, views in zip(reads, slots, strict=True)
             ]
         arranged.append(Group(ops[0].kind, tuple(ops), tuple(reads), tuple(shapes), blocks))
@@ -329,7 +340,8 @@ def _sum_reads(space: Addresses, ops: Sequence[Op]) -> tuple[list[Read], list[tu
     """The terms, each read by itself; or all with one gather, (terms, elements)."""
     rows = _sum_terms(space, ops)
     reads = [space.read(runs) for runs in rows]
-    if all(r.gather is None for r in reads) and sum(len(r.pieces) for r in reads) <= MOST_PIECES:
+    pieces = sum(len(r.pieces) for r in reads)
+    if all(r.gather is None for r in reads) and pieces <= space.costs.gather_pieces:
         return reads, [(r.size,) for r in reads]
     return [space.read(Runs.join(rows))], [(len(rows), reads[0].size)]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .graph import writers
+from .graph import in_turn, writers
 from .ir import Graph, Op, Signal
 
 Node = Op | Signal  # states are nodes of their own: what they become comes before who reads them
@@ -69,7 +69,8 @@ def _edges(
 ) -> dict[Node, list[Node]]:
     """What comes after each node, within a step or from one step to the next."""
     writer = {signal: ops[i] for signal, i in writers(ops).items()}
-    after: dict[Node, list[Node]] = {node: [] for node in (*ops, *states)}
+    nodes: list[Node] = [*ops, *states]
+    after: dict[Node, list[Node]] = {node: [] for node in nodes}
     for op in ops:
         for view in op.reads:
             source = writer.get(view.signal, view.signal)
@@ -80,10 +81,12 @@ def _edges(
         source = writer.get(becomes, becomes)
         if source in after and source is not state:
             after[source].append(state)
-    for group in together:
-        ring = [s for s in group if s in after]
-        for state, following in zip(ring, ring[1:] + ring[:1], strict=True):
-            after[state].append(following)
+    in_order: list[Node] = [ops[i] for i in in_turn(ops)]
+    groups: list[Sequence[Node]] = [*together, in_order]
+    for group in groups:
+        ring = [node for node in group if node in after]
+        for node, following in zip(ring, ring[1:] + ring[:1], strict=True):
+            after[node].append(following)
     return after
 
 
@@ -116,14 +119,20 @@ def _components(after: Mapping[Node, Sequence[Node]]) -> list[list[Node]]:
     return found[::-1]
 
 
-def _enter(node: Node, index: dict, low: dict, stack: list, on_stack: set) -> None:
+def _enter(
+    node: Node,
+    index: dict[Node, int],
+    low: dict[Node, int],
+    stack: list[Node],
+    on_stack: set[Node],
+) -> None:
     index[node] = low[node] = len(index)
     stack.append(node)
     on_stack.add(node)
 
 
-def _leave(node: Node, stack: list, on_stack: set) -> list[Node]:
-    members = []
+def _leave(node: Node, stack: list[Node], on_stack: set[Node]) -> list[Node]:
+    members: list[Node] = []
     while not members or members[-1] is not node:
         members.append(stack.pop())
     on_stack.difference_update(members)

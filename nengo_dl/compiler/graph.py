@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,6 +27,24 @@ def writers(ops: Iterable[Op]) -> dict[Signal, int]:
 
 
 def predecessors(ops: Sequence[Op]) -> list[list[int]]:
+    """For each op, the positions of the ops whose results it reads, or whose turn comes before."""
+    before = sources_of(ops)
+    for earlier, later in pairwise(in_turn(ops)):
+        if earlier not in before[later]:
+            before[later].append(earlier)
+    return before
+
+
+def in_turn(ops: Sequence[Op]) -> list[int]:
+    """Positions of the ops that have a turn, in its order.
+
+    They call Python that may share objects, and so has to be called in this order.
+    """
+    turns = [(op.attrs["turn"], i) for i, op in enumerate(ops) if op.attrs.get("turn") is not None]
+    return [i for _, i in sorted(turns)]
+
+
+def sources_of(ops: Sequence[Op]) -> list[list[int]]:
     """For each op, the positions of the ops whose results it reads."""
     writer = writers(ops)
     before = []

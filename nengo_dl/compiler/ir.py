@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from .draw import Drawn
+
 
 class Role(enum.Enum):
     """What a signal is to the simulation."""
@@ -65,7 +67,7 @@ class View:
 
     signal: Signal
     index: slice | np.ndarray | None = None
-    shape: tuple[int, ...] | None = None
+    shape: tuple[int, ...] = None  # type: ignore[assignment]  # of all elements, by default
 
     def __post_init__(self) -> None:
         if self.shape is None:
@@ -177,7 +179,7 @@ class Block:
 
     def initial(self) -> np.ndarray:
         """Initial values, in `shape`."""
-        parts = [np.ravel(s.initial) for s in self.members]
+        parts = [np.ravel(np.asarray(s.initial)) for s in self.members]
         flat = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return flat.reshape(self.shape)
 
@@ -356,24 +358,17 @@ class Layout:
 
 
 @dataclass(frozen=True, eq=False)
-class Program:
+class Program(Drawn):
     """What the engine runs: source blocks, then stages in order.
 
     Attributes
     ----------
     layout : Layout
     stages : tuple of Stage
-    plain : Program or None
-        The program as it was before its loops were made to hold arrays in the way that is fastest
-        when compiled; None if they were not.
-    parts : int
-        Into how many a CPU divides a minibatch, to simulate them side by side.
     """
 
     layout: Layout
     stages: tuple[Stage, ...]
-    plain: Program | None = None
-    parts: int = 1
 
     @property
     def groups(self) -> list[Group]:
@@ -394,5 +389,4 @@ class Program:
 
     def __str__(self) -> str:
         sources = [f"  {b.role.value:<12} {b!r}" for b in self.layout.blocks]
-        head = [] if self.parts == 1 else [f"minibatch in {self.parts} parts, side by side"]
-        return "\n".join([*head, "blocks:", *sources, *map(str, self.stages)])
+        return "\n".join(["blocks:", *sources, *map(str, self.stages)])

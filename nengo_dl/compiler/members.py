@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
 
+from .catalogue import TraitsOf, is_matrix_product
+from .costs import CPU, Costs
+from .graph import in_turn
 from .ir import Op, Role, Signal, View
 
-WORTH_SHARING = 1024  # elements that would be copied; below, one group more costs as much
 
-
-def split_by_sharing(groups: Iterable[Sequence[Op]]) -> list[list[Op]]:
+def split_by_sharing(
+    groups: Iterable[Sequence[Op]], traits: TraitsOf, costs: Costs = CPU
+) -> list[list[Op]]:
     """Part products by how many of a group's matrices are multiplied with the same vector.
 
     Where that is the same number for all vectors, each vector is read once; see `shared`.
     """
-    return [part for ops in groups for part in _parts(ops)]
+    parted: list[list[Op]] = []
+    for ops in groups:
+        product = is_matrix_product(ops[0], traits)
+        parted += _parts(ops, costs) if product else [list(ops)]
+    return parted
 
 
-def _parts(ops: Sequence[Op]) -> list[list[Op]]:
-    if ops[0].kind != "dot":
-        return [list(ops)]
+def _parts(ops: Sequence[Op], costs: Costs) -> list[list[Op]]:
     vectors = [view_key(op.reads[1]) for op in ops]
     users = Counter(vectors)
-    if (len(ops) - len(users)) * ops[0].reads[1].size < WORTH_SHARING:
+    if (len(ops) - len(users)) * ops[0].reads[1].size < costs.shared_vector_elements:
         return [list(ops)]
     parts: dict[int, list[Op]] = defaultdict(list)
     for op, vector in zip(ops, vectors, strict=True):
@@ -39,7 +45,7 @@ def shared(ops: Sequence[Op]) -> int:
     return n if alike and len(vectors) % n == 0 and len(set(vectors)) * n == len(vectors) else 1
 
 
-def view_key(view: View) -> Hashable:
+def view_key(view: View) -> tuple[Hashable, Hashable, Hashable]:
     """The same for views of the same elements in the same shape."""
     index = view.index
     if isinstance(index, slice):
@@ -63,7 +69,8 @@ def order_members(groups: Sequence[Sequence[Op]], routes: Iterable[Op]) -> list[
     places: dict[Signal, tuple[int, int]] = {}
     ordered = []
     for number, ops in enumerate(groups):
-        ops = sorted(ops, key=_Key(places, through))
+        turns = [ops[i] for i in in_turn(ops)]
+        ops = turns or sorted(ops, key=_Key(places, through))
         places.update((s, (number, i)) for i, op in enumerate(ops) for s in op.writes)
         ordered.append(ops)
     return ordered
@@ -78,7 +85,7 @@ class _Key:
         self._places, self._through = places, through
         self._seen: dict[Hashable, int] = {}
 
-    def __call__(self, op: Op) -> tuple:
+    def __call__(self, op: Op) -> tuple[Any, ...]:
         roles = [(_ROLES[v.signal.role], v.signal.trainable) for v in op.reads]
         return (
             roles,

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from heapq import heappop, heappush
+from itertools import pairwise
 
-from .graph import CycleError, in_order, predecessors, reachable, successors
+from .graph import (
+    CycleError,
+    in_order,
+    in_turn,
+    predecessors,
+    reachable,
+    sources_of,
+    successors,
+)
 from .ir import Op
 
 Signature = Callable[[Op], Hashable]
+Rank = tuple[int, ...]
+Entry = tuple[Rank, float, int]
 
 
 def schedule(
@@ -47,11 +58,21 @@ def schedule(
     if urgent:
         keys = [(key, i in soon) for i, key in enumerate(keys)]
     heights = _heights(ops, before, after)
+    joins = _joins(ops, keys)
     ways = (
         lambda i: (i not in urgent, i not in soon),
         lambda i: (i not in urgent, i not in soon, -heights[i]),
     )
-    return min((_list_schedule(ops, keys, before, after, rank) for rank in ways), key=len)
+    for i, j in joins.items():
+        after[i].remove(j)
+    return min((_list_schedule(ops, keys, before, after, joins, rank) for rank in ways), key=len)
+
+
+def _joins(ops: Sequence[Op], keys: Sequence[Hashable]) -> dict[int, int]:
+    """Ops that can join the group of the one before, as they only wait for their turn."""
+    sources = sources_of(ops)
+    turns = pairwise(in_turn(ops))
+    return {i: j for i, j in turns if keys[i] == keys[j] and i not in sources[j]}
 
 
 def _heights(ops: Sequence[Op], before: list[list[int]], after: list[list[int]]) -> list[int]:
@@ -75,7 +96,8 @@ def _list_schedule(
     keys: Sequence[Hashable],
     before: list[list[int]],
     after: list[list[int]],
-    rank: Callable[[int], tuple],
+    joins: dict[int, int],
+    rank: Callable[[int], Rank],
 ) -> list[list[Op]]:
     waiting = [len(sources) for sources in before]
     sizes = Counter(key for op, key in zip(ops, keys, strict=True) if op.kind != "route")
@@ -84,7 +106,7 @@ def _list_schedule(
     fresh = [i for i, n in enumerate(waiting) if n == 0]
     done = 0
     while True:
-        done += _pass_routes(fresh, ops, after, waiting)
+        done += _pass_routes(fresh, ops, after, waiting, joins)
         ready.add([i for i in fresh if ops[i].kind != "route"])
         members = ready.take()
         if not members:
@@ -111,11 +133,11 @@ class _Ready:
     """
 
     def __init__(
-        self, keys: Sequence[Hashable], sizes: Counter, rank: Callable[[int], tuple]
+        self, keys: Sequence[Hashable], sizes: Counter[Hashable], rank: Callable[[int], Rank]
     ) -> None:
         self._keys, self._left, self._rank = keys, sizes, rank
         self._members: dict[Hashable, list[int]] = {}  # heaps
-        self._queue: list[tuple] = []  # a heap; entries that are out of date stay in it
+        self._queue: list[Entry] = []  # a heap; entries that are out of date stay in it
 
     def add(self, fresh: Sequence[int]) -> None:
         for i in fresh:
@@ -134,12 +156,14 @@ class _Ready:
                 return members
         return []
 
-    def _entry(self, key: Hashable) -> tuple:
+    def _entry(self, key: Hashable) -> Entry:
         members = self._members[key]
         return self._rank(members[0]), -len(members) / self._left[key], members[0]
 
 
-def _release(done: list[int], after: list[list[int]], waiting: list[int]) -> list[int]:
+def _release(
+    done: list[int], after: Sequence[list[int]] | Mapping[int, list[int]], waiting: list[int]
+) -> list[int]:
     fresh = []
     for i in done:
         for j in after[i]:
@@ -150,11 +174,20 @@ def _release(done: list[int], after: list[list[int]], waiting: list[int]) -> lis
 
 
 def _pass_routes(
-    fresh: list[int], ops: Sequence[Op], after: list[list[int]], waiting: list[int]
+    fresh: list[int],
+    ops: Sequence[Op],
+    after: list[list[int]],
+    waiting: list[int],
+    joins: dict[int, int],
 ) -> int:
-    """Let routes among `fresh` release their readers, which join it; return their number."""
+    """Let routes among `fresh` release their readers, which join it; return their number.
+
+    What only waits for the turn of one that is ready is ready too: both will be in one group.
+    """
     routes = 0
     for i in fresh:  # grows as it goes
+        if i in joins:
+            fresh.extend(_release([i], {i: [joins[i]]}, waiting))
         if ops[i].kind == "route":
             routes += 1
             fresh.extend(_release([i], after, waiting))

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+from .catalogue import Product, TraitsOf, is_matrix_product
 from .chain import Part, divide
+from .costs import CPU, Costs
 from .graph import predecessors, reachable, successors, writers
 from .ir import Graph, Op, Role, Signal
-
-LARGE = 2**14  # elements of a matrix; a smaller one costs less in the loop than between two
-RATIO = 8  # of elements: a product that makes this many times more or fewer is not taken out
 
 
 def split(
     graph: Graph,
-    is_sequential: Callable[[Op], bool],
+    traits: TraitsOf,
     training: bool = False,
     together: Iterable[Sequence[Signal]] = (),
-    is_host: Callable[[Op], bool] = lambda op: False,
+    costs: Costs = CPU,
 ) -> list[Part]:
     """Separate what only precedes and what only follows the state from the loop.
 
@@ -30,33 +30,34 @@ def split(
     ----------
     graph : Graph
         Its ops are in order.
-    is_sequential
-        Whether an op must run step by step even if it has no state.
+    traits
+        What is known of the kind of an op. One that is sequential runs step by step even if it has
+        no state; a call out of the compiled program is taken out of the loop where one call can
+        serve all steps.
     training : bool
         Whether the program is for training: products are then always taken out where they can be,
         since their gradients cost most.
     together : iterable of sequences of Signal
         States that are to be carried by the same loop.
-    is_host
-        Whether an op is a call out of the compiled program: one for all steps is then taken out of
-        the loop where it can be.
+    costs : Costs
     """
     ops = graph.ops
+    choice = _Choice(traits, training, costs)
     before = predecessors(ops)
     after = successors(before)
-    core = _stateful(graph) | {i for i, op in enumerate(ops) if is_sequential(op)}
+    core = _stateful(graph) | {i for i, op in enumerate(ops) if traits(op).sequential}
     downstream = reachable(core, after)
     looped = downstream & reachable(core, before)
     if not training:
-        encoders = _encoders(ops, looped, downstream, after)
+        encoders = _encoders(ops, looped, downstream, after, choice)
         downstream, looped = downstream | encoders, looped | encoders
-        looped = _decoders(ops, looped, downstream, before)
+        looped = _decoders(ops, looped, downstream, before, choice)
     after_loop = downstream - looped
     inner = [op for i, op in enumerate(ops) if i in looped]
-    sequential = {op for op in inner if is_sequential(op)}
-    cuts = {op for op in inner if _is_cut(op, training) or is_host(op)} - sequential
+    sequential = {op for op in inner if traits(op).sequential}
+    cuts = {op for op in inner if choice.cuts(op)} - sequential
     if not training:  # what expands or reduces is on the loops' side of a cut
-        sequential.update(op for op in inner if op.kind == "dot" and op not in cuts)
+        sequential.update(op for op in inner if choice.multiplies(op) and op not in cuts)
     parts = [
         Part(False, tuple(op for i, op in enumerate(ops) if i not in downstream)),
         *divide(inner, graph, sequential, cuts, together),
@@ -65,41 +66,70 @@ def split(
     return [p for p in parts if _computes(p) or p.states]
 
 
-def _is_cut(op: Op, training: bool) -> bool:
-    """Whether an op is a product with many parameters."""
-    if op.kind != "dot" and not (training and op.kind == "convolution"):
-        return False
-    matrix = op.reads[0]
-    fixed = matrix.signal.role in (Role.PARAMETER, Role.CONSTANT)
-    enough = op.kind == "convolution" or matrix.size >= LARGE
-    return fixed and enough and (training or not (_reduces(op) or _expands(op)))
+@dataclass(frozen=True)
+class _Choice:
+    """What is worth taking out of a loop."""
+
+    traits: TraitsOf
+    training: bool
+    costs: Costs
+
+    def multiplies(self, op: Op) -> bool:
+        return is_matrix_product(op, self.traits)
+
+    def cuts(self, op: Op) -> bool:
+        """Whether an op is a product with many parameters, or a call of Python."""
+        traits = self.traits(op)
+        if not traits.compiled:
+            return True
+        convolves = self.training and traits.product is Product.CONVOLUTION
+        if not (convolves or traits.product is Product.MATRIX):
+            return False
+        matrix = op.reads[0]
+        fixed = matrix.signal.role in (Role.PARAMETER, Role.CONSTANT)
+        enough = convolves or matrix.size >= self.costs.matrix_elements_between_loops
+        return fixed and enough and (self.training or not (self.reduces(op) or self.expands(op)))
+
+    def reduces(self, op: Op) -> bool:
+        """Whether a product makes much less of what it reads."""
+        ratio = self.costs.reducing_ratio
+        return self.multiplies(op) and op.writes[0].size * ratio <= op.reads[1].size
+
+    def expands(self, op: Op) -> bool:
+        """Whether a product makes much more of what it reads."""
+        ratio = self.costs.reducing_ratio
+        return self.multiplies(op) and op.reads[1].size * ratio <= op.writes[0].size
 
 
-def _decoders(ops: Sequence[Op], looped: set[int], downstream: set[int], before: list) -> set[int]:
+def _decoders(
+    ops: Sequence[Op],
+    looped: set[int],
+    downstream: set[int],
+    before: list[list[int]],
+    choice: _Choice,
+) -> set[int]:
     """Products after the loop that reduce what it makes, with the routes to them."""
     inside = set(looped)
     for i, op in enumerate(ops):
         ready = i in downstream and all(j in inside for j in before[i] if j in downstream)
-        if ready and (op.kind == "route" or _reduces(op)):
+        if ready and (op.kind == "route" or choice.reduces(op)):
             inside.add(i)
     return inside
 
 
-def _encoders(ops: Sequence[Op], looped: set[int], downstream: set[int], after: list) -> set[int]:
+def _encoders(
+    ops: Sequence[Op],
+    looped: set[int],
+    downstream: set[int],
+    after: list[list[int]],
+    choice: _Choice,
+) -> set[int]:
     """Products before the loop that expand what nothing but the loop reads."""
     return {
         i
         for i, op in enumerate(ops)
-        if i not in downstream and after[i] and looped.issuperset(after[i]) and _expands(op)
+        if i not in downstream and after[i] and looped.issuperset(after[i]) and choice.expands(op)
     }
-
-
-def _reduces(op: Op) -> bool:
-    return op.kind == "dot" and op.writes[0].size * RATIO <= op.reads[1].size
-
-
-def _expands(op: Op) -> bool:
-    return op.kind == "dot" and op.reads[1].size * RATIO <= op.writes[0].size
 
 
 def _computes(part: Part) -> bool:

@@ -37,6 +37,11 @@ def by_xla(function: Callable, *arguments: Any) -> Any:
 _process: list[int] = []  # that has used TensorFlow first
 
 
+def activation_functions() -> dict[str, Callable]:
+    """TensorFlow's own functions that Keras layers may have as activations, by name."""
+    return {"relu": tf.nn.relu, "relu6": tf.nn.relu6, "sigmoid": tf.nn.sigmoid, "tanh": tf.nn.tanh}
+
+
 def require_tensorflow() -> None:
     """Raise SimulationError unless Keras runs on TensorFlow, and TensorFlow in this process."""
     if not _process:
@@ -114,6 +119,16 @@ def short_name(device: str) -> str:
 def has_gpu() -> bool:
     """Whether TensorFlow sees a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
+
+
+def device_names() -> list[str]:
+    """What TensorFlow may compute on: its kind and number, and of GPUs what they are."""
+    names = []
+    for device in tf.config.list_physical_devices():
+        kind = tf.config.experimental.get_device_details(device).get("device_name")
+        short = device.name.removeprefix("/physical_device:")
+        names.append(f"{short} ({kind})" if kind else short)
+    return names
 
 
 def computes_on_cpu() -> bool:

@@ -18,31 +18,30 @@ from ..compiler.ir import Block, Output, Program
 from ..kernels.context import Context
 from .execute import execute, repeatable, varies
 from .loop import scan_again
-from .span import Compiling, Span
+from .span import Span
+from .strategy import Strategy
 
 Results = tuple[dict[Output, Any], dict[Block, Any]]
 
 
 def execute_with_checkpoints(
-    program: Program,
     sources: Mapping[Block, Any],
     carry: Mapping[Block, Any],
     span: Span,
     ctx: Context,
-    how: Compiling,
-    setting: int | str,
+    how: Strategy,
 ) -> Results:
-    """Like `execute`, for a whole call in training, as the setting `checkpoint_steps` says."""
-    names = _unrepeatable(program)
+    """Like `execute`, for a whole call in training, as `how.checkpoint_steps` says."""
+    names = _unrepeatable(how.program)
     if names:
         _ignore(f"{', '.join(names)} would run again, and may not do the same")
     elif not isinstance(span.length, int):
         _ignore("the number of steps is not known in advance; give data as arrays")
     else:
-        steps = steps_of_chunk(setting, span.length, how.unroll)
+        steps = steps_of_chunk(how.checkpoint_steps, span.length, how.unroll)
         if steps < span.length:
-            return _execute_in_chunks(program, sources, carry, span, ctx, how, steps)
-    return execute(program, sources, carry, span, ctx, how)
+            return _execute_in_chunks(sources, carry, span, ctx, how, steps)
+    return execute(sources, carry, span, ctx, how)
 
 
 def steps_of_chunk(setting: int | str, length: int, unroll: int) -> int:
@@ -66,12 +65,11 @@ def _ignore(reason: str) -> None:
 
 
 def _execute_in_chunks(
-    program: Program,
     sources: Mapping[Block, Any],
     carry: Mapping[Block, Any],
     span: Span,
     ctx: Context,
-    how: Compiling,
+    how: Strategy,
     steps: int,
 ) -> Results:
     """Run chunks of so many steps, in a loop; what is left over of T is one more, shorter."""
@@ -79,7 +77,7 @@ def _execute_in_chunks(
     whole = number * steps
     series = {b: v for b, v in sources.items() if v.shape[0] not in (1, None)}
     shared = {b: v for b, v in sources.items() if b not in series}
-    blocks, outputs = list(carry), [o for s in program.stages for o, _ in s.outputs]
+    blocks, outputs = list(carry), [o for s in how.program.stages for o, _ in s.outputs]
     fixed = [b for b, v in shared.items() if varies(b) and v.dtype.is_floating]
 
     def chunk(i: Any, state: list, xs: list, values: list) -> tuple[list, list]:
@@ -90,7 +88,7 @@ def _execute_in_chunks(
         }
         start = span.first + tf.cast(i, tf.int64) * steps
         before = dict(zip(blocks, state, strict=True))
-        found, after = execute(program, now, before, Span(start, steps, steps), ctx, how)
+        found, after = execute(now, before, Span(start, steps, steps), ctx, how)
         return [after[b] for b in blocks], [_rows(found[o], o, steps, ctx) for o in outputs]
 
     arrays = [tf.reshape(v[:whole], (number, steps, *v.shape[1:])) for v in series.values()]
@@ -103,7 +101,7 @@ def _execute_in_chunks(
         return found, state
     rest = {**shared, **{b: v[whole:] for b, v in series.items()}}
     left = span.length - whole
-    last, state = execute(program, rest, state, Span(span.first + whole, left, left), ctx, how)
+    last, state = execute(rest, state, Span(span.first + whole, left, left), ctx, how)
     for output in outputs:
         tail = _rows(last[output], output, left, ctx)
         found[output] = tail if output.last_only else tf.concat([found[output], tail], 0)

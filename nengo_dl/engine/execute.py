@@ -13,7 +13,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..compiler.ir import Block, Group, Output, Program, Read, Role, Stage
+from ..compiler.costs import Costs
+from ..compiler.ir import Block, Group, Output, Read, Role, Stage
 from ..kernels.context import Context, as_they_are
 from ..kernels.registry import CATALOGUE
 from .backend import by_xla
@@ -24,31 +25,29 @@ from .loop import scan, scan_again, scan_keeping
 from .one_kernel import as_one_kernel
 from .rows import Rows
 from .segments import run_segments
-from .span import Compiling, Span
-
-SHORT = 256  # elements of a row that costs less to join to others than a series of its own
+from .span import Span
+from .strategy import Scope, Strategy
 
 
 def execute(
-    program: Program,
     sources: Mapping[Block, Any],
     carry: Mapping[Block, Any],
     span: Span,
     ctx: Context,
-    how: Compiling,
+    how: Strategy,
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Simulate a chunk of time.
 
     Parameters
     ----------
-    program : Program
     sources : dict of Block to tensor (t, b, size)
         Parameters, constants and inputs.
     carry : dict of Block to tensor (B, size)
         State before the first step.
     span : Span
     ctx : Context
-    how : Compiling
+    how : Strategy
+        Also says what program runs.
 
     Returns
     -------
@@ -60,17 +59,14 @@ def execute(
     blocks.update({block: tf.expand_dims(array, 0) for block, array in carry.items()})
     outputs: dict[Output, Any] = {}
     following = dict(carry)
-    for number, stage in enumerate(program.stages):
-        whole = how.apart and stage.looped and not repeatable(stage)
-        if how.inline and stage.inline:
+    for number, stage in enumerate(how.program.stages):
+        if how.single_kernels and stage.inline:
             inside = replace(ctx, inline=True)
-            found, after = _compiled(
-                stage, blocks, span, inside, Compiling(how.unroll), as_one_kernel
-            )
-        elif whole or (how.uncompiled and not any(g in how.uncompiled for g in stage.groups)):
-            found, after = _compiled(stage, blocks, span, ctx, Compiling(how.unroll))
+            found, after = _compiled(stage, blocks, span, inside, how.inside, as_one_kernel)
+        elif _is_compiled_alone(stage, how):
+            found, after = _compiled(stage, blocks, span, ctx, how.inside)
         else:
-            rest = () if stage.looped else program.stages[number + 1 :]
+            rest = () if stage.looped else how.program.stages[number + 1 :]
             later = {b for s in rest for b in _needed(s)}
             found, after = _run(stage, blocks, span, ctx, how, later)
         following.update(after)
@@ -78,18 +74,25 @@ def execute(
     return outputs, following
 
 
+def _is_compiled_alone(stage: Stage, how: Strategy) -> bool:
+    """Whether XLA compiles a stage by itself; loops with a gradient of their own see to that."""
+    if how.scope is Scope.LOOPS:
+        return stage.looped and not repeatable(stage)
+    return how.scope is Scope.SEGMENTS and not any(g in how.uncompiled for g in stage.groups)
+
+
 def _run(
     stage: Stage,
     blocks: dict,
     span: Span,
     ctx: Context,
-    how: Compiling,
+    how: Strategy,
     later: Collection[Block] | None = None,
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Run a stage; `blocks` receives what `later` stages read, or all that they may read."""
     if stage.looped:
         return _run_loop(stage, blocks, span, ctx, how)
-    return _run_at_once(stage, blocks, span, ctx, how.apart, later), {}
+    return _run_at_once(stage, blocks, span, ctx, how, later), {}
 
 
 def _compiled(
@@ -97,7 +100,7 @@ def _compiled(
     blocks: dict,
     span: Span,
     ctx: Context,
-    how: Compiling,
+    how: Strategy,
     call: Callable = by_xla,
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Run a stage as one XLA function, or as `call` calls a function."""
@@ -121,7 +124,7 @@ def _run_at_once(
     blocks: dict,
     span: Span,
     ctx: Context,
-    apart: bool,
+    how: Strategy,
     later: Collection[Block] | None,
 ) -> dict[Output, Any]:
     """All steps at once: time and batch are one axis."""
@@ -132,15 +135,18 @@ def _run_at_once(
     given = {b: _time(b, span, ctx, blocks) for b in dict.fromkeys(_needed(stage))}
     rows = Rows(span.length, ctx.batch, span.by_item and _moves_less(stage, given, made, ctx))
     flat = {block: rows.flat(array) for block, array in given.items()}
-    if apart:
+    if how.scope is Scope.LOOPS:
         shown = {b for _, read in stage.outputs for b in read.blocks}
-        run_with_islands(stage.groups, flat, number, ctx, shown.union(made))
+        wanted = shown.union(made)
+        run_with_islands(stage.groups, flat, number, ctx, wanted, how.costs)
     else:
         run_groups(stage.groups, flat, number, ctx)
     blocks.update((block, rows.block(flat[block])) for block in made)
     outputs = {}
     for output, read in stage.outputs:
         value = rows.block(assemble(read, flat, number, ctx.dtype))
+        if output.batched and value.shape[1] != ctx.batch:
+            value = tf.repeat(value, ctx.batch, axis=1)
         outputs[output] = _last(value, span) if output.last_only else value
     return outputs
 
@@ -162,7 +168,7 @@ def _run_loop(
     blocks: dict,
     span: Span,
     ctx: Context,
-    how: Compiling,
+    how: Strategy,
 ) -> tuple[dict[Output, Any], dict[Block, Any]]:
     """Step after step; what does not change over time stays outside."""
     carried = [block for block, _ in stage.carried]
@@ -175,7 +181,7 @@ def _run_loop(
             target[block] = tf.squeeze(array, 0) if array.shape[0] == 1 else array
     arguments = _assembled_before(stage, shared, ctx)
     fixed = _differentiable(shared, arguments)
-    recorded = _joined([(o, r) for o, r in stage.outputs if not o.last_only])
+    recorded = _joined([(o, r) for o, r in stage.outputs if not o.last_only], how.costs)
     latest = [(o, r) for o, r in stage.outputs if o.last_only]
 
     def step(i, carry, xs, values, keep=as_they_are):
@@ -207,7 +213,7 @@ def _run_loop(
     specs = [(_joined_shape([_row_shape(o, r, ctx) for o, r in j]), ctx.dtype) for j in recorded]
     specs += [((ctx.batch, b.size), ctx.dtype) for b in stage.exports]
     arrays = start, list(series.values()), list(fixed.values())
-    after, ys = _loop_of(stage, span, ctx, how.apart)(step, *arrays, specs, span, how.unroll)
+    after, ys = _loop_of(stage, ctx, how)(step, *arrays, specs, span, how.unroll)
     outputs = {}
     for joined, y in zip(recorded, ys, strict=False):
         parts = tf.split(y, [r.size for _, r in joined], axis=2) if len(joined) > 1 else [y]
@@ -218,11 +224,11 @@ def _run_loop(
     return outputs, end(stage, after, ctx)
 
 
-def _joined(outputs: list[tuple[Output, Read]]) -> list[list[tuple[Output, Read]]]:
+def _joined(outputs: list[tuple[Output, Read]], costs: Costs) -> list[list[tuple[Output, Read]]]:
     """Outputs whose rows are recorded as one: a loop over many series costs their square."""
     series: dict[Any, list[tuple[Output, Read]]] = {}
     for output, read in outputs:
-        key = output.batched if read.size <= SHORT else output
+        key = output.batched if read.size <= costs.joined_row_elements else output
         series.setdefault(key, []).append((output, read))
     return list(series.values())
 
@@ -235,11 +241,11 @@ def _joined_shape(shapes: list[tuple[int, int]]) -> tuple[int, int]:
     return shapes[0][0], sum(size for _, size in shapes)
 
 
-def _loop_of(stage: Stage, span: Span, ctx: Context, apart: bool) -> Callable:
+def _loop_of(stage: Stage, ctx: Context, how: Strategy) -> Callable:
     """The loop over a span; in training with a gradient of its own, if steps can run again."""
     if not (ctx.training and repeatable(stage)):
         return _scan
-    return partial(_scan_back, kept=_kept(stage, ctx), alone=apart)
+    return partial(_scan_back, kept=_kept(stage, ctx), alone=how.scope is Scope.LOOPS)
 
 
 def _scan(

@@ -43,7 +43,7 @@ class FirstSteps:
         self.plan, self.memory, self.steppers = plan, memory, steppers
         self.in_loop = numpy_loop(plan, memory, steppers) if backend.XLA else None
         self.end: float = math.inf if self.in_loop is not None else self._end()
-        longest = costs.CPU.longest_chunk(plan.program)
+        longest = costs.current().longest_chunk(plan.program)
         self._longest = max(longest // plan.unroll, 1) * plan.unroll
 
     def include(self, first: int) -> bool:
@@ -63,7 +63,7 @@ class FirstSteps:
         known = backend.XLA and plan.batch == 1 and plan.dtype in ("float32", "float64")
         if not known or plan.learning_phase or not _is_compiled(plan.program):
             return 0
-        steps = costs.CPU.first_steps(plan.program)
+        steps = costs.current().first_steps(plan.program)
         return steps // plan.unroll * plan.unroll  # chunks are multiples of it
 
     @cached_property

@@ -12,17 +12,21 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..compiler.costs import Costs
 from ..compiler.ir import Block, Group
 from ..kernels.context import Context
 from ..kernels.registry import CATALOGUE
 from .backend import by_xla
 from .emit import Blocks, run_groups
 
-LARGE = 2**17  # elements; smaller arrays cost less than the call of a function
-
 
 def run_with_islands(
-    groups: Sequence[Group], blocks: Blocks, rows: Any, ctx: Context, wanted: Collection[Block]
+    groups: Sequence[Group],
+    blocks: Blocks,
+    rows: Any,
+    ctx: Context,
+    wanted: Collection[Block],
+    costs: Costs,
 ) -> None:
     """Compute groups in order, like `run_groups`; of what XLA computes, what is read elsewhere.
 
@@ -36,10 +40,11 @@ def run_with_islands(
     ctx : Context
     wanted : collection of Block
         What is read of the results, apart from what `groups` read.
+    costs : Costs
     """
     for elementwise, members in groupby(groups, lambda g: CATALOGUE.is_flat(g.ops[0])):
         part = list(members)
-        if not (elementwise and any(_is_large(g, rows) for g in part)):
+        if not (elementwise and any(_is_large(g, rows, costs) for g in part)):
             run_groups(part, blocks, rows, ctx)
             continue
         outside = {b for g in groups if g not in part for r in g.reads for b in r.blocks}
@@ -47,10 +52,10 @@ def run_with_islands(
         blocks.update(zip(made, _island(part, blocks, rows, ctx, made), strict=True))
 
 
-def _is_large(group: Group, rows: Any) -> bool:
-    return (
-        group.kind == "neurons" and isinstance(rows, int) and rows * group.writes[0].size >= LARGE
-    )
+def _is_large(group: Group, rows: Any, costs: Costs) -> bool:
+    if not (CATALOGUE.traits(group).is_population and isinstance(rows, int)):
+        return False
+    return rows * group.writes[0].size >= costs.lone_population_elements
 
 
 def _island(

@@ -46,6 +46,13 @@ class Memory:
         """What changes from step to step, (B, size)."""
         return self._state if self._graph is None else self._graph.state
 
+    @state.setter
+    def state(self, state: Mapping[Block, Any]) -> None:
+        if self._graph is None:
+            self._state = dict(state)
+        else:
+            self._graph.state = state
+
     def carry_of_own(self) -> dict[Block, Any]:
         """State and learned parameters that are held here, (B, size)."""
         return {**self._state, **self._learned}
@@ -78,7 +85,7 @@ class Memory:
         if self._graph is not None:
             self._graph.reset_state()
             if parameters:
-                self._graph.parameters.reset()
+                self._graph.reset_parameters()
             return
         self._state = {block: self._initial(block) for block in self._state}
         if parameters:

@@ -27,18 +27,29 @@ class Mirror:
     ----------
     carries_over : bool
         Whether a call begins where the one before ended.
+    lent : bool
+        Whether Keras is running calls: between two of them, callbacks may ask and change state.
     """
 
     def __init__(self, carry: Mapping[Block, Any], replicas: Replicas) -> None:
         self.replicas = replicas
         self.variables = {b: replicas.variable(v) for b, v in carry.items()}
         self.steps = replicas.variable(np.zeros(replicas.batch, np.int64))  # the same for all
-        self.carries_over = False
+        self.carries_over = self.lent = False
 
-    def load(self, carry: Mapping[Block, Any], steps: int) -> None:
-        """Take over a state, and the steps that came before."""
+    @property
+    def leads(self) -> bool:
+        """Whether the state is here, and what the simulation has itself is older."""
+        return self.lent and self.carries_over
+
+    def load(self, carry: Mapping[Block, Any]) -> None:
+        """Take over a state, or what was learned."""
         for block, value in carry.items():
-            self.replicas.assign(self.variables[block], value)
+            if block in self.variables:
+                self.replicas.assign(self.variables[block], value)
+
+    def load_steps(self, steps: int) -> None:
+        """Take over the steps that came before."""
         self.replicas.assign(self.steps, np.full(self.replicas.batch, steps, np.int64))
 
     def values(self) -> dict[Block, Any]:

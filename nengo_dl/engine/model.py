@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain, count
 from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import ops
-from nengo.exceptions import SimulationError, ValidationError
+from nengo.exceptions import SimulationError
 
 from . import backend
+from .metrics import ProbeMetric, probe_metrics
+from .minibatch import inputs_by_name, targets_by_name
+from .step_functions import StepFunctions
+from .strategy import Scope, Strategy
+from .targets import check_targets, known_functions
 from .tensor_graph import TensorGraph
 
-
-@dataclass(frozen=True)
-class ProbeMetric:
-    """A metric of a probe, its name in logs, and whether weights of samples count."""
-
-    key: str
-    probe: str
-    metric: keras.metrics.Metric
-    weighted: bool
+# what a model has of a call of `fit` or `evaluate` that it is in
+OF_CALLS = (
+    *("train_function", "test_function", "stop_training", "stop_evaluating"),
+    *("history", "validating", "expected_minibatches"),
+)
 
 
 @dataclass
@@ -47,6 +48,8 @@ class SimulationModel(keras.Model):
     objective: Objective | None = None
     inference_only = False
     jit_wanted: bool | str = "auto"
+    expected_minibatches = 0  # that the present call has; 0 if that is not known
+    validating: Callable[[], Any] = contextlib.nullcontext  # around each validation of `fit`
 
     @property
     def trainable_weights(self) -> list:
@@ -55,8 +58,29 @@ class SimulationModel(keras.Model):
 
     @property
     def input_names(self) -> list[str]:
-        """Names of the inputs, in order."""
-        return [tensor.name for tensor in self.inputs]
+        """Names of the inputs: the nodes in order, and `n_steps`."""
+        return [*self.simulation.plan.inputs, "n_steps"]
+
+    @property
+    def loss_names(self) -> list[str]:
+        """Names of the probes that have a loss, in order."""
+        losses = self.objective.losses if self.objective is not None else {}
+        return [name for name in self.simulation.plan.outputs if name in losses]
+
+    def measures(self) -> dict[str, list]:
+        """The loss and the metrics of each probe, by name."""
+        found: dict[str, list] = {name: [] for name in self.simulation.plan.outputs}
+        if self.objective is not None:
+            for name, loss in self.objective.losses.items():
+                found[name].append(loss)
+            for entry in self.objective.metrics:
+                found[entry.probe].append(entry.metric)
+        return found
+
+    def check_targets(self, y: Mapping[str, Any] | None, steps: int) -> None:
+        """Raise ValidationError for arrays of targets that would be broadcast."""
+        shapes = {name: array.shape for name, array in (y or {}).items()}
+        check_targets(shapes, known_functions(self.measures()), self.simulation.plan, steps)
 
     def compile_for_probes(
         self,
@@ -70,7 +94,7 @@ class SimulationModel(keras.Model):
 
         Without `jit_compile` among the arguments, XLA compiles what it can and makes faster.
         """
-        objective, replicas = Objective(), self._simulation.replicas
+        objective, replicas = Objective(), self.simulation.replicas
         optimizer = kwargs.get("optimizer")
         if isinstance(optimizer, keras.optimizers.Optimizer):
             replicas.check_made_here(optimizer.variables, "the optimizer", "optimizer")
@@ -78,7 +102,7 @@ class SimulationModel(keras.Model):
             objective.losses[name] = keras.losses.get(loss)
             objective.weights[name] = loss_weights.get(name, 1.0)
             objective.trackers[name] = keras.metrics.Mean(name=f"{name}_loss")
-        objective.metrics = _probe_metrics(metrics, weighted_metrics)
+        objective.metrics = probe_metrics(metrics, weighted_metrics)
         for entry in objective.metrics:
             what = f"the metric {entry.key!r}"
             replicas.check_made_here(entry.metric.variables, what, "metrics")
@@ -89,43 +113,75 @@ class SimulationModel(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Any:
         """Make what `fit` calls."""
-        simulation = self._simulation
-        whole = simulation.compiles_whole(True)
-        chosen = self.jit_wanted == "auto" and backend.XLA and whole
-        simulation.apart = chosen and simulation.trains_apart
-        self.jit_compile = self._uses_xla(True) and whole and not simulation.apart
+        self.jit_compile = self.strategy(True).scope is Scope.CALL
         # replicas could not agree on it in their functions; others would be traced twice
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
-        return super().make_train_function(force)
+        if self._is_keras_own():
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+            self.train_function = StepFunctions(self, training=True)
+        return self.train_function
 
     def make_test_function(self, force: bool = False) -> Any:
         """Make what `evaluate` calls."""
-        self.jit_compile = self._uses_xla(False) and self._simulation.compiles_whole(False)
-        return super().make_test_function(force)
+        self.jit_compile = self.strategy(False).scope is Scope.CALL
+        if self._is_keras_own():
+            return super().make_test_function(force)
+        if self.test_function is None or force:
+            self.test_function = StepFunctions(self, training=False)
+        return self.test_function
+
+    def _is_keras_own(self) -> bool:
+        """Whether functions are Keras's: replicas read their data within one."""
+        return self.simulation.replicas.several or self.objective is None
+
+    def can_share_lengths(self) -> bool:
+        """Whether a function may simulate fewer steps than it has room for."""
+        plan = self.simulation.plan
+        return self.jit_wanted is not True and not plan.checkpoint_steps
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Keras's own; `fit` validates by it."""
+        with self.validating():
+            return super().evaluate(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def interrupted(self) -> Iterator[None]:
+        """Let a callback of `fit` or `evaluate` call one of them, and go on as if it had not."""
+        attributes = {name: getattr(self, name, None) for name in OF_CALLS}
+        measured = [(v, tf.identity(v.value)) for m in self.metrics for v in m.variables]
+        try:
+            yield
+        finally:
+            for name, value in attributes.items():
+                setattr(self, name, value)
+            for variable, value in measured:
+                variable.assign(value)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Take no minibatch out of the data just to see its shapes: everything is built."""
 
     @property
-    def _simulation(self) -> TensorGraph:
+    def simulation(self) -> TensorGraph:
+        """The layer."""
         return self.get_layer(index=-1)
 
-    def _uses_xla(self, training: bool) -> bool:
+    def strategy(self, training: bool) -> Strategy:
         """Training may be compiled where simulating cannot, and the other way round."""
-        if self.jit_wanted == "auto":
-            return backend.XLA and self._simulation.worth_compiling(training)
-        return bool(self.jit_wanted)
-
-    def _uses_xla_within(self, training: bool) -> bool:
-        """Whether XLA compiles a part of the call, and not the whole of it."""
-        whole = self._simulation.compiles_whole(training)
-        return self._uses_xla(training) and not whole and not self.run_eagerly
+        asked = False if self.run_eagerly else self.jit_wanted
+        purpose = "train" if training else "test"
+        return self.simulation.strategy(purpose, asked, masked=self.simulation.masked)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Keras's own, or one of which XLA compiles all but the draws and the optimizer."""
-        if not self._uses_xla_within(training=True):
+        how = self.strategy(training=True)
+        with self.simulation.following(how):
+            if how.scope is Scope.STEP:
+                return self._train_step_within(data)
             return self._logged(super().train_step(self._unpacked(data)))
+
+    def _train_step_within(self, data: Any) -> dict[str, Any]:
         x, y, weight = self._unpacked(data)
 
         def compute(x: Any, y: Any, weight: Any) -> Any:
@@ -141,8 +197,13 @@ class SimulationModel(keras.Model):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Keras's own, or one of which XLA compiles all but the draws."""
-        if not self._uses_xla_within(training=False):
+        how = self.strategy(training=False)
+        with self.simulation.following(how):
+            if how.scope is Scope.STEP:
+                return self._test_step_within(data)
             return self._logged(super().test_step(self._unpacked(data)))
+
+    def _test_step_within(self, data: Any) -> dict[str, Any]:
         x, y, weight = self._unpacked(data)
 
         def compute(x: Any, y: Any, weight: Any) -> Any:
@@ -153,30 +214,36 @@ class SimulationModel(keras.Model):
         return self._logged(self.compute_metrics(x, y, y_pred, weight))
 
     def _unpacked(self, data: Any) -> tuple[dict[str, Any], Any, Any]:
-        """Inputs by name, targets and weights, of the shapes of a minibatch."""
+        """Inputs, targets and weights by name; each replica has as many items as another."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-        if not isinstance(x, Mapping):
-            x = dict(zip(self.input_names, x if isinstance(x, list | tuple) else [x], strict=False))
+        if not self._is_keras_own():
+            return x, y, weight
+        plan, size = self.simulation.plan, self.simulation.replicas.size
+        x = inputs_by_name(x, plan)
         shapes = {tensor.name: tensor.shape for tensor in self.inputs}
-        x = {k: backend.of_shape(v, shapes[k], k) if k in shapes else v for k, v in x.items()}
+        x = {k: backend.of_shape(v, shapes[k], k) for k, v in x.items()}
+        if "n_steps" not in x:
+            first = next(iter(x.values()))
+            x["n_steps"] = tf.fill((size, 1), tf.shape(first)[1])
+        if y is not None and self.objective is not None:
+            y = targets_by_name(y, self.loss_names, plan)
         if y is not None:
-            size = self._simulation.replicas.size
             y = keras.tree.map_structure(lambda v: backend.of_shape(v, (size, ...), "targets"), y)
         return x, y, weight
 
     def _logged(self, logs: dict[str, Any]) -> dict[str, Any]:
         """Logs of a step; Keras takes the mean over replicas of several processes along an axis."""
-        if not self._simulation.replicas.elsewhere:
+        if not self.simulation.replicas.elsewhere:
             return logs
         return {key: ops.expand_dims(value, 0) for key, value in logs.items()}
 
     def _compiled(self, compute: Any, x: Any, y: Any, weight: Any, training: bool) -> Any:
         """Outputs and gradients, by XLA; the loss is added to the mean that the log shows."""
-        with self._simulation.drawing_ahead(x, training):
+        with self.simulation.drawing_ahead(x, training):
             y_pred, loss, gradients = backend.by_xla(compute, x, y, weight)
         (mean,) = (m for m in super().metrics if m.name == "loss")
-        items = self._simulation.replicas.items()
-        mean.update_state(loss * self._simulation.replicas.count, sample_weight=len(items))
+        items = y_pred["steps_run"].shape[0]
+        mean.update_state(loss * self.simulation.replicas.count, sample_weight=items)
         return y_pred, gradients
 
     @property
@@ -219,15 +286,15 @@ class SimulationModel(keras.Model):
         objective = self.objective
         if objective is None:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
-        targets = _by_name(y, objective.losses, y_pred)
+        targets = y or {}
         total = ops.zeros((), dtype=keras.config.floatx())
-        count = self._simulation.replicas.count
+        count, items = self.simulation.replicas.count, y_pred["steps_run"].shape[0]
         for name, loss in objective.losses.items():
             if name not in targets:
                 continue
             weight = _weight_of(name, sample_weight, y_pred)
             value = _loss_value(loss, targets[name], y_pred[name], weight, count)
-            objective.trackers[name].update_state(value, sample_weight=y_pred[name].shape[0])
+            objective.trackers[name].update_state(value, sample_weight=items)
             total = total + ops.cast(value, total.dtype) * objective.weights[name]
         for extra in self.losses:
             total = total + ops.sum(ops.cast(extra, total.dtype))
@@ -244,8 +311,7 @@ class SimulationModel(keras.Model):
         objective = self.objective
         if objective is None:
             return super().compute_metrics(x, y, y_pred, sample_weight)
-        names = dict.fromkeys(m.probe for m in objective.metrics)
-        targets = _by_name(y, objective.losses or names, y_pred)
+        targets = y or {}
         for m in objective.metrics:
             if m.probe in targets:
                 weight = _weight_of(m.probe, sample_weight, y_pred) if m.weighted else None
@@ -274,21 +340,6 @@ def make_model(graph: TensorGraph) -> SimulationModel:
     return model
 
 
-def _by_name(y: Any, names: Mapping[str, Any], y_pred: Any) -> Mapping[str, Any]:
-    """Targets by probe name; data that are not a dictionary match probes in order."""
-    if isinstance(y, Mapping):
-        unknown = [name for name in y if name not in y_pred]
-        if unknown:
-            raise ValidationError(
-                f"{', '.join(map(repr, unknown))} is not one of the network's probes; targets can "
-                f"be given for {', '.join(repr(n) for n in y_pred if n != 'steps_run')}",
-                attr="y",
-            )
-        return y
-    items = y if isinstance(y, list | tuple) else [y]
-    return {name: v for name, v in zip(names, items, strict=False) if v is not None}
-
-
 def _weight_of(name: str, sample_weight: Any, y_pred: Mapping[str, Any]) -> Any:
     """The weights of a probe's items, as (B, 1) or (B, T)."""
     if isinstance(sample_weight, Mapping):
@@ -296,7 +347,7 @@ def _weight_of(name: str, sample_weight: Any, y_pred: Mapping[str, Any]) -> Any:
     if sample_weight is None:
         return None
     weight = ops.cast(ops.convert_to_tensor(sample_weight), y_pred[name].dtype)
-    return ops.reshape(weight, (y_pred[name].shape[0], -1))
+    return ops.reshape(weight, (y_pred["steps_run"].shape[0], -1))
 
 
 def _loss_value(loss: Any, y_true: Any, y_pred: Any, weight: Any, count: int) -> Any:
@@ -322,45 +373,3 @@ def _reaching(total: Any, weight: Any) -> Any:
     but never read, such as encoders of ensembles whose neurons are connected directly.
     """
     return total + tf.where(False, tf.cast(tf.reduce_sum(weight), total.dtype), 0)
-
-
-def _probe_metrics(
-    metrics: Mapping[str, list], weighted_metrics: Mapping[str, list]
-) -> list[ProbeMetric]:
-    """Metrics of probes, each an object of its own, with a name of its own, as Keras gives them."""
-    found: dict[str, ProbeMetric] = {}
-    used: set[int] = set()
-    for weighted, listed in ((False, metrics), (True, weighted_metrics)):
-        for name, metric in ((n, metric) for n in listed for metric in listed[n]):
-            instance, label = _as_metric(metric)
-            if id(instance) in used:  # one object would mix what it measures
-                instance = type(instance).from_config(instance.get_config())
-            used.add(id(instance))
-            base = f"{name}_{label}"
-            if weighted and base in found:
-                base = f"{name}_weighted_{label}"
-            numbered = (f"{base}_{number}" for number in count(1))
-            key = next(k for k in chain([base], numbered) if k not in found)
-            found[key] = ProbeMetric(key, name, instance, weighted)
-    return list(found.values())
-
-
-def _as_metric(metric: Any) -> tuple[keras.metrics.Metric, str]:
-    """A metric object, and the name that the user gave it."""
-    if isinstance(metric, str):
-        label = metric
-        metric = _accuracy if metric in ("accuracy", "acc") else keras.metrics.get(metric)
-    else:
-        label = getattr(metric, "__name__", None) or metric.name
-    if not isinstance(metric, keras.metrics.Metric):
-        metric = keras.metrics.MeanMetricWrapper(metric, name=label)
-    return metric, label
-
-
-def _accuracy(y_true: Any, y_pred: Any) -> Any:
-    """Binary, sparse or categorical accuracy, whichever fits the shapes, as in Keras."""
-    if y_pred.shape[-1] == 1:
-        return keras.metrics.binary_accuracy(y_true, y_pred)
-    if len(y_true.shape) < len(y_pred.shape) or y_true.shape[-1] == 1:
-        return keras.metrics.sparse_categorical_accuracy(y_true, y_pred)
-    return keras.metrics.categorical_accuracy(y_true, y_pred)

@@ -13,15 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler import costs
 from ..compiler.ir import Block, Group, Output, Program, Read, Role
 from ..kernels.context import Context
 from ..kernels.host import Steppers
 from ..kernels.registry import CATALOGUE
+from ..kernels.source import Called
 from .memory import Memory, initial_rows
 from .plan import Plan
-
-SMALL = 2**17  # elements that a step reads; beyond, compiled code makes up for its calls
-FEW_CALLS = 40  # of kernels in a step, for several items; beyond, compiled code does all at once
 
 Action = Callable[[], None]
 
@@ -52,7 +51,7 @@ class NumpyLoop:
     def __init__(self, plan: Plan, memory: Memory, steppers: Steppers, **errors: str) -> None:
         self.plan, self.memory = plan, memory
         self.dtype, self.errors = plan.dtype, errors
-        self.program = plan.program.plain or plan.program
+        self.program = plan.program
         self.arrays: dict[Block, np.ndarray] = {}
         for block in self.program.layout.blocks:
             self._allocate(block)
@@ -66,8 +65,18 @@ class NumpyLoop:
                 self._allocate(block)
         self._known: set[Block] = set()  # parameters that are in the arrays
         self._held: dict[Block, np.ndarray] = {}  # what the last chunk left behind
+        called = Called(plan.source_of)
         items = [
-            Context(plan.dt, plan.dtype, 1, False, None, partial(steppers.of_item, item=i))
+            Context(
+                plan.dt,
+                plan.dtype,
+                1,
+                False,
+                None,
+                partial(steppers.of_item, item=i),
+                called=called,
+                item=i,
+            )
             for i in range(plan.batch)
         ]
         self.actions = [action for group in groups for action in self._actions(group, items)]
@@ -89,7 +98,8 @@ class NumpyLoop:
         """Simulate one chunk; as of `Runner.run`."""
         results, recorded = {}, []
         for output, source, assemble in self.records:
-            shape = (1 if output.last_only else steps, *source.shape)
+            items = self.plan.batch if output.batched else 1
+            shape = (1 if output.last_only else steps, items, source.shape[1])
             results[output] = np.empty(shape, self.dtype)
             recorded.append((results[output], output.last_only, source, assemble))
         with np.errstate(**self.errors):
@@ -205,8 +215,10 @@ class NumpyLoop:
 def numpy_loop(plan: Plan, memory: Memory, steppers: Steppers) -> NumpyLoop | None:
     """A loop in NumPy for a plan's program, if that is worth it and all kinds have that form."""
     groups = plan.program.groups
-    large = plan.batch * sum(r.size for group in groups for r in group.reads) > SMALL
-    many = plan.batch > 1 and plan.batch * len(groups) > FEW_CALLS
+    bounds = costs.current()
+    elements = plan.batch * sum(r.size for group in groups for r in group.reads)
+    large = elements > bounds.numpy_loop_elements
+    many = plan.batch > 1 and plan.batch * len(groups) > bounds.numpy_loop_calls
     if not _calls_in_loops(plan.program) or plan.learning_phase or large or many:
         return None
     try:

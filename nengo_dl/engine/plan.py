@@ -29,7 +29,11 @@ class Plan:
     replicas : Replicas
         Who simulates which items.
     rngs
-        `rngs(op)` gives the random generators of an operator on the host, one a batch item.
+        `rngs(op, item)` gives the random generator of an operator on the host.
+    source_of
+        `source_of(feed)` makes an input whose Python is called within each step.
+    restart
+        `restart(items)` lets Python of the user's begin anew for some items.
     checkpoint_steps : int, "auto" or None
         Steps of the chunks of time that gradients compute again.
     """
@@ -46,6 +50,8 @@ class Plan:
     unroll: int
     learning_phase: bool | None
     checkpoint_steps: int | str | None = None
+    source_of: Any = None
+    restart: Any = None
 
     @property
     def batch(self) -> int:

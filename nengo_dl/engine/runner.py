@@ -11,23 +11,15 @@ import numpy as np
 import tensorflow as tf
 
 from ..compiler.ir import Block, Output, Stage
-from ..compiler.parts import divide_items
-from . import backend
 from .numpy_loop import NumpyLoop
-from .one_kernel import is_possible
 from .span import Span
 from .state_buffer import StateBuffer
+from .strategy import Refusal, Scope
 from .tensor_graph import TensorGraph
+from .tune import divide_items
 
 logger = logging.getLogger(__name__)
 
-LONGEST = 2048  # steps in a chunk
-LONGEST_ON_HOST = (
-    128  # the same with Python in the loop, which may be slow: progress and Ctrl-C wait
-)
-MEMORY = 32 * 2**20  # bytes that a chunk's inputs and results may take
-CHEAP = 2**22  # elements that may be computed in vain for the sake of one compilation
-PRODUCTS = 16  # elements of a matrix that cost as much as another one, in a product for all steps
 
 # steps in the chunk, the shape of each input, and whether the minibatch is split
 Key = tuple[int, tuple[tuple[Block, tuple[int, ...]], ...], bool]
@@ -44,6 +36,8 @@ class Runner:
 
     Attributes
     ----------
+    strategy : Strategy
+        How they run; another one once XLA has refused something.
     compile_count : int
         Functions compiled so far.
     """
@@ -51,13 +45,11 @@ class Runner:
     def __init__(self, graph: TensorGraph, in_numpy: NumpyLoop | None = None) -> None:
         self.graph, self.in_numpy = graph, in_numpy
         self.compile_count = 0
-        self.xla = backend.XLA and graph.compilable
-        some = any(stage.inline for stage in graph.plan.program.stages)
-        self.inline = self.xla and some and not graph.replicas.several and is_possible()
+        self.strategy = graph.strategy("simulate")
+        self._refused: frozenset[Refusal] = frozenset()
         self._functions: dict[Key, Any] = {}
         self.state = StateBuffer(graph.carry(), graph.plan)
         self._converted: dict[Block, tuple[np.ndarray, Any]] = {}
-        self._outputs = list(graph.plan.outputs.values())
         self.longest = self._longest()
         self.work = self._work()
 
@@ -108,11 +100,15 @@ class Runner:
             values = self._call(key, args)
         if split:
             values = self._joined(values, self.graph.replicas.gather)
-        results = {}
-        for output, value in zip(self._outputs, values, strict=False):
-            array = value.numpy()
-            results[output] = array[:steps] if array.shape[0] == length else array
+        arrays = [value.numpy() for value in values[: len(self._outputs)]]
+        shown = (a[:steps] if a.shape[0] == length else a for a in arrays)
+        results = self.strategy.recording.divide(dict(zip(self._outputs, shown, strict=True)))
         return results, self.state.arrays(values[len(self._outputs) :])
+
+    @property
+    def _outputs(self) -> list[Output]:
+        """What the compiled functions record."""
+        return self.strategy.recording.outputs
 
     def _tensor(self, block: Block, array: np.ndarray) -> Any:
         """An input as a tensor; the last one, if it is that of the same array."""
@@ -123,32 +119,35 @@ class Runner:
         return tensor
 
     def _call(self, key: Key, args: list) -> list:
-        if not self.xla:
+        if self.strategy.scope is not Scope.CALL:
             return self._function(key, args)(*args)
         try:
             return self._function(key, args)(*args)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-            reason = str(error).splitlines()[0]
-            if self.inline:
-                self._give_up_single_kernels(reason)
-            elif self.graph.host.error is None and self.graph.leave_out_user_code():
-                self._give_up_xla(reason)
-            else:
-                raise
+            self._go_on_without(self._refusal(error), str(error).splitlines()[0])
             return self._call(key, args)
 
-    def _give_up_single_kernels(self, reason: str) -> None:
-        logger.info("XLA cannot make one kernel of a loop: %s", reason)
-        self.inline = False
-        self._functions.clear()
+    def _refusal(self, error: Exception) -> Refusal:
+        """What XLA refuses, if that can be it."""
+        if self.strategy.single_kernels:
+            return Refusal.SINGLE_KERNELS
+        has_user_code = any(g.kind == "tensor_node" for g in self.strategy.program.groups)
+        if self.graph.host.error is not None or not has_user_code:
+            raise error
+        return Refusal.USER_CODE
 
-    def _give_up_xla(self, reason: str) -> None:
+    def _go_on_without(self, refusal: Refusal, reason: str) -> None:
+        """Choose another strategy."""
+        self._refused |= {refusal}
+        self.strategy = self.graph.strategy("simulate", refused=self._refused)
+        self._functions.clear()
+        if refusal is Refusal.SINGLE_KERNELS:
+            logger.info("XLA cannot make one kernel of a loop: %s", reason)
+            return
         warnings.warn(
             f"XLA cannot compile this network ({reason}); it runs without, more slowly",
             stacklevel=6,
         )
-        self.xla = False
-        self._functions.clear()
 
     def _function(self, key: Key, args: list) -> Any:
         if key not in self._functions:
@@ -159,8 +158,9 @@ class Runner:
         """A function of flat arguments of fixed shapes: the cheapest there is to call."""
         length, inputs, split = key
         carried = self.state.count
-        jit, plan = True if self.xla else None, self.graph.plan
-        parts = divide_items(plan.batch, plan.program.parts)
+        how, plan = self.strategy, self.graph.plan
+        jit = True if how.scope is Scope.CALL else None
+        parts = divide_items(plan.batch, how.parts)
         axes = [0] * carried + [1] * len(inputs) + [None]  # of items, in the arguments
 
         def simulate(args, items):
@@ -170,10 +170,7 @@ class Runner:
             first, steps = args[-1][0], tf.cast(args[-1][1], tf.int32)
             whole = length == plan.unroll
             span = Span(first, length, length if whole else steps)
-            segmented = backend.XLA and not self.xla
-            outputs, after = self.graph.simulate(
-                arrays, carry, span, segmented=segmented, items=items, inline=self.inline
-            )
+            outputs, after = self.graph.simulate(arrays, carry, span, how, items)
             return [outputs[o.key] for o in self._outputs] + self.state.join(after)
 
         def function_of(items):
@@ -195,7 +192,7 @@ class Runner:
 
         if split:
             function = tf.function(simulate_split, autograph=False)
-        elif len(parts) > 1 and self.xla:
+        elif len(parts) > 1:
             function = tf.function(simulate_parts, autograph=False)
         else:
             function = function_of(range(plan.batch))
@@ -213,7 +210,7 @@ class Runner:
 
     def _length(self, steps: int) -> int:
         """Room for `steps`: always the same, unless rows beyond them would cost too much."""
-        if self.work * self.longest <= CHEAP:
+        if self.work * self.longest <= self.strategy.costs.padded_elements:
             return self.longest
         fitting = [n for n, *_ in self._functions if steps <= n <= 4 * steps]
         if fitting:
@@ -227,7 +224,7 @@ class Runner:
         """Elements that stages outside the loop touch for each step, or as much work."""
         stages = [s for s in self.graph.plan.program.stages if not s.looped]
         reads = [r for s in stages for g in s.groups for r in g.reads]
-        fixed = sum(r.size for r in reads if r.fixed) // PRODUCTS
+        fixed = sum(r.size for r in reads if r.fixed) // self.strategy.costs.product_elements
         return (fixed + sum(r.size for r in reads if not r.fixed)) * self.graph.plan.batch
 
     def _longest(self) -> int:
@@ -236,8 +233,9 @@ class Runner:
         bytes_per_step = sum(_traffic(s) for s in plan.program.stages)
         bytes_per_step += sum(b.size for b in (*plan.inputs.values(), *plan.hidden))
         bytes_per_step *= plan.batch * np.dtype(plan.dtype).itemsize
-        longest = LONGEST_ON_HOST if self.graph.calls_in_loops else LONGEST
-        steps = int(np.clip(MEMORY // max(bytes_per_step, 1), 1, longest))
+        bounds, calls = self.strategy.costs, self.strategy.calls_in_loops
+        longest = bounds.chunk_steps_on_host if calls else bounds.chunk_steps
+        steps = int(np.clip(bounds.chunk_bytes // max(bytes_per_step, 1), 1, longest))
         return max(steps // plan.unroll, 1) * plan.unroll
 
 

@@ -1,12 +1,9 @@
-"""Which steps a chunk of time has, and how they are compiled."""
+"""Which steps a chunk of time has."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
-
-from ..compiler.ir import Group
 
 
 @dataclass(frozen=True)
@@ -30,28 +27,3 @@ class Span:
     length: Any
     valid: Any
     by_item: bool = False
-
-
-@dataclass(frozen=True)
-class Compiling:
-    """What is compiled as one.
-
-    Attributes
-    ----------
-    unroll : int
-        Steps in the body of a loop.
-    uncompiled : collection of Group
-        If some are given, XLA compiles the stages without them, and in loops the parts of a step
-        between them; the whole is not compiled.
-    apart : bool
-        Whether XLA compiles each loop by itself, and large populations outside loops, but not the
-        whole.
-    inline : bool
-        Whether loops may be a single kernel of XLA:CPU: the whole is compiled, to run on a CPU, and
-        nobody asks for a gradient.
-    """
-
-    unroll: int = 1
-    uncompiled: Collection[Group] = ()
-    apart: bool = False
-    inline: bool = False

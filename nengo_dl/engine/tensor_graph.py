@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,29 +13,40 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ..compiler.ir import Block, Program, Role
+from ..compiler import costs
+from ..compiler.ir import Block, Group, Program, Role
 from ..kernels.context import Context
 from ..kernels.host import Steppers
 from ..kernels.registry import CATALOGUE
-from .backend import HostCalls
+from ..kernels.source import Called
+from . import backend
+from .backend import HostCalls, by_xla
 from .checkpoints import execute_with_checkpoints
 from .draws import Draws
 from .execute import execute
+from .keras_io import present_items, results, symbolic_inputs, symbolic_outputs
 from .memory import initial_rows
-from .mirror import Mirror
+from .one_kernel import is_possible
+from .padding import only_present, room_for_draws, whole_minibatch
 from .plan import Plan
-from .span import Compiling, Span
-from .user_code import layers_in, uncompiled_groups
-from .variables import Variables
+from .span import Span
+from .state import StatefulLayer
+from .strategy import Facts, Purpose, Refusal, Scope, Strategy, choose
+from .tune import Target
+from .user_code import calls_python, layers_in, uncompilable_code
 
 Lengths = tuple[int | None, int | None]  # steps of a call in training, and in testing
 
+# replicas call from threads of their own, and each follows what it was told
+_FOLLOWED: ContextVar[tuple[Any, Any]] = ContextVar("followed", default=(None, None))
 
-class TensorGraph(keras.layers.Layer):
+
+class TensorGraph(StatefulLayer):
     """A network's simulation as a Keras layer.
 
-    Called with a dictionary of inputs (B, T, size) by node name, and `n_steps` (B, 1), it returns
-    a dictionary of outputs (B, T, *shape) by probe name, and `steps_run` (B, 1).
+    Called with a dictionary of inputs (b, T, size) by node name, and `n_steps` (b, 1), it returns
+    a dictionary of outputs (b, T, *shape) by probe name, and `steps_run` (b, 1). There may be fewer
+    items than B: those that are missing leave no trace.
 
     Parameters
     ----------
@@ -45,35 +57,24 @@ class TensorGraph(keras.layers.Layer):
     """
 
     def __init__(self, plan: Plan, steppers: Steppers, name: str = "tensor_graph") -> None:
-        super().__init__(name=name, dtype=plan.dtype, autocast=False)
-        self.plan = plan
+        super().__init__(plan, name)
         self.host = HostCalls(plan.dtype)
         self.user_layers = layers_in(plan.program)
         self.steppers = steppers
-        self._blocks = plan.program.layout.blocks
-        self._constants: dict[Block, Any] = {}
-        self.replicas = plan.replicas
+        self.called = Called(plan.source_of)
+        self._constants = {b: self._constant(b) for b in self._blocks if b.role is Role.CONSTANT}
         self._stateful = False
-        self.apart = False  # whether XLA compiles loops and large populations alone, in training
+        self.masked = False  # whether inputs may have more steps than `n_steps` says
         self._lengths: Lengths = (None, None)
-        self.state: dict[Block, Any] = {}
-        self.parameters = Variables(
-            self.add_weight, self._blocks, plan.batch, plan.dtype, not self.replicas.several
-        )
-        self._make_state()
-        self._mirror = Mirror(self._mirrored(), self.replicas)
         self._draws = Draws(self.replicas, plan.dtype)
         self.built = True
-        self.uncompiled = uncompiled_groups(self._program(False), self.context(False))
+        self._uncompilable_code = uncompilable_code(self._program(False), self.context(False))
+        self._strategies: dict[tuple, Strategy] = {}
+
+    def _constant(self, block: Block) -> tf.Tensor:
+        return tf.constant(initial_rows(block, self.plan)[None])
 
     # ------------------------------------------------------------------ parameters and state
-
-    def _make_state(self) -> None:
-        for block in self._blocks:
-            if block.role is Role.CONSTANT:
-                self._constants[block] = tf.constant(initial_rows(block, self.plan)[None])
-            elif block.role is Role.STATE:
-                self.state[block] = tf.constant(initial_rows(block, self.plan))
 
     def unread_parameters(self) -> list[keras.Variable]:
         """Trainable parameters on which nothing depends, and so no loss either."""
@@ -110,37 +111,10 @@ class TensorGraph(keras.layers.Layer):
                     f"The file's {names[signal]} has shape {value.shape}, expected "
                     f"{present[signal].shape}"
                 )
-        self.parameters.assign_values(values)
-
-    def reset_state(self) -> None:
-        """Go back to the initial state."""
-        self.state = {b: tf.constant(initial_rows(b, self.plan)) for b in self.state}
-
-    def restore_state(self, state: Mapping[Block, Any], steps: int) -> None:
-        """Take over a state, also between two minibatches that Keras runs."""
-        self.state = dict(state)
-        self._mirror.load(state, steps)
-
-    def carry(self) -> dict[Block, Any]:
-        """State and online-learned parameters as they are, (B, size)."""
-        return {**self.state, **self._adapted()}
-
-    def keep(self, carry: Mapping[Block, Any], state: bool = True) -> None:
-        """Take over what a run left behind; `state=False` takes parameters alone."""
-        for block in self.parameters.adapted:
-            self.parameters.assign(block, carry[block])
-        if state:
-            self.state = {block: carry[block] for block in self.state}
-
-    def _adapted(self) -> dict[Block, Any]:
-        return {block: self.parameters.tensor(block) for block in self.parameters.adapted}
-
-    def _mirrored(self) -> dict[Block, Any]:
-        """What Keras's functions have in the mirror; each replica learns by itself."""
-        return self.carry() if self.replicas.several else self.state
+        self.assign_parameters(values)
 
     def begin_mode(self, model: keras.Model, stateful: bool, lengths: Lengths) -> None:
-        """Let Keras trace anew if what is fixed in its functions has changed.
+        """Say what is fixed in Keras's functions; replicas let it trace them anew.
 
         Parameters
         ----------
@@ -152,142 +126,182 @@ class TensorGraph(keras.layers.Layer):
         """
         if (stateful, lengths) != (self._stateful, self._lengths):
             self._stateful, self._lengths = stateful, lengths
-            self._mirror.carries_over = stateful
-            model.train_function = model.test_function = None
+            if self.replicas.several:
+                model.train_function = model.test_function = None
 
     @contextlib.contextmanager
-    def calls_from_keras(self, steps: int, stateful: bool) -> Iterator[None]:
-        """State for `call`.
+    def tracing(self, room: int, masked: bool) -> Iterator[None]:
+        """Fix, for what is traced within this context, the steps that there is room for.
 
         Parameters
         ----------
-        steps : int
-            Steps before the first call.
-        stateful : bool
-            Whether to keep the state of each call for the next, and after the last.
+        room : int
+            Steps, for inputs that do not show them.
+        masked : bool
+            Whether only as many steps as `n_steps` says are to be simulated.
         """
-        self._mirror.load(self._mirrored(), steps)
-        self._draws.begin()
+        before = self._lengths, self.masked
+        self._lengths, self.masked = (room, room), masked
         try:
             yield
-        except BaseException:
-            if not self.replicas.elsewhere:  # other processes need not have failed
-                self._take_back(stateful)
-            raise
-        self._take_back(stateful)
-
-    def _take_back(self, stateful: bool) -> None:
-        if self.replicas.several:
-            self.keep(self._mirror.values(), state=stateful)
-        elif stateful:
-            self.state = self._mirror.values()
+        finally:
+            self._lengths, self.masked = before
 
     @property
-    def steps_after(self) -> int:
-        """Steps that calls from Keras have reached."""
-        return self._mirror.reached()
+    def carries_over(self) -> bool:
+        """Whether calls from Keras go on from each other."""
+        return self._mirror.carries_over
+
+    @contextlib.contextmanager
+    def lent(self, steps: int, stateful: bool) -> Iterator[None]:
+        """As of `StatefulLayer`; noise is drawn from here on."""
+        self._draws.begin()
+        with super().lent(steps, stateful):
+            yield
+
+    @contextlib.contextmanager
+    def taken_back(self) -> Iterator[None]:
+        """As of `StatefulLayer`, and what is fixed in Keras's functions is so again afterwards."""
+        mode = self._stateful, self._lengths
+        try:
+            with super().taken_back():
+                yield
+        finally:
+            self._stateful, self._lengths = mode
 
     # ------------------------------------------------------------------ simulation
 
-    @property
-    def compilable(self) -> bool:
-        """Whether XLA can compile everything (as far as can be seen before it tries)."""
-        return not self.uncompiled
+    def strategy(
+        self,
+        purpose: Purpose,
+        asked: bool | str = "auto",
+        refused: frozenset[Refusal] = frozenset(),
+        masked: bool = False,
+    ) -> Strategy:
+        """How chunks of time, or calls from Keras, run.
 
-    @property
-    def calls_in_loops(self) -> bool:
-        """Whether a step, not only a chunk of steps, has something that XLA cannot compile."""
-        looped = [g for s in self._program(False).stages if s.looped for g in s.groups]
-        return any(g in self.uncompiled for g in looped)
+        Parameters
+        ----------
+        purpose : str
+            "simulate", "test" or "train".
+        asked : bool or "auto"
+            What the user told `compile` about XLA.
+        refused : frozenset of Refusal
+            What XLA turned out not to compile.
+        masked : bool
+            Whether calls may have more steps than are to be simulated.
+        """
+        key = purpose, asked, refused, masked, backend.XLA
+        if key not in self._strategies:
+            self._strategies[key] = choose(self._facts(purpose, asked, refused, masked))
+        return self._strategies[key]
+
+    def _facts(
+        self, purpose: Purpose, asked: bool | str, refused: frozenset[Refusal], masked: bool = False
+    ) -> Facts:
+        plan, training = self.plan, purpose == "train"
+        several = self.replicas.several
+        program = self._program(training)
+        target = Target(
+            batch=plan.batch,
+            cores=1 if several else backend.cores(),
+            single_kernels=not several and is_possible(),
+            costs=costs.current(),
+        )
+        return Facts(
+            purpose=purpose,
+            program=program,
+            trains=self.trains(training),
+            target=target,
+            unroll=plan.unroll,
+            uncompilable=self.uncompilable(program, refused),
+            draws=purpose != "simulate" and bool(self._drawn(training)),
+            replicas=several,
+            enabled=backend.XLA,
+            asked=asked,
+            checkpoint_steps=plan.checkpoint_steps,
+            refused=refused,
+            masked=masked,
+        )
+
+    def uncompilable(
+        self, program: Program, refused: frozenset[Refusal] = frozenset()
+    ) -> tuple[Group, ...]:
+        """Groups of a program that XLA cannot compile."""
+        return tuple(g for g in program.groups if self._is_uncompilable(g, refused))
+
+    def _is_uncompilable(self, group: Group, refused: frozenset[Refusal]) -> bool:
+        if group.kind != "tensor_node":
+            return not CATALOGUE.is_compiled(group.ops[0])
+        unknown = any(id(op.attrs) in self._uncompilable_code for op in group.ops)
+        return unknown or Refusal.USER_CODE in refused
 
     @property
     def obstacles(self) -> list[str]:
         """Names of what XLA cannot compile."""
-        return list(dict.fromkeys(op.tag or op.kind for g in self.uncompiled for op in g.ops))
+        groups = self.uncompilable(self._program(False))
+        return list(dict.fromkeys(op.tag or op.kind for g in groups for op in g.ops))
 
-    def leave_out_user_code(self) -> bool:
-        """Let XLA compile no TensorNode; whether there was one that it was to compile."""
+    def tensors_call_python(self) -> bool:
+        """Whether a TensorNode calls Python in each step."""
         groups = [g for g in self._program(False).groups if g.kind == "tensor_node"]
-        known = len(self.uncompiled)
-        self.uncompiled = list(dict.fromkeys([*self.uncompiled, *groups]))
-        return len(self.uncompiled) > known
+        return any(calls_python(g, self.context(False)) for g in groups)
+
+    @contextlib.contextmanager
+    def following(self, strategy: Strategy) -> Iterator[None]:
+        """Let calls that Keras makes within this context run so."""
+        token = _FOLLOWED.set((self, strategy))
+        try:
+            yield
+        finally:
+            _FOLLOWED.reset(token)
+
+    def _followed(self, training: bool) -> Strategy:
+        layer, strategy = _FOLLOWED.get()
+        if layer is self:
+            return strategy
+        return self.strategy("train" if training else "test", asked=False)
 
     def context(self, training: bool, items: range | None = None) -> Context:
         """What kernels may know, that compute some of the batch items, or all."""
-        plan, trains = self.plan, self._trains(training)
+        plan, trains = self.plan, self.trains(training)
         items = range(plan.batch) if items is None else items
         steppers = partial(self.steppers, items=items)
-        return Context(plan.dt, plan.dtype, len(items), trains, self.host, steppers)
+        return Context(plan.dt, plan.dtype, len(items), trains, self.host, steppers, self.called)
 
     def simulate(
         self,
         inputs: Mapping[Block, Any],
         carry: Mapping[Block, Any],
         span: Span,
-        training: bool = False,
-        segmented: bool = False,
+        how: Strategy,
         items: range | None = None,
-        inline: bool = False,
     ) -> tuple[dict[Any, Any], dict[Block, Any]]:
         """Run a chunk of time; see `execute`. Outputs come by the key of the `Output`.
 
-        With `segmented`, XLA compiles what lies between the groups that it cannot compile. With
-        `items`, arrays have those alone. `inline`: see `Compiling`.
+        With `items`, arrays have those alone.
         """
-        plan, program = self.plan, self._program(training)
-        ctx = replace(self.context(training, items), one=tf.cast(span.first >= 0, plan.dtype))
+        plan = self.plan
+        one = tf.cast(span.first >= 0, plan.dtype)
+        ctx = replace(self.context(how.trains, items), one=one)
         parameters = self.parameters
         # the gradient of an index would copy the array into one of zeros
         tensors = {b: parameters.tensor(b) for b in parameters if b.role is Role.PARAMETER}
         sources = {b: tf.expand_dims(tensor, 0) for b, tensor in tensors.items()}
         sources.update(self._constants)
         sources.update(inputs)
-        uncompiled = self.uncompiled if segmented and program is self._program(False) else ()
-        arguments = program, sources, carry, span, ctx
-        if ctx.training and plan.checkpoint_steps is not None:
-            how = Compiling(plan.unroll)
-            outputs, after = execute_with_checkpoints(*arguments, how, plan.checkpoint_steps)
-        else:
-            how = Compiling(
-                plan.unroll, uncompiled, ctx.training and self.apart, inline and not ctx.training
-            )
-            outputs, after = execute(*arguments, how)
+        run = execute if how.checkpoint_steps is None else execute_with_checkpoints
+        outputs, after = run(sources, carry, span, ctx, how)
         return {output.key: value for output, value in outputs.items()}, after
 
-    def worth_compiling(self, training: bool) -> bool:
-        """Whether XLA can compile the simulation in Keras's calls, and makes it faster."""
-        looped = any(stage.looped for stage in self._program(training).stages)
-        return looped and self._compilable_in_calls(training)
-
-    def _compilable_in_calls(self, training: bool) -> bool:
-        user_code = any(g.kind == "tensor_node" for g in self.uncompiled)
-        groups = self._program(training).groups
-        return not user_code and all(CATALOGUE.is_compiled(g.ops[0]) for g in groups)
-
-    @property
-    def trains_apart(self) -> bool:
-        """Whether training is fastest if XLA compiles loops and large populations alone.
-
-        Convolutions for all steps at once take half the time without XLA; so does all of a small
-        network that has no loop.
-        """
-        stages = self.plan.training_program.stages
-        groups = [g for s in stages if not s.looped for g in s.groups]
-        looped = any(s.looped for s in stages)
-        faster = not looped or any(g.kind == "convolution" for g in groups)
-        return faster and not self.plan.checkpoint_steps and self._compilable_in_calls(True)
-
-    def compiles_whole(self, training: bool) -> bool:
-        """Whether that holds for all of a call: what it draws, and what replicas exchange, too."""
-        return not (self.replicas.several or self._drawn(training))
-
-    def _trains(self, training: bool) -> bool:
+    def trains(self, training: bool) -> bool:
+        """Whether neurons and layers do as in training."""
         phase = self.plan.learning_phase
         return bool(training) if phase is None else phase
 
     def _program(self, training: bool) -> Program:
         """What a call runs, in training or not."""
-        return self.plan.training_program if self._trains(training) else self.plan.program
+        return self.plan.training_program if self.trains(training) else self.plan.program
 
     def _drawn(self, training: bool) -> dict[Block, Any]:
         """Inputs of a program that no user feeds."""
@@ -296,43 +310,68 @@ class TensorGraph(keras.layers.Layer):
 
     def build_inputs(self) -> dict[str, Any]:
         """Symbolic inputs for a Keras model around this layer."""
-        plan, size = self.plan, self.replicas.size
-        inputs = {
-            name: keras.Input((None, block.size), size, dtype=plan.dtype, name=name)
-            for name, block in plan.inputs.items()
-        }
-        inputs["n_steps"] = keras.Input((1,), size, dtype="int32", name="n_steps")
-        return inputs
+        return symbolic_inputs(self.plan)
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
         """Simulate; see the class."""
         plan, items = self.plan, self.replicas.items()
-        length, arrays = self._series(inputs, bool(training))
+        room, arrays = self._series(inputs, bool(training))
+        valid = inputs["n_steps"][0, 0] if self.masked else room
         first = self._mirror.first()
-        arrays.update(self._draws(self._drawn(bool(training)), items, first, length))
+        self._restart(items, bool(training))
+        drawn = self._draws(self._drawn(bool(training)), items, first, valid)
+        arrays.update({b: room_for_draws(x, room) if self.masked else x for b, x in drawn.items()})
         carry = self._mirror.values()
         if not self.replicas.several:
-            carry.update(self._adapted())
-        span = Span(first, length, length, by_item=True)
-        outputs, after = self.simulate(arrays, carry, span, bool(training), items=items)
+            carry.update(self._learned())
+        span = Span(first, room, valid, by_item=True)
+        how = self._followed(bool(training))
+        outputs, after = self._simulate_in_call(arrays, carry, span, how, items)
+        present = present_items(inputs, len(items))
+        after = only_present(after, carry, present)
         if not self.replicas.several:
             self.keep(after, state=False)
-        self._mirror.advance(after, length, self.parameters.adapted)
-        results = {}
-        for name, output in plan.outputs.items():
-            value = tf.transpose(outputs[output.key], (1, 0, 2))
-            value = value if output.last_only else _all_steps(value, length)
-            results[name] = tf.reshape(value, (value.shape[0], -1, *output.view.shape))
-        results["steps_run"] = tf.fill((len(items), 1), tf.cast(length, tf.int32))
-        return results
+        self._mirror.advance(after, valid, self.parameters.adapted)
+        return results(plan, outputs, present, room, valid)
+
+    def _simulate_in_call(
+        self, arrays: dict, carry: dict, span: Span, how: Strategy, items: range
+    ) -> tuple[dict[Any, Any], dict[Block, Any]]:
+        """Simulate; by XLA, where it does not compile the whole call and no gradient is needed."""
+        run = partial(self.simulate, arrays, carry, span, how, items)
+        if how.scope is not Scope.SIMULATION:
+            return run()
+        keys = [o.key for o in self.plan.outputs.values()], list(carry)
+
+        def compute() -> tuple[list, list]:
+            outputs, after = run()
+            return [outputs[k] for k in keys[0]], [after[b] for b in keys[1]]
+
+        values = by_xla(compute)
+        outputs, after = (dict(zip(k, v, strict=True)) for k, v in zip(keys, values, strict=True))
+        return outputs, after
+
+    def _restart(self, items: range, training: bool) -> None:
+        """Emit that Python of the user's begins anew, where calls do not go on from each other."""
+        ops = [op for g in self._program(training).groups for op in g.ops]
+        kept = (op for op in ops if op.kind in ("host", "source") and op.attrs["turn"] is not None)
+        if self._stateful or not any(kept):
+            return
+
+        def restart() -> np.ndarray:
+            self.plan.restart(items)
+            return np.zeros((), np.int32)
+
+        tf.numpy_function(restart, [], tf.int32)
 
     def _series(self, inputs: Mapping[str, Any], training: bool) -> tuple[Any, dict[Block, Any]]:
-        """T, and the inputs as (T or 1, B, size)."""
+        """The steps that there is room for, and the inputs as (T or 1, B, size)."""
         plan, batch = self.plan, len(self.replicas.items())
         arrays = {}
         lengths = []
         for name, block in plan.inputs.items():
-            x = tf.ensure_shape(tf.cast(inputs[name], plan.dtype), (batch, None, block.size))
+            x = whole_minibatch(tf.cast(inputs[name], plan.dtype), batch)
+            x = tf.ensure_shape(x, (batch, None, block.size))
             lengths.append(x.shape[1] if x.shape[1] is not None else tf.shape(x)[1])
             arrays[block] = tf.transpose(x, (1, 0, 2))
         known = [n for n in lengths if not isinstance(n, int) or n > 1]
@@ -349,20 +388,4 @@ class TensorGraph(keras.layers.Layer):
 
     def compute_output_spec(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
         """Shapes of what `call` returns."""
-        plan = self.plan
-        specs = {}
-        for name, output in plan.outputs.items():
-            batch = self.replicas.size if output.batched else 1
-            steps = 1 if output.last_only else None
-            shape = (batch, steps, *output.view.shape)
-            specs[name] = keras.KerasTensor(shape, dtype=plan.dtype, name=name)
-        specs["steps_run"] = keras.KerasTensor(
-            (self.replicas.size, 1), dtype="int32", name="steps_run"
-        )
-        return specs
-
-
-def _all_steps(value: Any, length: Any) -> Any:
-    if value.shape[1] != 1 or (isinstance(length, int) and length == 1):
-        return value
-    return tf.broadcast_to(value, (value.shape[0], length, value.shape[2]))
+        return symbolic_outputs(self.plan)

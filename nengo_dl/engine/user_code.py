@@ -10,6 +10,8 @@ from ..kernels.context import Context
 from ..kernels.registry import CATALOGUE
 from .backend import uncompilable_ops
 
+CALLS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}  # operations that call Python
+
 
 def layers_in(program: Program) -> list[keras.layers.Layer]:
     """Keras layers in TensorNodes; each once."""
@@ -17,17 +19,26 @@ def layers_in(program: Program) -> list[keras.layers.Layer]:
     return list({id(layer): layer for layer in found if layer is not None}.values())
 
 
-def uncompiled_groups(program: Program, ctx: Context) -> list[Group]:
-    """Groups that XLA cannot compile.
+def uncompilable_code(program: Program, ctx: Context) -> frozenset[int]:
+    """Identities of the attributes of TensorNodes that XLA cannot compile.
 
     Layers are built, and each TensorNode is traced by itself: a mistake in it shows here.
     """
-    return [g for g in program.groups if not _is_compiled(g, ctx)]
+    groups = [g for g in program.groups if g.kind == "tensor_node"]
+    return frozenset(id(g.ops[0].attrs) for g in groups if not _is_compiled(g, ctx))
+
+
+def calls_python(group: Group, ctx: Context) -> bool:
+    """Whether the user's tensor code calls Python when it runs."""
+    return bool(_obstacles(group, ctx) & CALLS)
 
 
 def _is_compiled(group: Group, ctx: Context) -> bool:
-    if group.kind != "tensor_node":
-        return CATALOGUE.is_compiled(group.ops[0])
+    return not _obstacles(group, ctx)
+
+
+def _obstacles(group: Group, ctx: Context) -> set[str]:
+    """Types of operations in a TensorNode that XLA cannot compile."""
     (op,) = group.ops
     layer, shape_in = op.attrs["layer"], op.attrs["shape_in"]
     shapes = [(ctx.batch if shape_in is not None else 1, *s) for s in group.read_shapes]
@@ -38,7 +49,7 @@ def _is_compiled(group: Group, ctx: Context) -> bool:
     kernel = CATALOGUE.kernel(group.kind)
     function = tf.function(lambda *reads: kernel.compute(group, reads, ctx), autograph=False)
     traced = function.get_concrete_function(*[tf.TensorSpec(s, ctx.dtype) for s in shapes])
-    return not uncompilable_ops(traced)
+    return uncompilable_ops(traced)
 
 
 def _build(layer: keras.layers.Layer, pass_time: bool, shape: tuple[int, ...] | None) -> None:

@@ -18,9 +18,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ..compiler import costs
 from ..compiler.ir import Block, Role, Signal
-
-MOST_ALONE = 64  # parameters of a network that has a variable for each
 
 _OWNERS = {"encoders": "ensembles", "bias": "ensembles"}  # all else belongs to connections
 
@@ -84,7 +83,7 @@ class Variables:
         self._trains_learned = trains_learned
         self._taken: set[str] = set()
         mine = [b for b in blocks if b.role in (Role.PARAMETER, Role.ADAPTED)]
-        self._alone = sum(len(b.members) for b in mine) <= MOST_ALONE
+        self._alone = sum(len(b.members) for b in mine) <= costs.current().lone_parameters
         self._of = {block: self._store(block) for block in mine}
 
     def __iter__(self) -> Iterator[Block]:

@@ -15,18 +15,19 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from ..compiler import costs
 from ..compiler.arrange import depth_of
+from ..compiler.catalogue import Product
 from ..compiler.ir import Group, Op, Role
 from .context import Context
 from .registry import Action, Arrays, Kernel, kernel
-
-FEW = 8  # products that NumPy does faster one by one than together
 
 
 @kernel("sum")
 class Sum(Kernel):
     """Sums of views; those of about equally many terms share a group."""
 
+    mergeable = False  # they differ in where their terms go
     any_order = True
     inlines = True
 
@@ -59,10 +60,18 @@ class Sum(Kernel):
         return compute
 
 
+@kernel("route")
+class Route(Kernel):
+    """Sums of which no element has two terms: whoever reads one reads its sources instead."""
+
+    mergeable = False
+
+
 @kernel("multiply")
 class Multiply(Kernel):
     """Elementwise products."""
 
+    product = Product.ELEMENTWISE
     any_order = True
     inlines = True
 
@@ -90,20 +99,15 @@ def _with_rank(array: Any, rank: int) -> Any:
     return ops.reshape(array, (-1, array.shape[1], *[1] * missing, *array.shape[2:]))
 
 
-FEW_COLUMNS = 8  # as many products of vectors with numbers cost less than one of matrices
-ROW = 64  # terms that are summed together
-ITEMS = 8  # for each vector, above which products of single rows are faster as matrices
-TERMS = 2**13  # from which on they are not
-FEW_NUMBERS = 2**10  # multiplied, in as much time as a kernel for them would take to start
-SMALL_MATRIX = 2**12  # elements, below which a product of matrices costs more than its numbers
-
-
 @kernel("dot")
 class Dot(Kernel):
     """Matrix times vector."""
 
+    product = Product.MATRIX
+
     def inlined(self, group: Group, batch: int) -> bool:
-        small = group.reads[0].size * batch <= FEW_NUMBERS
+        bounds = costs.current()
+        small = group.reads[0].size * batch <= bounds.inlined_numbers
         if batch == 1 or group.interleaving is not None or small:
             return True
         members, n = group.read_shapes[1]
@@ -112,7 +116,8 @@ class Dot(Kernel):
             return False
         if members == 1:
             return m == 1 or n == 1
-        return n == 1 or (m * n <= SMALL_MATRIX and (m == 1 or n <= FEW_COLUMNS))
+        small = m * n <= bounds.small_matrix_elements
+        return n == 1 or (small and (m == 1 or n <= bounds.product_columns))
 
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         a, x = reads
@@ -133,8 +138,8 @@ class Dot(Kernel):
         if n == 1:
             # once, in this shape: whoever reads it as one long row would have to divide positions
             return [ctx.once(ops.squeeze(a, -1) * x)]
-        if not ctx.training and m * n <= SMALL_MATRIX:
-            if n <= FEW_COLUMNS:
+        if not ctx.training and m * n <= costs.current().small_matrix_elements:
+            if n <= costs.current().product_columns:
                 return [ctx.once(_sum_of_columns(a, x))]
             if m == 1 and ctx.inline or _is_summed(x, m):
                 return [_summed_by_product(a * ops.expand_dims(x, 2))]
@@ -147,7 +152,7 @@ class Dot(Kernel):
         if a.shape[2] == 1:
             column = a[:, :, 0]
             return lambda: np.multiply(column, x, out)
-        if len(x) > FEW:
+        if len(x) > costs.current().numpy_products:
             return lambda: np.matmul(a, x[..., None], out=out[..., None])
         products = list(zip(a, x, out, strict=True))
 
@@ -172,7 +177,8 @@ def _is_summed(x: Any, m: int) -> bool:
     rows, members, n = x.shape
     if rows is None or m > 1:
         return rows == 1
-    return rows <= ITEMS * members or rows * members * n >= TERMS
+    bounds = costs.current()
+    return rows <= bounds.product_items * members or rows * members * n >= bounds.product_terms
 
 
 def _sum_of_columns(a: Any, x: Any) -> Any:
@@ -192,8 +198,9 @@ def _summed_by_product(terms: Any) -> Any:
 def _sum_of_all(terms: Any) -> Any:
     """Sum of terms (1, n): the sums of rows, then their sum; XLA adds a single row one by one."""
     n = terms.shape[1]
-    whole = n - n % ROW
-    rows = ops.reshape(terms[:, :whole], (1, whole // ROW, ROW))
+    row = costs.current().product_row_terms
+    whole = n - n % row
+    rows = ops.reshape(terms[:, :whole], (1, whole // row, row))
     total = ops.sum(terms[:, whole:], axis=1)
     return total + ops.sum(_summed_by_product(rows), axis=1) if whole else total
 

@@ -30,6 +30,10 @@ class Context:
         `host(function, arrays, shapes)` calls a Python function on NumPy arrays, once a step.
     steppers
         `steppers(op)` is the host object that runs an operator of Nengo's.
+    called
+        Makes the inputs whose Python is called within each step; see `source.Called`.
+    item : int
+        The first of the batch items that are computed.
     one : scalar tensor or None
         A one of which the compiler of the program does not know that it is one; see `once`.
     rows, valid : int or scalar tensor, or None
@@ -47,6 +51,8 @@ class Context:
     training: bool
     host: Callable
     steppers: Callable
+    called: Any = None
+    item: int = 0
     one: Any = None
     rows: Any = None
     valid: Any = None

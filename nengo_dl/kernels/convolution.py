@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from ..compiler.catalogue import Product
 from ..compiler.ir import Group, Op
 from .context import Context
 from .registry import Kernel, kernel
@@ -15,6 +16,8 @@ from .registry import Kernel, kernel
 @kernel("convolution")
 class Convolution(Kernel):
     """One convolution for each op: their kernels differ, and XLA runs one after the other."""
+
+    product = Product.CONVOLUTION
 
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         weights, x = reads

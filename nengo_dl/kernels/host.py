@@ -5,9 +5,10 @@ Each is called once a step and batch item, in order, with NumPy arrays.  No grad
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import threading
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from nengo.exceptions import SimulationError
 from nengo.utils.functions import function_name
 
 from ..compiler.ir import Group, Op
-from ..utils import blame, own_generator
+from ..utils import blame, continue_with, own_generator
 from .context import Context
 from .registry import CATALOGUE, Action, Arrays, Kernel, kernel
 
@@ -29,12 +30,14 @@ class PythonFunction(Kernel):
 
     sequential = True
     compiled = False
+    has_effects = True
+    mergeable = False
 
     def flat(self, op: Op) -> bool:
         return True
 
     def signature(self, op: Op) -> Hashable:
-        return (op.attrs["pass_input"], bool(op.writes))
+        return (op.attrs["pass_input"], bool(op.writes), op.attrs["turn"] is None)
 
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         steps, *inputs = reads
@@ -116,7 +119,7 @@ def checked(value: Any, function: Callable, size: int) -> np.ndarray:
 
 
 class Stepper:
-    """Runs one operator of Nengo's, with memory of its own for each batch item.
+    """Runs one operator of Nengo's for one batch item, with memory of its own.
 
     Parameters
     ----------
@@ -124,8 +127,10 @@ class Stepper:
         An op of kind "host".
     dt : float
         Step length [s].
-    rngs : list of numpy.random.RandomState
-        For each batch item, what Nengo's simulator would give the operator.
+    rng : numpy.random.RandomState
+        What Nengo's simulator would give the operator.
+    item : int
+        The number of the item.
 
     Attributes
     ----------
@@ -133,35 +138,32 @@ class Stepper:
         From which the operator draws, and no other.
     """
 
-    def __init__(self, op: Op, dt: float, rngs: Sequence[np.random.RandomState]) -> None:
+    def __init__(self, op: Op, dt: float, rng: np.random.RandomState, item: int) -> None:
         attrs = op.attrs
-        self.generators: list[np.random.RandomState] = []
         self.inputs, self.outputs = attrs["inputs"], attrs["outputs"]
         self.zeros, self.name = attrs["zeros"], op.tag
-        self.items = []
-        for item, rng in enumerate(rngs):
-            signals = SignalDict()
-            operator, generators = _with_own_generators(attrs["operator"], item, rng)
-            self.generators += generators
-            operator.init_signals(signals)
-            self.items.append((signals, operator.make_step(signals, dt, rng)))
+        self.signals = SignalDict()
+        operator, self.generators = _with_own_generators(attrs["operator"], item, rng)
+        operator.init_signals(self.signals)
+        self.step = operator.make_step(self.signals, dt, rng)
 
-    def run(self, items: Sequence[int], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    @staticmethod
+    def run(steppers: Sequence[Stepper], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run a step of some items, whose rows the arrays have after the step's number."""
         _, *arrays = arrays
-        results = [self.advance(i, [a[row] for a in arrays]) for row, i in enumerate(items)]
+        results = [s.advance([a[row] for a in arrays]) for row, s in enumerate(steppers)]
         return [np.stack(values) for values in zip(*results, strict=True)]
 
-    def advance(self, item: int, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Run a step of one item; the arrays returned change in its next step."""
-        signals, step = self.items[item]
+    def advance(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Run a step; the arrays returned change in the next one."""
+        signals = self.signals
         for sig, array in zip(self.inputs, arrays, strict=True):
             _write(signals, sig, array)
         for sig in self.zeros:
             signals[sig][...] = 0
         try:
             with np.errstate(invalid="raise", divide="ignore"):
-                step()
+                self.step()
         except Exception as error:
             blame(error, self.name)
             raise
@@ -174,6 +176,8 @@ class HostOperator(Kernel):
 
     sequential = True
     compiled = False
+    has_effects = True
+    mergeable = False
     stepper = Stepper
 
     def signature(self, op: Op) -> Hashable:
@@ -199,44 +203,87 @@ class HostOperator(Kernel):
 
 
 class Steppers:
-    """The steppers of all operators on the host.
+    """The steppers of all operators on the host, for each batch item.
 
     Parameters
     ----------
     dt : float
         Step length [s].
     rngs : callable
-        `rngs(operator)` gives the random generators of an operator of Nengo's, one a batch item.
+        `rngs(operator, item)` gives the random generator of an operator of Nengo's.
     """
 
     def __init__(self, dt: float, rngs: Callable) -> None:
         self.dt, self.rngs = dt, rngs
-        self._made: dict[Op, Stepper] = {}
+        self._made: dict[tuple[Op, int], Stepper] = {}
+        self._before: dict[tuple[Op, int], Stepper] = {}  # whose generators go on
+        self._first = 0  # number of the first item of the minibatch
         self._lock = threading.Lock()  # replicas call from threads of their own
 
     def clear(self) -> None:
         """Make all anew when they are next called."""
-        self._made.clear()
+        self._made, self._before = {}, {}
+
+    @contextlib.contextmanager
+    def aside(self, line: dict | None = None, first: int = 0) -> Iterator[None]:
+        """Within this context, use others: made anew, with generators that go on from these.
+
+        Parameters
+        ----------
+        line : dict, optional
+            Those that were used in such a context before; it receives those that are made.
+        first : int
+            The item of a larger batch at which the minibatch begins. All but the first minibatch
+            begin with generators of their own.
+        """
+        kept = self._made, self._before, self._first
+        before = {} if first else {**self._before, **self._made}
+        self._before = before if line is None else {**before, **line}
+        self._made, self._first = {}, first
+        try:
+            yield
+        finally:
+            if line is not None:
+                line.update({**self._before, **self._made})
+            self._made, self._before, self._first = kept
+
+    def restart(self, items: Sequence[int]) -> None:
+        """Make those of some items anew when they are next called; their generators go on."""
+        with self._lock:
+            for key in [key for key in self._made if key[1] in items]:
+                self._before[key] = self._made.pop(key)
 
     def __call__(self, op: Op, items: Sequence[int]) -> Callable:
         """What runs an op for some batch items."""
-        return lambda *arrays: self._stepper(op).run(items, arrays)
+        run = CATALOGUE.kernel(op.kind).stepper.run
+        return lambda *arrays: run([self._stepper(op, item) for item in items], arrays)
 
     def of_item(self, op: Op, item: int) -> Callable:
         """What runs an op for one batch item, on arrays without a batch axis."""
-        return lambda *arrays: self._stepper(op).advance(item, arrays)
+        return lambda *arrays: self._stepper(op, item).advance(arrays)
 
-    def _stepper(self, op: Op) -> Stepper:
+    def _stepper(self, op: Op, item: int) -> Stepper:
+        stepper = self._made.get((op, item))
+        return self._make(op, item) if stepper is None else stepper
+
+    def _make(self, op: Op, item: int) -> Stepper:
         with self._lock:
-            if op not in self._made:
-                make = CATALOGUE.kernel(op.kind).stepper
-                self._made[op] = make(op, self.dt, self.rngs(op.attrs["operator"]))
-            return self._made[op]
+            number = self._first + item
+            make = CATALOGUE.kernel(op.kind).stepper
+            stepper = make(op, self.dt, self.rngs(op.attrs["operator"], number), number)
+            before = self._before.pop((op, item), None)
+            if before is not None:
+                continue_with(stepper.generators, before.generators)
+            self._made[op, item] = stepper
+            return stepper
 
-    def generators(self, ops: Iterable[Op]) -> list[list[np.random.RandomState]]:
-        """What each of the ops that have a stepper draws from, and no other."""
+    def generators(self, ops: Iterable[Op], batch: int) -> list[list[np.random.RandomState]]:
+        """What each of the ops that have a stepper draws from, for each item, and no other."""
         mine = [op for op in ops if CATALOGUE.kernel(op.kind).stepper is not None]
-        return [self._stepper(op).generators for op in mine]
+        return [
+            [rng for item in range(batch) for rng in self._stepper(op, item).generators]
+            for op in mine
+        ]
 
 
 def _with_own_generators(operator: Any, item: int, rng: Any) -> tuple[Any, list]:

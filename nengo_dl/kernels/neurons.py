@@ -9,18 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler import costs
 from ..compiler.ir import Group, Op, Signal, View
 from ..surrogate import Rates, Surrogate
 from .context import Context
 from .registry import Action, Arrays, Kernel, NeuronKernel, kernel, neuron_kernel
-
-MANY = 64  # populations with constants of their own, beyond which calls of NumPy cost too much
 
 
 @kernel("neurons")
 class Neurons(Kernel):
     """All neuron types; their constants become vectors where members of a group differ."""
 
+    mergeable = False  # neurons of equal parameters are meant to be many
+    is_population = True
     any_order = True
     inlines = True
 
@@ -66,7 +67,7 @@ class Neurons(Kernel):
         for neurons, ops in groupby(group.ops, key=lambda op: op.attrs["neurons"]):
             start, stop = stop, stop + sum(op.writes[0].size for op in ops)
             populations.append((neurons, slice(start, stop)))
-        if len(populations) > MANY:
+        if len(populations) > costs.current().numpy_populations:
             return None
         calls = [
             (kind.numpy_step(n, J), J, writes[0][p], _states(kind, writes[1:], p))

@@ -45,7 +45,7 @@ class PoissonSpikingKernel(NeuronKernel):
 
 
 class Generators:
-    """The random generators of a population, one for each batch item, as they were when built.
+    """The random generator of a population for one batch item, as it was when built.
 
     Parameters
     ----------
@@ -53,28 +53,31 @@ class Generators:
         An op of kind "drawn_spikes".
     dt : float
         Step length [s].
-    rngs : list
-        One for each batch item; how many there are is all that counts.
+    rng
+        That of other operators.
+    item : int
+        The number of the item.
     """
 
-    def __init__(self, op: Op, dt: float, rngs: Sequence[Any]) -> None:
+    def __init__(self, op: Op, dt: float, rng: Any, item: int) -> None:
         self.neurons, self.dt, self.name = op.attrs["neurons"], dt, op.tag
-        self.generators = [own_generator(op.attrs["rng"], item) for item in range(len(rngs))]
+        self.generators = [own_generator(op.attrs["rng"], item)]
 
-    def run(self, items: Sequence[int], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    @staticmethod
+    def run(steppers: Sequence[Generators], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Spikes of some items, for rates (steps * items, N) [Hz]."""
         (rates,) = arrays
-        output, n = np.empty_like(rates), len(items)
-        for row, item in enumerate(items):
-            (output[row::n],) = self.advance(item, [rates[row::n]])
+        output, n = np.empty_like(rates), len(steppers)
+        for row, stepper in enumerate(steppers):
+            (output[row::n],) = stepper.advance([rates[row::n]])
         return [output]
 
-    def advance(self, item: int, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Spikes of one item."""
+    def advance(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Spikes of the item."""
         (rates,) = arrays
         output = np.empty(rates.size, rates.dtype)
         try:
-            self.neurons.step(self.dt, rates.ravel(), output, rng=self.generators[item])
+            self.neurons.step(self.dt, rates.ravel(), output, rng=self.generators[0])
         except Exception as error:
             blame(error, self.name)
             raise

@@ -1,6 +1,7 @@
 """Neurons without state:  output = f(J).
 
 RectifiedLinear  a max(J, 0)                    LeakyReLU   a (J if J ≥ 0 else slope J)
+QuantizedReLU    a clip(⌊L J + 1/2⌋ / L, 0, 1); its gradient is that of a clip(J, 0, 1)
 Sigmoid          1 / (τ_ref (1 + e^{-J}))       Tanh        tanh(J) / τ_ref
 LIFRate          a / (τ_ref + τ_rc ln(1 + 1/(J - 1))) for J > 1, else 0
 SoftLIFRate      the same with J - 1 replaced by σ ln(1 + e^{(J - 1)/σ})
@@ -14,8 +15,9 @@ from typing import Any
 import nengo
 from keras import ops
 
-from ..neurons import LeakyReLU, SoftLIFRate
+from ..neurons import LeakyReLU, QuantizedReLU, SoftLIFRate
 from .registry import NeuronKernel, neuron
+from .surrogate import with_gradient_of
 
 
 @neuron(nengo.RectifiedLinear)
@@ -41,6 +43,18 @@ class LeakyReLUKernel(NeuronKernel):
 def leaky(J: Any, slope: Any) -> Any:
     """J, times a slope where it is negative."""
     return ops.where(J < 0, slope * J, J)
+
+
+@neuron(QuantizedReLU)
+class QuantizedReLUKernel(NeuronKernel):
+    """Levels of a clipped line, with the gradient of the line."""
+
+    constants = ("amplitude", "levels")
+
+    @classmethod
+    def rate(cls, c: Any, J: Any) -> Any:
+        level = ops.clip(ops.floor(c.levels * J + 0.5), 0, c.levels) / c.levels
+        return c.amplitude * with_gradient_of(level, ops.clip(J, 0, 1))
 
 
 @neuron(nengo.Sigmoid)

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from ..compiler import costs
+from ..compiler.catalogue import Product
 from ..compiler.ir import Group, Op, Role, Signal, View
 from ..surrogate import Rates, SmoothRate
 from .context import Context
 from .surrogate import with_gradient_of
-
-SMALL = 2**14  # elements of a parameter that may be copied before each chunk of time
 
 Arrays = Sequence[np.ndarray]
 Action = Callable[[], None]
@@ -37,6 +37,14 @@ class Kernel:
         Whether XLA can compile it.
     keeps_items_apart : bool
         Whether no item of a minibatch knows of the others.
+    product : Product or None
+        What it multiplies, if that is all it does: the compiler drops products with zero.
+    has_effects : bool
+        Whether it acts on the world outside the program, even if nobody reads its results.
+    mergeable : bool
+        Whether one op can stand for another that reads the same.
+    is_population : bool
+        Whether its members are populations of neurons.
     stepper : type or None
         What keeps the state of an op on the host, for all batch items; see `host.Steppers`.
     inlines : bool
@@ -49,6 +57,10 @@ class Kernel:
     sequential = False
     compiled = True
     keeps_items_apart = True
+    product: Product | None = None
+    has_effects = False
+    mergeable = True
+    is_population = False
     inlines = False
     any_order = False
     stepper: type | None = None
@@ -259,6 +271,11 @@ def neuron_kernel(nengo_type: type) -> type[NeuronKernel]:
     return _NEURONS[nengo_type]
 
 
+def neuron_types() -> dict[type, type[NeuronKernel]]:
+    """All neuron types that have a kernel, and these, in the order of registration."""
+    return dict(_NEURONS)
+
+
 class Catalogue:
     """What the compiler asks about kernels."""
 
@@ -295,19 +312,12 @@ class Catalogue:
         """Whether a group's kernel may be a part of one for a whole loop."""
         return _KERNELS[group.kind].inlined(group, batch)
 
-    def is_sequential(self, op: Op) -> bool:
-        return op.kind != "route" and _KERNELS[op.kind].sequential
+    def traits(self, op: Op | Group) -> Kernel:
+        """What holds for all ops of a kind."""
+        return _KERNELS[op.kind]
 
-    def keeps_items_apart(self, op: Op) -> bool:
-        """Whether a part of a minibatch can be computed without the rest of it."""
-        return op.kind == "route" or _KERNELS[op.kind].keeps_items_apart
-
-    def is_compiled(self, op: Op) -> bool:
+    def is_compiled(self, op: Op | Group) -> bool:
         return _KERNELS[op.kind].compiled
-
-    def runs_on_host(self, op: Op) -> bool:
-        """Whether an op is a call of Python, out of the compiled program."""
-        return op.kind != "route" and not _KERNELS[op.kind].compiled
 
     def kept(self, group: Group) -> int | None:
         """Arrays (B, N) on which alone the gradient of a step depends; None if on others too."""
@@ -315,8 +325,6 @@ class Catalogue:
 
     def signature(self, op: Op) -> Hashable:
         """What has to be equal for ops to share a group."""
-        if op.kind == "route":
-            return op.kind
         own = _KERNELS[op.kind]
         shapes = None if own.flat(op) else tuple(v.shape for v in op.reads)
         if op.kind == "sum":  # its terms are counted by element
@@ -325,7 +333,7 @@ class Catalogue:
         return (op.kind, own.signature(op), len(op.reads) if shapes is None else shapes, kinds)
 
     def for_training(self, op: Op) -> tuple[Op, dict[Signal, View]]:
-        return (op, {}) if op.kind == "route" else _KERNELS[op.kind].for_training(op)
+        return _KERNELS[op.kind].for_training(op)
 
 
 def _kind_of_argument(view: Any) -> Hashable:
@@ -339,7 +347,7 @@ def _kind_of_argument(view: Any) -> Hashable:
         return signal.role, view.size == signal.size
     if signal.role not in (Role.PARAMETER, Role.CONSTANT):
         return signal.dtype
-    if view.size <= SMALL:
+    if view.size <= costs.current().copied_parameter_elements:
         return "fixed"
     return signal.role, signal.trainable, view.size == signal.size
 

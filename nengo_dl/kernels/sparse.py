@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from ..compiler import costs
+from ..compiler.catalogue import Product
 from ..compiler.ir import Group, Op
 from .context import Context
 from .registry import Action, Arrays, Kernel, kernel
-
-PADDING = 8  # stored elements for each one of padding that is worth it
-FEW = 1024  # elements of padding that cost less than one more operation
 
 
 @kernel("sparse_dot")
 class SparseDot(Kernel):
     """Elements of all members of a group are summed in one go."""
+
+    product = Product.SPARSE
 
     def flat(self, op: Op) -> bool:
         return True
@@ -86,9 +87,11 @@ def _ends_of_slices(counts: np.ndarray) -> list[int]:
     ends: list[int] = []
     end = len(counts)
     longest = padding = stored = 0
+    bounds = costs.current()
     for length, n in zip(lengths[::-1].tolist(), n_rows[::-1].tolist(), strict=True):
         padding += (longest - length) * n
-        if not ends or padding > max(FEW, stored // PADDING):
+        worth = stored // bounds.sparse_padding
+        if not ends or padding > max(bounds.sparse_padding_elements, worth):
             ends.append(end)
             longest, padding, stored = length, 0, 0
         stored += length * n

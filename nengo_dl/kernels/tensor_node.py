@@ -19,6 +19,8 @@ class TensorNodeKernel(Kernel):
     """Calls `func` as the TensorNode was told to, and checks what comes back."""
 
     sequential = True
+    has_effects = True
+    mergeable = False
     keeps_items_apart = False
 
     def signature(self, op: Op) -> Hashable:

@@ -31,7 +31,7 @@ def build_model(network: nengo.Network, dt: float, dtype: str, progress: Any) ->
     return model
 
 
-class _OfThread(type(rc)):
+class _OfThread(type(rc)):  # type: ignore[misc] # Nengo names the object alone
     """Nengo's settings, with some of the reading thread's own.
 
     Nengo reads its precision wherever it makes an array, also while a network is described: set for
@@ -100,9 +100,9 @@ class SimTensorNode(Operator):
         super().__init__(tag=tag)
         self.node, self.time, self.input, self.output = node, time, input, output
         self.sets = [output]
-        self.incs = []
+        self.incs: list[NengoSignal] = []
         self.reads = [s for s in (time, input) if s is not None]
-        self.updates = []
+        self.updates: list[NengoSignal] = []
 
 
 def build_tensor_node(model: Model, node: TensorNode) -> None:

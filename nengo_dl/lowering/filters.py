@@ -77,7 +77,7 @@ def trained_filter(op: ops.Operator, ctx: Context) -> None:
     _give_out(op, ctx, y)
 
 
-def _give_out(op, ctx: Context, y: View) -> None:
+def _give_out(op: ops.Operator, ctx: Context, y: View) -> None:
     """What a process gives out: for the next step, or (filters of learning rules) for this one."""
     effect = {"update": ctx.update, "set": ctx.set, "inc": ctx.inc}[op.mode]
     effect(op.output, reshaped(y, op.output.shape))

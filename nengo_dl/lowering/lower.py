@@ -15,7 +15,16 @@ from ..compiler.ir import Graph, Output, Role, Signal, View
 from .memory import Memory, dtype_of, initial_of, positions
 from .names import name_objects
 from .operators import LOWERINGS, Context, run_on_host
-from .roles import Feed, Parameter, find_feeds, find_learned, find_parameters, find_training_spikes
+from .python import find_python
+from .roles import (
+    Feed,
+    Parameter,
+    find_feeds,
+    find_learned,
+    find_parameters,
+    find_training_spikes,
+    is_driven_by_time,
+)
 from .time_constants import find_time_constants
 
 
@@ -39,6 +48,8 @@ class Lowered:
         The graph's source signal of each base signal of the model that has one.
     both : list
         Objects that a learning rule changes, and that the user also set to be trainable.
+    together : list of Feed
+        Inputs made by Python that may share objects, in the order in which Nengo calls it.
     """
 
     graph: Graph
@@ -48,6 +59,7 @@ class Lowered:
     time_constants: dict[object, NengoSignal]
     where: dict[NengoSignal, Signal]
     both: list[object]
+    together: list[Feed]
 
 
 def lower(
@@ -59,6 +71,7 @@ def lower(
     keep_history: Callable[[object], bool],
     training_spikes: Callable[[object], object],
     trainable_synapses: Any,
+    is_pure: Callable[[object], bool] = lambda node: False,
 ) -> Lowered:
     """Lower all operators of a model.
 
@@ -78,6 +91,8 @@ def lower(
         What the neurons of an ensemble, or of None, do in training.
     trainable_synapses
         Of which connections time constants are trained; see `resolve_trainable_synapses`.
+    is_pure
+        Whether the user says that the output of a node depends on nothing but its arguments.
     """
     sources = _Sources(model, operators, trainable, explicitly_trainable)
     constants = find_time_constants(model, trainable_synapses, sources.objects)
@@ -86,9 +101,12 @@ def lower(
     steps = Signal("step", (), Role.TIME, dtype="int")
     memory.declare(model.step, steps)
     memory.declare(model.time, Signal("time", (), Role.TIME))
-    feeds = find_feeds(model, operators)
+    python = find_python(model, operators, catalogue, is_pure)
+    sourcing = [op for op in python if is_driven_by_time(op)]
+    called = set(sourcing) if len(sourcing) < len(python) else ()
+    feeds = find_feeds(model, operators, called)
     choices = find_training_spikes(model, training_spikes)
-    ctx = Context(memory, View(steps), model.dt, catalogue, feeds, choices, constants)
+    ctx = Context(memory, View(steps), model.dt, catalogue, feeds, choices, constants, python)
     fed = _connect(feeds, ctx)
     for op in operators:
         if op not in fed:
@@ -113,6 +131,7 @@ def lower(
     pinned = [*sources.parameters, *(f.signal for f in feeds if f.node is not None and f.signal)]
     graph = Graph(tuple(ctx.ops + sums), following, outputs, tuple(pinned))
     trained = {c.parameter.obj: c.sig for c in constants.values()}
+    by_op = {feed.op: feed for feed in feeds}
     return Lowered(
         graph,
         feeds,
@@ -121,19 +140,23 @@ def lower(
         trained,
         sources.where,
         list(sources.both.values()),
+        [by_op[op] for op in sourcing],
     )
 
 
-def _connect(feeds: list[Feed], ctx: Context) -> set:
+def _connect(feeds: list[Feed], ctx: Context) -> set[Operator]:
     """Let inputs stand for the signals of the operators that they replace."""
     replaced = set()
     for feed in feeds:
         replaced.add(feed.op)
+        if feed.called:
+            ctx.call(feed)
+            continue
         if feed.signal is None:
             continue
         if getattr(feed.op, "mode", "set") == "inc":
             ctx.inc(feed.sig, View(feed.signal))
-        elif feed.sig.is_view:
+        elif feed.sig is not None and feed.sig.is_view:
             ctx.set(feed.sig, View(feed.signal))
         else:
             ctx.memory.declare(feed.sig, feed.signal)
@@ -144,7 +167,11 @@ class _Sources:
     """Makes the source signal of each base signal, with its role."""
 
     def __init__(
-        self, model: Model, operators: Sequence[Operator], trainable: Callable, explicit: Callable
+        self,
+        model: Model,
+        operators: Sequence[Operator],
+        trainable: Callable[[object], bool],
+        explicit: Callable[[object], bool],
     ) -> None:
         self.unnamed = _names(operators)
         self.objects = name_objects(model.toplevel)
@@ -177,8 +204,7 @@ class _Sources:
     def is_batched(self, sig: NengoSignal) -> bool:
         """Whether a probe of the signal records one value for each batch item."""
         source = self.where.get(sig)
-        fixed = source is not None and source.role in (Role.PARAMETER, Role.CONSTANT)
-        return not fixed
+        return source is None or source.role is not Role.PARAMETER
 
 
 def _names(operators: Sequence[Operator]) -> dict[NengoSignal, str]:

@@ -31,7 +31,7 @@ def positions(sig: NengoSignal) -> Positions:
         whole = start == 0 and sig.size == sig.base.size
         return None if whole else slice(start, start + sig.size)
     axes = np.ix_(*[np.arange(n) * s for n, s in zip(sig.shape, sig.elemstrides, strict=True)])
-    return (start + sum(axes)).ravel()
+    return np.ravel(start + sum(axes))
 
 
 def dtype_of(sig: NengoSignal) -> str:

@@ -7,7 +7,7 @@ values with `ctx.read`, adds ops with `ctx.emit`, and says what they do to Nengo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from nengo.builder import operator as ops
 from nengo.builder.neurons import SimNeurons
 from nengo.builder.node import SimPyFunc
 from nengo.builder.probe import SimProbe
+from nengo.builder.signal import Signal as NengoSignal
 from nengo.builder.transforms import ConvInc, ConvTransposeInc
 
 from ..compiler.ir import NOTHING, Op, Role, Signal, View
@@ -23,13 +24,15 @@ from .memory import Memory, Positions, coordinates, reshaped
 from .roles import Feed, Uniform, description_of
 from .systems import Systems
 
-LOWERINGS: dict[type, Callable] = {}
+Lowering = Callable[[ops.Operator, "Context"], None]
+
+LOWERINGS: dict[type, Lowering] = {}
 
 
-def lowers(operator_type: type) -> Callable:
+def lowers(operator_type: type) -> Callable[[Lowering], Lowering]:
     """Register the decorated function as the lowering of a Nengo operator type."""
 
-    def register(function: Callable) -> Callable:
+    def register(function: Lowering) -> Lowering:
         if operator_type in LOWERINGS:
             raise ValueError(f"{operator_type.__name__} already has a lowering")
         LOWERINGS[operator_type] = function
@@ -53,6 +56,8 @@ class Context:
         What neurons do in training, by the signal of their output.
     time_constants : dict
         Those that are trained, by the signal of what the filter gives out.
+    turns : dict
+        The place of each operator that calls the user's Python, in the order of their calls.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class Context:
         feeds: list[Feed],
         training_spikes: Callable[[Any], Any],
         time_constants: Mapping[Any, Any],
+        python: Sequence[ops.Operator] = (),
     ) -> None:
         self.memory = memory
         self.feeds = feeds
@@ -72,13 +78,21 @@ class Context:
         self.catalogue = catalogue
         self.training_spikes = training_spikes
         self.time_constants = time_constants
+        self.turns = {op: turn for turn, op in enumerate(python)}
         self.systems = Systems(dt)
         self.ops: list[Op] = []
         self.read, self.old = memory.read, memory.old
         self.set, self.inc, self.update = memory.set, memory.inc, memory.update
         self.clear = memory.clear
 
-    def emit(self, kind: str, reads: list[View], shapes: list[tuple], tag: str = "", **attrs: Any):
+    def emit(
+        self,
+        kind: str,
+        reads: list[View],
+        shapes: list[tuple[int, ...]],
+        tag: str = "",
+        **attrs: Any,
+    ) -> list[View]:
         """Add an op that writes new signals of the given shapes; return views of them."""
         writes = tuple(Signal(f"{kind}:{tag}", shape) for shape in shapes)
         self.ops.append(Op(kind, tuple(reads), writes, attrs or NOTHING, tag=tag))
@@ -90,6 +104,16 @@ class Context:
         self.feeds.append(Feed(signal, Uniform(rng, signal.size)))
         return View(signal)
 
+    def call(self, feed: Feed) -> None:
+        """Let Python make the values of an input within each step, where the user gives none."""
+        reads = [self.steps] if feed.signal is None else [self.steps, View(feed.signal)]
+        shapes = [] if feed.sig is None else [feed.sig.shape]
+        tag, turn = description_of(feed.op), self.turns[feed.op]
+        outputs = self.emit("source", reads, shapes, tag, feed=feed, turn=turn)
+        effect = self.inc if getattr(feed.op, "mode", "set") == "inc" else self.set
+        for output in outputs:
+            effect(feed.sig, output)
+
     @staticmethod
     def constant(value: np.ndarray, name: str) -> View:
         """A view of constants."""
@@ -99,12 +123,12 @@ class Context:
 
 @lowers(SimProbe)
 @lowers(ops.TimeUpdate)
-def nothing(op, ctx: Context) -> None:
+def nothing(op: ops.Operator, ctx: Context) -> None:
     """Probes are outputs of the graph; the engine counts the steps."""
 
 
 @lowers(ops.Reset)
-def reset(op, ctx: Context) -> None:
+def reset(op: ops.Operator, ctx: Context) -> None:
     if op.value == 0:
         ctx.clear(op.dst)
         return
@@ -113,7 +137,7 @@ def reset(op, ctx: Context) -> None:
 
 
 @lowers(ops.Copy)
-def copy(op, ctx: Context) -> None:
+def copy(op: ops.Operator, ctx: Context) -> None:
     source = part_of(ctx.read(op.src), _flat_index(op.src, op.src_slice))
     index = _flat_index(op.dst, op.dst_slice)
     size = op.dst.size if index is None else len(np.arange(op.dst.size)[index])
@@ -126,11 +150,11 @@ def copy(op, ctx: Context) -> None:
         ctx.set(op.dst, source, index)
 
 
-def _flat_index(sig, item) -> Positions:
+def _flat_index(sig: NengoSignal, item: Any) -> np.ndarray | None:
     """Flat positions of a slice along the first axis of a signal."""
     if item is None:
         return None
-    return np.arange(sig.size).reshape(sig.shape)[item].ravel()
+    return np.ravel(np.arange(sig.size).reshape(sig.shape)[item])
 
 
 def part_of(view: View, index: Positions) -> View:
@@ -138,12 +162,14 @@ def part_of(view: View, index: Positions) -> View:
     return view if index is None else View(view.signal, view.positions()[index])
 
 
-def _without_repeats(index: Positions):
+def _without_repeats(
+    index: np.ndarray | None,
+) -> Iterator[tuple[np.ndarray | None, np.ndarray | None]]:
     """Split an increment of repeated positions into increments of distinct ones."""
     if index is None or len(np.unique(index)) == len(index):
         yield index, None
         return
-    left = np.arange(len(index))
+    left: np.ndarray = np.arange(len(index))
     while len(left):
         _, first = np.unique(index[left], return_index=True)
         yield index[left[first]], left[first]
@@ -151,14 +177,14 @@ def _without_repeats(index: Positions):
 
 
 @lowers(ops.ElementwiseInc)
-def elementwise(op, ctx: Context) -> None:
+def elementwise(op: ops.Operator, ctx: Context) -> None:
     a, x = ctx.read(op.A), ctx.read(op.X)
     (y,) = ctx.emit("multiply", [a, x], [op.Y.shape], op.tag or "")
     ctx.inc(op.Y, y)
 
 
 @lowers(ops.DotInc)
-def dot(op, ctx: Context) -> None:
+def dot(op: ops.Operator, ctx: Context) -> None:
     if op.A.ndim == 0 or op.X.ndim == 0:
         elementwise(op, ctx)
         return
@@ -170,7 +196,7 @@ def dot(op, ctx: Context) -> None:
 
 
 @lowers(ops.SparseDotInc)
-def sparse_dot(op, ctx: Context) -> None:
+def sparse_dot(op: ops.Operator, ctx: Context) -> None:
     rows, columns, _ = coordinates(op.A)
     x = reshaped(ctx.read(op.X), (op.X.size,))
     (y,) = ctx.emit(
@@ -186,7 +212,7 @@ def sparse_dot(op, ctx: Context) -> None:
 
 @lowers(ConvInc)
 @lowers(ConvTransposeInc)
-def convolution(op, ctx: Context) -> None:
+def convolution(op: ops.Operator, ctx: Context) -> None:
     transform = op.conv
     groups = getattr(transform, "groups", 1)
     transposed = isinstance(op, ConvTransposeInc)
@@ -208,7 +234,7 @@ def convolution(op, ctx: Context) -> None:
 
 
 @lowers(SimPyFunc)
-def python_function(op, ctx: Context) -> None:
+def python_function(op: ops.Operator, ctx: Context) -> None:
     """A node's function with inputs.  Functions of time alone are inputs of the graph."""
     reads = [ctx.read(op.x)] if op.x is not None else []
     shapes = [] if op.output is None else [op.output.shape]
@@ -221,13 +247,14 @@ def python_function(op, ctx: Context) -> None:
         pass_time=op.t is not None,
         pass_input=op.x is not None,
         operator=op,
+        turn=ctx.turns.get(op),
     )
     if outputs:
         ctx.set(op.output, outputs[0])
 
 
 @lowers(SimNeurons)
-def neurons(op, ctx: Context) -> None:
+def neurons(op: ops.Operator, ctx: Context) -> None:
     kind, catalogue = type(op.neurons), ctx.catalogue
     compiled = catalogue.compiles_neurons(kind)
     if not compiled or set(op.state_extra) - {catalogue.neuron_draws(kind)}:
@@ -238,7 +265,8 @@ def neurons(op, ctx: Context) -> None:
         rng = op.state_extra[catalogue.neuron_draws(kind)]
         attrs = {**attrs, "operator": op, "rng": rng}
         made = catalogue.neuron_kind(kind), [ctx.read(op.J)], [op.output.shape], description_of(op)
-        ctx.set(op.output, *ctx.emit(*made, **attrs))
+        (spikes,) = ctx.emit(*made, **attrs)
+        ctx.set(op.output, spikes)
         return
     states = [op.state[name] for name in catalogue.neuron_states(kind)]
     noise = [ctx.uniform(rng, op.J.shape) for rng in op.state_extra.values()]
@@ -255,39 +283,39 @@ def neurons(op, ctx: Context) -> None:
 
 
 @lowers(rules.SimPES)
-def pes(op, ctx: Context) -> None:
+def pes(op: ops.Operator, ctx: Context) -> None:
     scale = -op.learning_rate * ctx.dt / op.pre_filtered.shape[0]
     reads = [ctx.read(op.pre_filtered), ctx.read(op.error)]
     _learn(op, ctx, "pes", reads, scale=scale)
 
 
 @lowers(rules.SimBCM)
-def bcm(op, ctx: Context) -> None:
+def bcm(op: ops.Operator, ctx: Context) -> None:
     reads = [ctx.read(s) for s in (op.pre_filtered, op.post_filtered, op.theta)]
     _learn(op, ctx, "bcm", reads, scale=op.learning_rate * ctx.dt)
 
 
 @lowers(rules.SimOja)
-def oja(op, ctx: Context) -> None:
+def oja(op: ops.Operator, ctx: Context) -> None:
     reads = [ctx.read(s) for s in (op.pre_filtered, op.post_filtered, op.weights)]
     _learn(op, ctx, "oja", reads, scale=op.learning_rate * ctx.dt, beta=op.beta)
 
 
 @lowers(rules.SimVoja)
-def voja(op, ctx: Context) -> None:
+def voja(op: ops.Operator, ctx: Context) -> None:
     signals = (op.pre_decoded, op.post_filtered, op.scaled_encoders, op.learning_signal)
     scale = ctx.constant(op.scale, "Voja:scale")
     reads = [*map(ctx.read, signals), scale]
     _learn(op, ctx, "voja", reads, scale=op.learning_rate * ctx.dt)
 
 
-def _learn(op, ctx: Context, kind: str, reads: list[View], **attrs: float) -> None:
+def _learn(op: ops.Operator, ctx: Context, kind: str, reads: list[View], **attrs: float) -> None:
     (delta,) = ctx.emit(kind, reads, [op.delta.shape], op.delta.name, **attrs)
     ctx.update(op.delta, delta)
 
 
 @lowers(rules.SimRLS)
-def rls(op, ctx: Context) -> None:
+def rls(op: ops.Operator, ctx: Context) -> None:
     reads = [ctx.read(op.pre_filtered), ctx.read(op.error), ctx.old(op.inv_gamma)]
     shapes = [op.delta.shape, op.inv_gamma.shape]
     delta, gamma = ctx.emit("rls", reads, shapes, op.delta.name)
@@ -315,12 +343,13 @@ def run_on_host(op: ops.Operator, ctx: Context) -> None:
         inputs=tuple(inputs + old),
         outputs=tuple(written),
         zeros=tuple(op.incs),
+        turn=ctx.turns.get(op),
     )
     effects = [ctx.set] * len(op.sets) + [ctx.inc] * len(op.incs) + [ctx.update] * len(op.updates)
     for effect, sig, value in zip(effects, written, outputs, strict=True):
         effect(sig, value)
 
 
-def _keeps_state(op, sig) -> bool:
+def _keeps_state(op: ops.Operator, sig: NengoSignal) -> bool:
     """Whether an operator that sets a signal may look at its old value: neurons do, always."""
     return isinstance(op, SimNeurons) and sig in op.state.values() or type(op) not in LOWERINGS

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import nengo
 import numpy as np
@@ -15,6 +16,7 @@ from nengo.builder.processes import SimProcess
 from nengo.builder.signal import Signal as NengoSignal
 from nengo.ensemble import Neurons
 from nengo.exceptions import BuildError
+from nengo.learning_rules import LearningRuleType
 from nengo.neurons import Direct
 from nengo.utils.functions import function_name
 
@@ -45,7 +47,8 @@ class Feed:
 
     `source` makes its values where the user gives none: an array (one row, for all steps), a
     function of time, or the `SimProcess` operator of a process.  `node` is None for what users
-    cannot feed (noise, functions of time in a model without nodes).
+    cannot feed (noise, functions of time in a model without nodes).  Where it is `called`, its
+    Python runs within each step; otherwise a chunk of time ahead.
     """
 
     signal: Signal | None
@@ -53,11 +56,13 @@ class Feed:
     node: nengo.Node | None = None
     op: object = None  # the operator that it replaces
     sig: NengoSignal | None = None
+    called: bool = False
 
     @property
     def size(self) -> int:
         """Elements of one row."""
-        return 0 if self.signal is None else self.signal.size
+        made = self.sig if self.signal is None else self.signal
+        return 0 if made is None else made.size
 
 
 def description_of(op: Operator) -> str:
@@ -126,7 +131,7 @@ def find_learned(model: Model) -> dict[NengoSignal, object]:
     return learned
 
 
-def _rules(conn: nengo.Connection) -> list:
+def _rules(conn: nengo.Connection) -> list[LearningRuleType]:
     rule = conn.learning_rule
     if rule is None:
         return []
@@ -135,9 +140,19 @@ def _rules(conn: nengo.Connection) -> list:
     return list(rule) if isinstance(rule, list | tuple) else [rule]
 
 
-def find_feeds(model: Model, operators: Sequence[Operator]) -> list[Feed]:
-    """Inputs of the model: its nodes first, in order, then what else depends on time alone."""
-    drivers = {op: None for op in operators if _is_driven_by_time(op)}
+def find_feeds(
+    model: Model, operators: Sequence[Operator], called: Collection[Operator] = ()
+) -> list[Feed]:
+    """Inputs of the model: its nodes first, in order, then what else depends on time alone.
+
+    Parameters
+    ----------
+    model : nengo.builder.Model
+    operators : sequence of nengo.builder.Operator
+    called : collection of nengo.builder.Operator
+        Those that are to be called within each step.
+    """
+    drivers: dict[Operator, None] = {op: None for op in operators if is_driven_by_time(op)}
     by_output = {op.output: op for op in drivers if op.output is not None}
     feeds = []
     for node in input_nodes(model):
@@ -147,32 +162,39 @@ def find_feeds(model: Model, operators: Sequence[Operator]) -> list[Feed]:
         if sig is None and op is None:
             continue
         source = np.asarray(sig.initial_value) if op is None else _source(op)
-        feeds.append(Feed(_input_signal(sig), source, node, op, sig))
+        feeds.append(Feed(_input_signal(sig), source, node, op, sig, op in called))
     for op in drivers:
-        feeds.append(Feed(_input_signal(op.output), _source(op), None, op, op.output))
+        signal = None if op in called else _input_signal(op.output)
+        feeds.append(Feed(signal, _source(op), None, op, op.output, op in called))
     return feeds
 
 
 def input_nodes(model: Model) -> list[nengo.Node]:
-    """Nodes that users may feed: plain ones that receive nothing."""
+    """Nodes that users may feed: plain ones that receive nothing, and are no constants."""
     if model.toplevel is None:
         return []
-    return [n for n in model.toplevel.all_nodes if n.size_in == 0 and not hasattr(n, "tensor_func")]
+    return [n for n in model.toplevel.all_nodes if n.size_in == 0 and not _is_own_source(n)]
 
 
-def _is_driven_by_time(op) -> bool:
+def _is_own_source(node: nengo.Node) -> bool:
+    """Whether it is tensor code, or a constant of a converted model."""
+    return hasattr(node, "tensor_func") or getattr(node, "is_constant", False)
+
+
+def is_driven_by_time(op: Operator) -> bool:
+    """Whether an operator makes values, by Python of the user's or of Nengo's, of time alone."""
     if isinstance(op, SimPyFunc):
         return op.x is None
     return isinstance(op, SimProcess) and op.input is None and op.mode != "update"
 
 
-def _silent(drivers: dict, node: nengo.Node):
+def _silent(drivers: Mapping[Operator, None], node: nengo.Node) -> Operator | None:
     """The operator of a node without output, which no signal leads to."""
     found = (op for op in drivers if op.output is None and op.fn is node.output)
     return next(found, None)
 
 
-def _source(op):
+def _source(op: Operator) -> Any:
     return op.fn if isinstance(op, SimPyFunc) else op
 
 

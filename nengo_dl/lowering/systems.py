@@ -26,7 +26,8 @@ class Systems:
     def of(self, synapse: LinearFilter) -> System:
         """The system of a filter."""
         if type(synapse)._get_ss is not LinearFilter._get_ss:
-            return synapse._get_ss(self.dt)
+            own: System = synapse._get_ss(self.dt)
+            return own
         num, den = np.asarray(synapse.num), np.asarray(synapse.den)
         key = (synapse.analog, synapse.method, num.tobytes(), den.tobytes())
         if key not in self._known:

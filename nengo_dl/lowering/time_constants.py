@@ -47,8 +47,10 @@ def find_time_constants(
 
 
 def _has_time_constant(synapse: Synapse | None, dt: float) -> bool:
-    trained = type(synapse) in (Lowpass, Alpha) and synapse.analog and synapse.method == "zoh"
-    return trained and synapse.tau > LEAST_TAU * dt
+    if not isinstance(synapse, Lowpass | Alpha) or type(synapse) not in (Lowpass, Alpha):
+        return False
+    analog = synapse.analog and synapse.method == "zoh"
+    return bool(analog and synapse.tau > LEAST_TAU * dt)
 
 
 class TimeConstant:

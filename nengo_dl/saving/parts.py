@@ -63,9 +63,9 @@ class NetworkParameters(Part):
 
     def assign(self, session: Session, arrays: Arrays, info: Mapping[str, Any]) -> None:
         """As of `Part`."""
-        parameters = session.graph.parameters
-        signals = [signal for stored in parameters.stored for signal in stored.members]
-        parameters.assign_values({signal: arrays[signal.name] for signal in signals})
+        graph = session.graph
+        signals = [signal for stored in graph.parameters.stored for signal in stored.members]
+        graph.assign_parameters({signal: arrays[signal.name] for signal in signals})
 
 
 class LayerWeights(Part):
@@ -144,7 +144,7 @@ class State(Part):
 
     def _generators(self, session: Session) -> dict[str, Sequence[np.random.RandomState]]:
         found = {f"generators of input {i}": s.generators for i, s in _sources(session)}
-        made = session.graph.steppers.generators(session.compiled.program.ops)
+        made = session.graph.steppers.generators(session.compiled.program.ops, session.batch)
         found.update({f"generators of operator {i}": g for i, g in enumerate(made)})
         found["generators of all other operators"] = session.generators.shared
         return {key: generators for key, generators in found.items() if generators}

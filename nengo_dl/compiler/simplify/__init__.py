@@ -1,13 +1,15 @@
 """Rewrites that drop what costs time and computes nothing.
 
-Each takes and returns a `Graph` whose ops come after what they read, and keeps their order.  What
-a rewrite does not change, be it an op or the graph, it returns as it is.
+Each takes a `Graph` whose ops come after what they read, and what is known of their kinds; it
+returns such a graph in the same order.  What a rewrite does not change, be it an op or the graph,
+it returns as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..catalogue import TraitsOf
 from ..graph import ordered
 from ..ir import Graph
 from .aliases import remove_aliases
@@ -18,7 +20,7 @@ from .routes import find_routes
 from .twins import merge_twin_states
 from .zeros import remove_zeros
 
-Pass = Callable[[Graph], Graph]
+Pass = Callable[[Graph, TraitsOf], Graph]
 
 DEFAULT_PASSES: tuple[Pass, ...] = (
     remove_zeros,
@@ -30,14 +32,14 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
 )
 
 
-def simplify(graph: Graph, passes: Sequence[Pass] = DEFAULT_PASSES) -> Graph:
+def simplify(graph: Graph, traits: TraitsOf, passes: Sequence[Pass] = DEFAULT_PASSES) -> Graph:
     """Apply passes until nothing changes any more, then turn sums of one term into routes."""
     graph = ordered(graph)
     before = None
     while graph is not before:
         before = graph
         for rewrite in passes:
-            graph = rewrite(graph)
+            graph = rewrite(graph, traits)
     return find_routes(ordered(graph))  # what waited for a copy may come earlier now
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..catalogue import TraitsOf
 from ..graph import reading, redirected
 from ..ir import Graph, Op, Signal, View
 
 
-def remove_aliases(graph: Graph) -> Graph:
+def remove_aliases(graph: Graph, _: TraitsOf) -> Graph:
     """Drop sums of a single term that fills them."""
     original: dict[Signal, View] = {}
     ops = []

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..catalogue import TraitsOf
 from ..ir import Graph, Role, Signal
 
-# these act on the world outside the graph
-EFFECTS = frozenset({"host", "python", "tensor_node"})
 
-
-def remove_dead_code(graph: Graph) -> Graph:
+def remove_dead_code(graph: Graph, traits: TraitsOf) -> Graph:
     """Keep what outputs, online learning and effects depend on, now or in a later step."""
     writer = {signal: op for op in graph.ops for signal in op.writes}
-    kept = {op for op in graph.ops if op.kind in EFFECTS}
+    kept = {op for op in graph.ops if traits(op).has_effects}
     left = [v.signal for op in graph.ops if op in kept for v in op.reads]
     left += [o.view.signal for o in graph.outputs]
     left += [s for s in graph.next if s.role is Role.ADAPTED]

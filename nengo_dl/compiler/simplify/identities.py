@@ -6,18 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..catalogue import Product, TraitsOf
 from ..ir import Graph, Op, Role, View
 
 
-def remove_identity_products(graph: Graph) -> Graph:
+def remove_identity_products(graph: Graph, traits: TraitsOf) -> Graph:
     """Replace products with constant ones, which nothing can train, by copies."""
-    ops = tuple(map(_copied, graph.ops))
+    ops = tuple(
+        _copied(op) if traits(op).product is Product.ELEMENTWISE else op for op in graph.ops
+    )
     return graph if ops == graph.ops else replace(graph, ops=ops)
 
 
 def _copied(op: Op) -> Op:
-    if op.kind != "multiply":
-        return op
     for factor, other in (op.reads, op.reads[::-1]):
         if _is_one(factor) and other.size == op.writes[0].size:
             return Op("sum", (other,), op.writes, targets=(None,), tag=op.tag)

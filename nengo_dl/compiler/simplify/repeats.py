@@ -7,16 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..catalogue import TraitsOf
 from ..graph import reading, redirected
 from ..ir import Graph, Op, Role, Signal, View
 from ..members import view_key
-from .dead_code import EFFECTS
-
-# neurons of equal parameters are meant to be many; sums differ in where their terms go
-UNLIKE = EFFECTS | {"neurons", "sum", "route"}
 
 
-def remove_repeats(graph: Graph) -> Graph:
+def remove_repeats(graph: Graph, traits: TraitsOf) -> Graph:
     """Keep one of all ops that read the same, with states of their own that begin alike.
 
     Many connections from one object have filters of their own, but the same input.
@@ -27,7 +24,7 @@ def remove_repeats(graph: Graph) -> Graph:
     ops = []
     for op in graph.ops:
         op = reading(op, instead)
-        key = _key(op, owned)
+        key = _key(op, owned) if traits(op).mergeable else None
         kept = op if key is None else first.setdefault(key, op)
         if kept is op:
             ops.append(op)
@@ -57,8 +54,6 @@ def _states(op: Op, owned: Mapping[Signal, Signal]) -> list[Signal]:
 
 def _key(op: Op, owned: Mapping[Signal, Signal]) -> Hashable | None:
     """Equal for ops with equal results; None if the op is not to be merged."""
-    if op.kind in UNLIKE:
-        return None
     try:
         attrs = frozenset(op.attrs.items())
     except TypeError:

@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..catalogue import TraitsOf
 from ..graph import redirected
 from ..ir import Graph, Role, Signal, View
 from ..members import view_key
 
 
-def merge_twin_states(graph: Graph) -> Graph:
+def merge_twin_states(graph: Graph, _: TraitsOf) -> Graph:
     """Keep one of all states that begin alike and become the same.
 
     Nengo stores what a filter gives out next to the filter's own memory, which is often the same.

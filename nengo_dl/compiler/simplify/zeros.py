@@ -6,13 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..catalogue import TraitsOf
 from ..ir import Graph, Op, Role, Signal, View
 
-# zero if any of what they read is
-PRODUCTS = frozenset({"multiply", "dot", "sparse_dot", "convolution"})
 
-
-def remove_zeros(graph: Graph) -> Graph:
+def remove_zeros(graph: Graph, traits: TraitsOf) -> Graph:
     """Drop zero terms from sums, and replace products with zero by empty sums."""
     known: dict[Signal, bool] = {}
 
@@ -26,7 +24,7 @@ def remove_zeros(graph: Graph) -> Graph:
     for op in graph.ops:
         if op.kind == "sum":
             op = _keep(op, [not is_zero(view) for view in op.reads])
-        elif op.kind in PRODUCTS and any(map(is_zero, op.reads)):
+        elif traits(op).product is not None and any(map(is_zero, op.reads)):
             op = Op("sum", (), op.writes, tag=op.tag)
         if op.kind == "sum" and not op.reads:
             known.update(dict.fromkeys(op.writes, True))

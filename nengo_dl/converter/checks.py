@@ -1,0 +1,87 @@
+"""Checks a converted network against its Keras model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from ..simulator import Simulator
+
+EPOCHS, LEARNING_RATE = 3, 0.1
+
+
+def verify(converter: Any, training: bool, inputs: Any, atol: float, rtol: float) -> bool:
+    """See `Converter.verify`."""
+    model = converter.model
+    arrays = _inputs(converter, inputs)
+    batch = len(arrays[0])
+    with Simulator(converter.net, minibatch_size=batch, progress_bar=False) as sim:
+        if training:
+            _train(converter, sim, arrays)
+        given = data_for(converter, arrays)
+        found = sim.predict(given, n_steps=None if given else 1)
+        packed = keras.tree.pack_sequence_as(model.input, arrays)
+        expected = keras.tree.flatten(model.predict(packed, batch_size=batch, verbose=0))
+        for tensor, array in zip(model.outputs, expected, strict=True):
+            actual = found[converter.outputs[tensor]]
+            _compare(tensor.name, actual.reshape(batch, -1), array.reshape(batch, -1), atol, rtol)
+    return True
+
+
+def _inputs(converter: Any, inputs: Any) -> list[np.ndarray]:
+    if inputs is not None:
+        return [np.asarray(x) for x in (inputs if isinstance(inputs, list | tuple) else [inputs])]
+    shapes = [list(t.shape[1:]) for t in converter.model.inputs]
+    if converter.temporal_model:
+        shapes = [[shape[0] or 10, *shape[1:]] for shape in shapes]
+    return [np.ones((2, *shape)) for shape in shapes]
+
+
+def data_for(converter: Any, arrays: list[np.ndarray]) -> dict[Any, np.ndarray]:
+    """Arrays (B, *shape) of Keras, as data (B, steps, size) for the input Nodes.
+
+    Parameters
+    ----------
+    converter : Converter
+    arrays : list of array (B, *shape)
+        One for each input of the model.
+    """
+    data = {}
+    for tensor, array in zip(converter.model.inputs, arrays, strict=True):
+        steps = array.shape[1] if converter.temporal_model else 1
+        data[converter.inputs[tensor]] = np.reshape(array, (len(array), steps, -1))
+    return data
+
+
+def _train(converter: Any, sim: Simulator, arrays: list[np.ndarray]) -> None:
+    """Train both models towards ones."""
+    model, batch = converter.model, len(arrays[0])
+    ours = sum(int(np.prod(w.shape)) for w in sim.keras_model.trainable_weights)
+    theirs = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    if ours != theirs:
+        raise ValueError(
+            f"the converted network has {ours} trainable parameters, the Keras model {theirs}"
+        )
+    packed = keras.tree.pack_sequence_as(model.input, arrays)
+    targets = [np.ones(x.shape) for x in keras.tree.flatten(model(packed))]
+    options = {"epochs": EPOCHS, "verbose": 0}
+    model.compile(optimizer=keras.optimizers.SGD(LEARNING_RATE), loss="mse")
+    aimed = keras.tree.pack_sequence_as(model.output, targets)
+    model.fit(packed, aimed, batch_size=batch, **options)
+    sim.compile(optimizer=keras.optimizers.SGD(LEARNING_RATE), loss="mse")
+    probes = [converter.outputs[t] for t in model.outputs]
+    steps = [t.shape[1] if converter.temporal_model else 1 for t in targets]
+    wanted = {p: t.reshape(batch, n, -1) for p, t, n in zip(probes, targets, steps, strict=True)}
+    sim.fit(data_for(converter, arrays), wanted, **options)
+
+
+def _compare(name: str, actual: np.ndarray, expected: np.ndarray, atol: float, rtol: float) -> None:
+    if np.allclose(actual, expected, atol=atol, rtol=rtol):
+        return
+    difference = np.max(np.abs(actual - expected))
+    raise ValueError(
+        f"output {name!r} of the converted network differs from that of the Keras model: the "
+        f"largest difference is {difference:g}"
+    )

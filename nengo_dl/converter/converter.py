@@ -1,0 +1,322 @@
+"""`Converter`: turns a Keras model into a Nengo network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar
+
+import keras
+import nengo
+import numpy as np
+from nengo.ensemble import Neurons
+
+from ..config import configure_settings
+from ..utils import warn
+from .activations import Swaps
+from .checks import verify
+from .frame import Frame
+from .graph import Call, Graph, compute, is_model
+from .layers import CONVERTERS, LayerConverter, choose_converter, register
+from .mapping import KerasTensorDict
+from .models import check_known, check_shapes, functional
+from .recipes import choose
+from .records import FALLBACK, LayerRecord
+from .reports import Reports
+
+
+class Converter(Reports):
+    """Converts a Keras model to a Nengo network.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A built functional or Sequential model, or a subclass that Keras can trace. Its weights are
+        copied, and it is never changed, except by ``verify(training=True)``.
+    allow_fallback : bool
+        Whether layers that have no Nengo equivalent become a `TensorNode`, with a warning. True
+        by default; False: they raise TypeError.
+    inference_only : bool
+        Whether to allow conversions that are valid for inference only, such as of batch
+        normalisation and of layers with regularisers. False by default.
+    max_to_avg_pool : bool
+        Whether maximum pooling becomes average pooling, which changes outputs. False by default.
+    split_shared_weights : bool
+        Whether each call of a layer that is called repeatedly gets weights of its own.
+        False by default.
+    swap_activations : dict, optional
+        Replaces activations: keys are functions or neuron types, values what is to replace them.
+    scale_firing_rates : float, dict or str, optional
+        Firing rate [Hz] of neurons at an activation of 1, for all layers or by Keras layer;
+        ``"auto"``: from calibration data.
+    synapse : float or nengo.synapses.Synapse, optional
+        Filter of what neurons give out. None by default.
+    temporal_model : bool
+        Whether the axis after the batch is time. False by default.
+    calibration : array or list of array (B, *shape), optional
+        Typical data for the inputs of the model, for recipes that look at activations.
+    recipe : Recipe, optional
+        How values become spikes; see `nengo_dl.converter.Recipe`.
+
+    Attributes
+    ----------
+    net : nengo.Network
+    model : keras.Model
+        The functional model that was converted.
+    inputs, outputs, layers : KerasTensorDict
+        Nodes, Probes, and Nengo objects, by Keras tensor or layer.
+    records : list of LayerRecord
+        What each call of a layer became, in order.
+
+    Raises
+    ------
+    TypeError
+        If a layer cannot be converted.
+    ValidationError
+        If the model is not built, its shapes are not fully known, or an argument is not valid.
+    ValueError
+        If a layer with weights is called repeatedly, without `split_shared_weights`.
+    """
+
+    converters: ClassVar[dict[type | None, type[LayerConverter]]] = CONVERTERS
+    KerasTensorDict = KerasTensorDict
+
+    def __init__(
+        self,
+        model: keras.Model,
+        allow_fallback: bool = True,
+        inference_only: bool = False,
+        max_to_avg_pool: bool = False,
+        split_shared_weights: bool = False,
+        swap_activations: dict | None = None,
+        scale_firing_rates: float | dict | str | None = None,
+        synapse: Any = None,
+        temporal_model: bool = False,
+        calibration: Any = None,
+        recipe: Any = None,
+    ) -> None:
+        self.allow_fallback, self.inference_only = allow_fallback, inference_only
+        self.max_to_avg_pool, self.split_shared_weights = max_to_avg_pool, split_shared_weights
+        self.swap_activations = Swaps(swap_activations)
+        self.scale_firing_rates, self.synapse = scale_firing_rates, synapse
+        self.temporal_model = temporal_model
+        self.recipe = choose(recipe, scale_firing_rates)
+        self.model = functional(model)
+        check_shapes(self.model, temporal_model)
+        self.records: list[LayerRecord] = []
+        self._frames: list[Frame] = []
+        self._converters: dict[tuple[int, bool], LayerConverter] = {}
+        self._graphs: dict[int, tuple[Any, Graph]] = {}
+        self._copied: set[int] = set()
+        self.copies: dict[int, Any] = {}
+        self.graph = Graph.of(self.model)
+        self.recipe.prepare(self, calibration)
+        self.net = self._network()
+        self._warn_about_swaps()
+
+    def _network(self) -> nengo.Network:
+        with nengo.Network(label=self.model.name) as network:
+            self.configure(network)
+            if self.inference_only:
+                configure_settings(inference_only=True)
+            frame = self.convert_graph(self.graph, network)
+            probes = KerasTensorDict("outputs")
+            for tensor in self.graph.outputs:
+                if tensor not in list(probes):
+                    obj = frame.value(tensor)
+                    probes[tensor] = nengo.Probe(obj, synapse=self.synapse_of(obj))
+        network.outputs = probes
+        self.inputs, self.outputs, self.layers = network.inputs, probes, network.layers
+        return network
+
+    @staticmethod
+    def configure(network: nengo.Network) -> None:
+        """Let parameters of a network be declared trainable."""
+        with network:
+            configure_settings(trainable=None)
+
+    def convert_graph(
+        self, graph: Graph, network: nengo.Network, path: str = "", nodes: Sequence = ()
+    ) -> Frame:
+        """Convert all calls of a graph into a network.
+
+        Parameters
+        ----------
+        graph : Graph
+        network : nengo.Network
+            Receives ``inputs``, ``outputs`` and ``layers``.
+        path : str
+            Comes before the names of layers.
+        nodes : list of Node
+            What the inputs are; by default, new Nodes.
+        """
+        frame = Frame(graph, network, path)
+        self._frames.append(frame)
+        network.inputs = KerasTensorDict("inputs")
+        network.outputs, network.layers = KerasTensorDict("outputs"), KerasTensorDict("layers")
+        for tensor, node in zip(graph.inputs, nodes, strict=False):
+            frame.set(tensor, node)
+        with network:
+            for call in graph.calls:
+                self._convert(call)
+        for tensor in graph.inputs:
+            network.inputs[tensor] = frame.value(tensor)
+        for tensor in graph.outputs:
+            network.outputs[tensor] = frame.value(tensor)
+        self._frames.pop()
+        return frame
+
+    def _convert(self, call: Call) -> None:
+        frame = self.frame
+        frame.begin()
+        if all(t in frame for t in call.outputs):  # an input of a nested model
+            for tensor in call.outputs:
+                frame.network.layers[tensor] = frame.value(tensor)
+            return
+        check_known(call, self.temporal_model)
+        converter = self._converter(call.layer, call.is_plain)
+        self._check_sharing(call, converter)
+        n_ensembles = len(frame.network.ensembles)
+        made = _each(converter.convert(call.index), self.graph_of, call)
+        objects = tuple(frame.set(t, obj) for t, obj in zip(call.outputs, made, strict=True))
+        for tensor, obj in zip(call.outputs, objects, strict=True):
+            frame.network.layers[tensor] = obj
+        self._record(call, converter, objects, tuple(frame.network.ensembles[n_ensembles:]))
+
+    def _record(self, call: Call, converter: Any, objects: tuple, ensembles: tuple) -> None:
+        frame, layer = self.frame, call.layer
+        has_weights = isinstance(layer, keras.layers.Layer) and layer.built
+        self.records.append(
+            LayerRecord(
+                name=f"{frame.path}{layer.name}.{call.index}",
+                layer=layer,
+                exactness=FALLBACK if frame.fallback else converter.exactness,
+                reason=frame.fallback or converter.reason,
+                objects=objects,
+                outputs=call.outputs,
+                ensembles=ensembles,
+                parameters=layer.count_params() if has_weights else 0,
+                scale=frame.scale,
+            )
+        )
+
+    @property
+    def frame(self) -> Frame:
+        """The graph that is being converted."""
+        return self._frames[-1]
+
+    def graph_of(self, model: keras.Model) -> Graph:
+        """The graph of a nested model."""
+        if id(model) not in self._graphs:
+            found = model if is_model(model) else functional(model)
+            self._graphs[id(model)] = found, Graph.of(found)
+        return self._graphs[id(model)][1]
+
+    def activations(self, x: Any) -> Iterator[tuple[str, Call, list[Any]]]:
+        """Compute what each layer gives in Keras, one after the other.
+
+        Parameters
+        ----------
+        x : array or list of array (B, *shape)
+            One for each input of the model.
+
+        Yields
+        ------
+        name : str
+            As in `records`.
+        call : Call
+            Its ``layer``, and ``inputs`` and ``outputs``.
+        outputs : list of tensor (B, *shape)
+        """
+        arrays = x if isinstance(x, list | tuple) else [x]
+        pairs = zip(arrays, self.graph.inputs, strict=True)
+        values = [keras.ops.convert_to_tensor(a, dtype=t.dtype) for a, t in pairs]
+        return compute(self.graph, values, self.graph_of)
+
+    def get_converter(self, layer: Any) -> LayerConverter:
+        """The converter of a layer.
+
+        Raises
+        ------
+        TypeError
+            If the layer cannot be converted.
+        """
+        return self._converter(layer, plain=True)
+
+    def _converter(self, layer: Any, plain: bool) -> LayerConverter:
+        """That of calls with tensors alone, or of others."""
+        key = id(layer), plain
+        if key not in self._converters:
+            self._converters[key] = choose_converter(self, layer, plain)
+        return self._converters[key]
+
+    def _check_sharing(self, call: Call, converter: LayerConverter) -> None:
+        layer = call.layer
+        if not converter.has_weights:
+            return
+        if id(layer) in self._copied and not self.split_shared_weights:
+            raise ValueError(
+                f"layer {layer.name!r} ({type(layer).__name__}) is called more than once, and its "
+                f"weights would be shared, which Nengo's connections cannot. With "
+                f"split_shared_weights=True each call gets a copy of its own"
+            )
+        self._copied.add(id(layer))
+
+    def synapse_of(self, pre: Any) -> Any:
+        """The synapse of a connection from an object: the user's, if that is neurons."""
+        return self.synapse if isinstance(getattr(pre, "obj", pre), Neurons) else None
+
+    def size_of(self, tensor: Any) -> int:
+        """Number of elements that a tensor has in one step."""
+        return int(np.prod(tensor.shape[2 if self.temporal_model else 1 :]))
+
+    def _warn_about_swaps(self) -> None:
+        unused = self.swap_activations.unused_keys()
+        if unused:
+            names = ", ".join(str(getattr(key, "__name__", key)) for key in unused)
+            warn(
+                f"swap_activations contained {names}, but no layer of model "
+                f"{self.model.name!r} has such an activation"
+            )
+
+    def verify(
+        self,
+        training: bool = False,
+        inputs: Any = None,
+        atol: float = 1e-8,
+        rtol: float = 1e-5,
+    ) -> bool:
+        """Check that the network gives the outputs of the Keras model.
+
+        Parameters
+        ----------
+        training : bool
+            Whether to train both before; this changes the Keras model. False by default.
+        inputs : list of array (B, *shape), optional
+            For the inputs of the model. By default, ones: two items, of ten steps if the model is
+            temporal.
+        atol, rtol : float
+            Largest absolute and relative difference.
+
+        Returns
+        -------
+        bool
+            True.
+
+        Raises
+        ------
+        ValueError
+            If outputs differ, or, with `training`, the numbers of trainable parameters.
+        """
+        return verify(self, training, inputs, atol, rtol)
+
+    @classmethod
+    def register(cls, layer_class: type) -> Callable:
+        """Register the decorated `LayerConverter` for a class of layers."""
+        return register(layer_class)
+
+
+def _each(made: Any, graph_of: Callable[[Any], Graph], call: Call) -> list[Any]:
+    """The object of each output tensor."""
+    if isinstance(made, nengo.Network):
+        return [made.outputs[t] for t in graph_of(call.layer).outputs]
+    return list(made) if isinstance(made, list | tuple) else [made]

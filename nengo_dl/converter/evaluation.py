@@ -1,0 +1,241 @@
+"""`Converter.evaluate`: what spikes get right and what they cost, against the number of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import nengo
+import numpy as np
+from keras import ops
+from nengo.exceptions import ValidationError
+
+from ..tensor_node import TensorNode
+from .energy import FIGURES
+from .fanout import FanOut
+from .recipes.statistics import as_arrays
+from .running import around, check_steps, check_still, expected_outputs, run
+from .tables import as_text, si
+
+STEP = 0.001  # [s]
+
+
+@dataclass(eq=False)
+class Evaluation:
+    """How good a spiking network is after some steps, and what it took; means over items.
+
+    Attributes
+    ----------
+    steps : array (n,)
+        Numbers of steps.
+    starts : array (n,)
+        From which step on outputs were averaged.
+    score, keras_score : array (n,), float
+        Share of right answers (or the user's metric), of the network and of the Keras model.
+    layers : list of str
+        Those with neurons.
+    neurons : array (layers,)
+        Numbers of neurons.
+    spikes : array (layers, n)
+        Spikes of each layer up to that step. Neurons that do not spike count as many as their
+        rates say.
+    synaptic_operations : array (n,)
+        Spikes times the weights, other than zero, that each passes.
+    updates : array (n,)
+        Neurons times steps.
+    multiply_adds : float
+        Weights, other than zero, that the values of the Keras model pass.
+    input_operations : float
+        Those of them that the inputs pass, which are values in both; in each step.
+    dt : float
+        Length of a step [s].
+    """
+
+    steps: np.ndarray
+    starts: np.ndarray
+    score: np.ndarray
+    keras_score: float
+    layers: list[str]
+    neurons: np.ndarray
+    spikes: np.ndarray
+    synaptic_operations: np.ndarray
+    updates: np.ndarray
+    multiply_adds: float
+    input_operations: float
+    dt: float = STEP
+
+    @property
+    def rates(self) -> np.ndarray:
+        """Mean firing rates [Hz] of each layer; array (layers, n)."""
+        return self.spikes / (self.neurons[:, None] * self.steps * self.dt)
+
+    @property
+    def mean_rate(self) -> np.ndarray:
+        """Mean firing rate [Hz] of all neurons; array (n,)."""
+        return self.spikes.sum(axis=0) / (max(self.neurons.sum(), 1) * self.steps * self.dt)
+
+    @property
+    def energies(self) -> dict[str, np.ndarray]:
+        """Energy for one item [J], by published figure; arrays (n,).
+
+        What multiplies inputs, which are values, is counted once, as for the Keras model: they
+        stand still.
+        """
+        return {
+            figure.name: figure.spiking(self.synaptic_operations, self.updates)
+            + (figure.keras(self.input_operations) or 0.0)
+            for figure in FIGURES
+        }
+
+    @property
+    def keras_energies(self) -> dict[str, float | None]:
+        """Energy of the Keras model for one item [J], by published figure."""
+        return {figure.name: figure.keras(self.multiply_adds) for figure in FIGURES}
+
+    def plot(self, path: Any = None) -> Any:
+        """Draw it all against steps; see `nengo_dl.converter.drawing.evaluation`."""
+        from .drawing import evaluation
+
+        return evaluation(self, path)
+
+    def __str__(self) -> str:
+        return as_text(*self.tables())
+
+    def tables(self) -> list[Any]:
+        """Tables for `rich`: counts first, then energies with their sources."""
+        from rich.table import Table
+
+        counts = Table(title="Spikes against steps, for one item", title_justify="left")
+        names = ("Steps", "Averaged from", "Score", "Mean rate", "Spikes", "Synaptic operations")
+        for name in (*names, "Of Keras's"):
+            counts.add_column(name, justify="right")
+        for i, steps in enumerate(self.steps):
+            operations = self.synaptic_operations[i]
+            counts.add_row(
+                str(steps),
+                str(self.starts[i]),
+                f"{self.score[i]:.2%}",
+                f"{self.mean_rate[i]:.1f} Hz",
+                f"{self.spikes[:, i].sum():,.0f}",
+                f"{operations:,.0f}",
+                f"{operations / self.multiply_adds:.1%}" if self.multiply_adds else "",
+            )
+        counts.caption = (
+            f"The Keras model: {self.keras_score:.2%} with {self.multiply_adds:,.0f} "
+            f"multiply-adds; {self.neurons.sum():,.0f} neurons"
+        )
+        return [counts, self._energy_table()]
+
+    def _energy_table(self) -> Any:
+        from rich.table import Table
+
+        table = Table(title="Estimated energy for one item", title_justify="left")
+        table.add_column("Figure")
+        for steps in self.steps:
+            table.add_column(f"{steps} steps", justify="right")
+        table.add_column("Keras", justify="right")
+        table.add_column("Source")
+        for figure in FIGURES:
+            keras = self.keras_energies[figure.name]
+            found = [si(energy, "J") for energy in self.energies[figure.name]]
+            table.add_row(
+                figure.name, *found, "" if keras is None else si(keras, "J"), figure.source
+            )
+        return table
+
+
+def accuracy(expected: np.ndarray, outputs: np.ndarray) -> float:
+    """Share of items (B,) whose largest output (B, N) is the one that is expected."""
+    return float(np.mean(np.argmax(outputs, axis=-1) == expected))
+
+
+def evaluate(
+    converter: Any,
+    x: Any,
+    y: Any = None,
+    n_steps: int | Sequence[int] = (4, 8, 16, 32, 64),
+    metric: Callable[[np.ndarray, np.ndarray], float] | None = None,
+    minibatch_size: int | None = None,
+) -> Evaluation:
+    """See `Converter.evaluate`."""
+    check_still(converter, "evaluate")
+    steps = np.unique([check_steps(n) for n in np.atleast_1d(np.asarray(n_steps, dtype=object))])
+    arrays = as_arrays(converter.model.inputs, x, "x")
+    keras_outputs = expected_outputs(converter, arrays)[0]
+    keras_outputs = keras_outputs.reshape(len(keras_outputs), -1)
+    targets, metric = _targets(y, keras_outputs, metric)
+    layers = [record for record in converter.records if record.ensembles]
+    fan_out = FanOut(converter.net)
+    with around(converter.net) as outer:
+        probes = [_counter(ens, fan_out) for record in layers for ens in record.ensembles]
+        found = run(converter, arrays, int(steps[-1]), outer, probes, minibatch_size)
+    outputs = found.outputs[0]
+    starts = np.array([converter.recipe.readout(converter, int(n)) for n in steps])
+    means = [outputs[:, s:n].mean(axis=1) for s, n in zip(starts, steps, strict=True)]
+    counted = _counts(layers, found.probes)[:, :, steps - 1]
+    neurons = np.array([record.neurons for record in layers], dtype=float)
+    inputs, neural = _weights(converter, layers, fan_out)
+    return Evaluation(
+        steps=steps,
+        starts=starts,
+        score=np.array([metric(targets, mean) for mean in means]),
+        keras_score=metric(targets, keras_outputs),
+        layers=[record.name for record in layers],
+        neurons=neurons,
+        spikes=counted[:, 0],
+        synaptic_operations=counted[:, 1].sum(axis=0),
+        updates=neurons.sum() * steps,
+        multiply_adds=inputs + neural,
+        input_operations=inputs,
+    )
+
+
+def _targets(y: Any, keras_outputs: np.ndarray, metric: Any) -> tuple[Any, Callable]:
+    """What is expected, and how outputs are compared with it; without labels, Keras's answers."""
+    n = len(keras_outputs)
+    if metric is not None:
+        return (keras_outputs if y is None else np.asarray(y)), metric
+    if y is None:
+        return np.argmax(keras_outputs, axis=-1), accuracy
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == keras_outputs.shape[1] > 1:
+        labels = np.argmax(labels, axis=-1)  # one-hot
+    if labels.shape not in ((n,), (n, 1)) or labels.dtype.kind not in "biuf":
+        raise ValidationError(
+            f"y has shape {np.shape(y)}, expected one class for each of the {n} items, or one-hot "
+            f"classes ({n}, {keras_outputs.shape[1]}); for anything else, give a metric",
+            attr="y",
+        )
+    return labels.reshape(n), accuracy
+
+
+def _counter(ens: nengo.Ensemble, fan_out: FanOut) -> nengo.Probe:
+    """A probe of the spikes of a step, and of the synaptic operations that they are."""
+    height = getattr(ens.neuron_type, "amplitude", 1) / STEP
+    fans = fan_out.of(ens.neurons) / height
+
+    def count(outputs: Any) -> Any:
+        outputs = ops.abs(outputs)
+        operations = ops.sum(outputs * ops.cast(fans, outputs.dtype), axis=-1)
+        return ops.stack([ops.sum(outputs, axis=-1) / height, operations], axis=-1)
+
+    node = TensorNode(count, shape_in=(ens.n_neurons,), shape_out=(2,), pass_time=False)
+    nengo.Connection(ens.neurons, node, synapse=None)
+    return nengo.Probe(node)
+
+
+def _counts(layers: Sequence[Any], probes: Sequence[np.ndarray]) -> np.ndarray:
+    """Spikes and operations of each layer up to each step; array (layers, 2, T)."""
+    found, rest = [], list(probes)
+    for record in layers:
+        own = [rest.pop(0) for _ in record.ensembles]
+        found.append(np.cumsum(sum(own).mean(axis=0), axis=0).T)
+    return np.array(found).reshape(len(layers), 2, -1)
+
+
+def _weights(converter: Any, layers: Sequence[Any], fan_out: FanOut) -> tuple[float, float]:
+    """Weights that inputs pass, and that neurons pass."""
+    inputs = sum(fan_out.of(converter.inputs[t]).sum() for t in converter.model.inputs)
+    neural = sum(fan_out.of(ens.neurons).sum() for record in layers for ens in record.ensembles)
+    return float(inputs), float(neural)

@@ -1,0 +1,51 @@
+"""The state of a conversion: one frame for the model, and one for each nested model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nengo
+
+from .graph import Graph
+
+
+class Frame:
+    """One graph that is being converted.
+
+    Attributes
+    ----------
+    graph : Graph
+    network : nengo.Network
+        What it becomes.
+    path : str
+        Comes before the names of its layers.
+    outlets : dict
+        The object that gives out what another has received, where these are two.
+    scale : float, array or None
+        Of the last neurons that were made.
+    fallback : str
+        Why a part of the present layer became a TensorNode.
+    """
+
+    def __init__(self, graph: Graph, network: nengo.Network, path: str = "") -> None:
+        self.graph, self.network, self.path = graph, network, path
+        self._values: dict[int, Any] = {}
+        self.outlets: dict[Any, Any] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was noted about the last layer."""
+        self.scale: Any = None
+        self.fallback = ""
+
+    def value(self, tensor: Any) -> Any:
+        """The object whose output a tensor is."""
+        return self._values[id(tensor)]
+
+    def set(self, tensor: Any, obj: Any) -> Any:
+        """Remember the object of a tensor; return the one that it is read from."""
+        self._values[id(tensor)] = found = self.outlets.get(obj, obj)
+        return found
+
+    def __contains__(self, tensor: Any) -> bool:
+        return id(tensor) in self._values

@@ -1,0 +1,229 @@
+"""What the converters of all layers share, and their registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import nengo
+import numpy as np
+
+from ...utils import warn
+from ..activations import ACTIVATIONS
+from ..neurons import activated
+from ..nodes import ConstantNode
+from ..records import EXACT
+
+#: Converters by class of layer; None is for all others.
+CONVERTERS: dict[type | None, type] = {}
+
+
+def register(layer_class: type | None) -> Callable:
+    """Register the decorated `LayerConverter` for a class of layers.
+
+    Warns if there is one already; it is replaced.
+    """
+
+    def add(converter_class: type) -> type:
+        if layer_class in CONVERTERS:
+            name = getattr(layer_class, "__name__", layer_class)
+            warn(f"The converter of layer type {name} is overwritten by {converter_class.__name__}")
+        CONVERTERS[layer_class] = converter_class
+        return converter_class
+
+    return add
+
+
+class LayerConverter:
+    """Converts layers of one class; a subclass overwrites `convert`.
+
+    Parameters
+    ----------
+    layer : keras.Layer
+    converter : nengo_dl.Converter
+
+    Attributes
+    ----------
+    activation_map : dict
+        What activation functions become.
+    unsupported_args : list of str or (str, object)
+        Arguments of the layer that cannot be converted unless they have their default: None, or
+        what is given with the name.
+    unsupported_training_args : list of str or (str, object)
+        The same, but of no matter with ``inference_only``.
+    has_weights : bool
+        Whether the layer has weights that calls share.
+    allow_fallback : bool
+        Whether the layer may become a `TensorNode` if it cannot be converted.
+    along_time : bool
+        Whether what the layer does with one step of a temporal model does not depend on others.
+    takes_constants : bool
+        Whether arguments other than tensors are converted too.
+    exactness, reason : str
+        For the record of the layer; see `LayerRecord`.
+    """
+
+    activation_map: ClassVar[dict] = ACTIVATIONS
+    unsupported_args: ClassVar[Sequence] = ()
+    unsupported_training_args: ClassVar[Sequence] = ()
+    has_weights: ClassVar[bool] = False
+    allow_fallback: ClassVar[bool] = True
+    along_time: ClassVar[bool] = False
+    takes_constants: ClassVar[bool] = False
+    exactness: str = EXACT
+    reason: str = ""
+
+    def __init__(self, layer: Any, converter: Any) -> None:
+        self.layer, self.converter = layer, converter
+
+    def convert(self, node_id: int) -> Any:
+        """Make what one call of the layer becomes, and connect it to its inputs.
+
+        Parameters
+        ----------
+        node_id : int
+            Which call of the layer it is.
+
+        Returns
+        -------
+        nengo.Node, nengo.ensemble.Neurons, TensorNode or nengo.Network
+            The object whose output is that of the layer.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+        """Tell whether a layer can be converted, and if not, why."""
+        waived = () if not converter.inference_only else cls.unsupported_training_args
+        for arg in (*cls.unsupported_args, *cls.unsupported_training_args):
+            name, default = arg if isinstance(arg, tuple) else (arg, None)
+            value = getattr(layer, name, default)
+            if arg in waived or _equal(value, default):
+                continue
+            training = arg in cls.unsupported_training_args
+            remedy = "; with inference_only=True it is ignored" if training else ""
+            return False, f"{name}={value!r}, only {default!r} can be converted{remedy}"
+        return True, None
+
+    def add_nengo_obj(
+        self, node_id: int, biases: np.ndarray | None = None, activation: Any = None
+    ) -> Any:
+        """Make the object that applies an activation.
+
+        Parameters
+        ----------
+        node_id : int
+        biases : array (size,), optional
+            Trainable biases, one for each element of the output.
+        activation : callable or NeuronType, optional
+            None: linear.
+
+        Returns
+        -------
+        nengo.Node, nengo.ensemble.Neurons or TensorNode
+            What connections are to be made to.
+        """
+        return activated(self, node_id, biases, activation)
+
+    def add_connection(
+        self, node_id: int, obj: Any, input_idx: int = 0, trainable: bool = False, **kwargs: Any
+    ) -> nengo.Connection:
+        """Connect an input of the layer to an object.
+
+        Parameters
+        ----------
+        node_id : int
+        obj : NengoObject
+        input_idx : int
+            Which of the inputs.
+        trainable : bool
+            Whether the weights are. False by default.
+        **kwargs
+            Passed to `nengo.Connection`.
+        """
+        pre = self.get_input_obj(node_id, input_idx)
+        return self.connect(pre, obj, trainable, **kwargs)
+
+    def connect(self, pre: Any, obj: Any, trainable: bool = False, **kwargs: Any) -> Any:
+        """Connect two objects; what neurons give out passes the converter's synapse."""
+        kwargs.setdefault("synapse", self.converter.synapse_of(pre))
+        conn = nengo.Connection(pre, obj, **kwargs)
+        self.set_trainable(conn, trainable)
+        return conn
+
+    def add_bias(self, node_id: int, obj: Any, biases: np.ndarray, trainable: bool = True) -> None:
+        """Add constants to what an object receives."""
+        node = ConstantNode([1], label=f"{self.label(node_id)}.bias")
+        self.connect(node, obj, trainable, transform=np.reshape(biases, (-1, 1)))
+
+    def add_index(self, node_id: int, index: np.ndarray, input_idx: int = 0) -> nengo.Node:
+        """Make a Node of some elements of an input; -1 stands for a zero.
+
+        Parameters
+        ----------
+        node_id : int
+        index : array of int
+            Elements of the flattened input, in the shape of the output.
+        input_idx : int
+        """
+        node = nengo.Node(size_in=index.size, label=self.label(node_id))
+        self.select(self.get_input_obj(node_id, input_idx), node, index)
+        return node
+
+    def select(self, pre: Any, node: nengo.Node, index: np.ndarray) -> None:
+        """Connect some elements of an object to a Node; -1 stands for a zero."""
+        index = np.ravel(index)
+        there = np.flatnonzero(index >= 0)
+        source = pre if np.array_equal(index, np.arange(pre.size_out)) else pre[index[there]]
+        target = node if len(there) == len(index) else node[there]
+        if len(there):
+            self.connect(source, target, synapse=self.converter.synapse_of(pre))
+
+    def label(self, node_id: int) -> str:
+        """Name of a call."""
+        return f"{self.layer.name}.{node_id}"
+
+    def call(self, node_id: int) -> Any:
+        """The call itself."""
+        return self.converter.frame.graph.call(self.layer, node_id)
+
+    def get_input_obj(self, node_id: int, tensor_idx: int = 0) -> Any:
+        """The Nengo object that an input of the layer became."""
+        return self.converter.frame.value(self.call(node_id).inputs[tensor_idx])
+
+    def input_shape(self, node_id: int, full_shape: bool = False) -> Any:
+        """Shape of the input, or list of those of all inputs.
+
+        The batch axis is left out, and the time axis of a temporal model too, unless `full_shape`.
+        """
+        return self._shapes(self.call(node_id).inputs, full_shape)
+
+    def output_shape(self, node_id: int, full_shape: bool = False) -> Any:
+        """Shape of the output, or list of those of all outputs; see `input_shape`."""
+        return self._shapes(self.call(node_id).outputs, full_shape)
+
+    def _shapes(self, tensors: Sequence, full_shape: bool) -> Any:
+        skip = 0 if full_shape else 2 if self.converter.temporal_model else 1
+        shapes = [tuple(t.shape[skip:]) for t in tensors]
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    @staticmethod
+    def set_trainable(obj: Any, trainable: bool) -> None:
+        """Say whether training may change the parameters of an object of the current network."""
+        nengo.Network.context[-1].config[obj].trainable = trainable
+
+
+def _equal(value: Any, default: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_equal(v, default) for v in value)
+    return value is default or value == default
+
+
+def is_frozen(layer: Any, converter: Any) -> bool:
+    """Whether training does not change a layer."""
+    return converter.inference_only or not layer.trainable
+
+
+def elements(shape: Sequence[int]) -> np.ndarray:
+    """The numbers of the elements of a flattened array, in its shape."""
+    return np.arange(int(np.prod(shape))).reshape(shape)

@@ -1,0 +1,130 @@
+"""Layers without a Nengo equivalent: TensorNodes that call a copy of the layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import nengo
+import numpy as np
+
+from ...tensor_node import TensorNode
+from ..records import FALLBACK
+from .base import LayerConverter, register
+
+
+@register(None)
+class ConvertFallback(LayerConverter):
+    """A TensorNode; calls of the same layer share the weights of one copy."""
+
+    exactness = FALLBACK
+
+    @classmethod
+    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+        try:
+            _copy(layer, converter)
+        except Exception as error:
+            return False, (
+                f"and it cannot become a TensorNode, as it cannot be copied "
+                f"({type(error).__name__}: {error}); its get_config may be incomplete"
+            )
+        return True, None
+
+    def convert(self, node_id: int) -> Any:
+        call = self.call(node_id)
+        layer = _copy(self.layer, self.converter)
+        if call.is_plain and len(call.inputs) == len(call.outputs) == 1:
+            return self._simple(node_id, layer)
+        return self._general(node_id, layer, call)
+
+    def _simple(self, node_id: int, layer: Any) -> TensorNode:
+        node = TensorNode(
+            layer,
+            shape_in=self.input_shape(node_id) or (1,),
+            shape_out=self.output_shape(node_id) or (1,),
+            pass_time=False,
+            label=self.label(node_id),
+        )
+        self.add_connection(node_id, node)
+        return node
+
+    def _general(self, node_id: int, layer: Any, call: Any) -> Any:
+        """All inputs beside each other go in, and all outputs come out; Nodes separate these."""
+        sizes = [self.converter.size_of(t) for t in call.inputs]
+        node = TensorNode(
+            CallOfLayer(layer, call, sizes, name=f"{self.layer.name}_call"),
+            shape_in=(sum(sizes),),
+            shape_out=(sum(self.converter.size_of(t) for t in call.outputs),),
+            pass_time=False,
+            label=self.label(node_id),
+        )
+        ends = np.cumsum(sizes)
+        for i, (size, end) in enumerate(zip(sizes, ends, strict=True)):
+            self.add_connection(node_id, node[end - size : end], input_idx=i)
+        if len(call.outputs) == 1:
+            return node
+        return self._separated(node, call.outputs, node_id)
+
+    def _separated(self, node: TensorNode, tensors: Sequence, node_id: int) -> list[nengo.Node]:
+        found, start = [], 0
+        for i, tensor in enumerate(tensors):
+            size = self.converter.size_of(tensor)
+            part = nengo.Node(size_in=size, label=f"{self.label(node_id)}.{i}")
+            self.connect(node[start : start + size], part)
+            found.append(part)
+            start += size
+        return found
+
+
+class CallOfLayer(keras.layers.Layer):
+    """Repeats the call of an operation on flat values.
+
+    Parameters
+    ----------
+    operation : keras.Layer or Keras operation
+    call : Call
+        Its arguments.
+    sizes : list of int
+        Elements of each input.
+    """
+
+    def __init__(self, operation: Any, call: Any, sizes: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(dtype=getattr(operation, "dtype_policy", None), **kwargs)
+        self.operation, self.recorded = operation, call
+        self.sizes = [int(n) for n in sizes]
+        self.built = True
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        values, start = {}, 0
+        for tensor, size in zip(self.recorded.inputs, self.sizes, strict=True):
+            part = keras.ops.reshape(x[:, start : start + size], (-1, *tensor.shape[1:]))
+            values[id(tensor)] = keras.ops.cast(part, tensor.dtype)
+            start += size
+        results = self.recorded.repeat_with(
+            self.operation, lambda tensor: values[id(tensor)], training
+        )
+        flat = [keras.ops.reshape(r, (-1, int(np.prod(r.shape[1:])))) for r in results]
+        return keras.ops.concatenate([keras.ops.cast(r, x.dtype) for r in flat], axis=1)
+
+
+def _copy(layer: Any, converter: Any) -> Any:
+    """A copy with the same weights, one for each layer; what has no weights may be used itself."""
+    if not isinstance(layer, keras.layers.Layer):
+        return layer
+    if id(layer) not in converter.copies:
+        converter.copies[id(layer)] = _copied(layer)
+    return converter.copies[id(layer)]
+
+
+def _copied(layer: Any) -> Any:
+    try:
+        made = type(layer).from_config(layer.get_config())
+        if layer.built and not made.built:
+            made.build_from_config(layer.get_build_config())
+        made.set_weights(layer.get_weights())
+    except Exception:
+        if layer.weights:
+            raise
+        return layer
+    return made

@@ -1,0 +1,39 @@
+"""Models within models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import nengo
+
+from .base import LayerConverter, register
+
+
+@register(keras.Model)
+class ConvertModel(LayerConverter):
+    """A subnetwork, whose inputs are Nodes that the input objects are connected to."""
+
+    allow_fallback = False
+    along_time = True
+
+    def convert(self, node_id: int) -> nengo.Network:
+        graph = self.converter.graph_of(self.layer)
+        with nengo.Network(label=self.label(node_id)) as network:
+            self.converter.configure(network)
+            nodes = [_inlet(self, t) for t in graph.inputs]
+        for i, node in enumerate(nodes):
+            self.connect(self.get_input_obj(node_id, i), node)
+        path = f"{self.converter.frame.path}{self.label(node_id)}/"
+        self.converter.convert_graph(graph, network, path, nodes)
+        return network
+
+
+def _inlet(part: LayerConverter, tensor: Any) -> nengo.Node:
+    size = part.converter.size_of(tensor)
+    return nengo.Node(size_in=size, label=tensor.name)
+
+
+@register(keras.Sequential)
+class ConvertSequential(ConvertModel):
+    """As a functional model."""

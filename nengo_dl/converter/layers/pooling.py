@@ -1,0 +1,121 @@
+"""Pooling: averages are sparse transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import nengo
+import numpy as np
+
+from ..records import APPROXIMATE
+from .base import LayerConverter, elements, register
+
+Windows = Sequence[tuple[int, int]]  # from, to
+
+
+class ConvertPooling(LayerConverter):
+    """A Node that receives averages."""
+
+    def convert(self, node_id: int) -> nengo.Node:
+        index = self._channels_last(elements(self.input_shape(node_id)))
+        spatial = index.shape[:-1]
+        windows = [self.windows(axis, n) for axis, n in enumerate(spatial)]
+        counts = tuple(len(w) for w in windows)
+        out = np.arange(int(np.prod(counts)) * index.shape[-1])
+        out = out.reshape(index.shape[-1], *counts) if self._first else out.reshape(*counts, -1)
+        node = nengo.Node(size_in=out.size, label=self.label(node_id))
+        transform = averages(index, self._channels_last(out), windows)
+        self.add_connection(node_id, node, transform=transform)
+        return node
+
+    def windows(self, axis: int, size: int) -> Windows:
+        """What is averaged along a spatial axis, for each output."""
+        raise NotImplementedError
+
+    @property
+    def _first(self) -> bool:
+        return self.layer.data_format == "channels_first"
+
+    def _channels_last(self, array: np.ndarray) -> np.ndarray:
+        return np.moveaxis(array, 0, -1) if self._first else array
+
+
+def averages(index: np.ndarray, out: np.ndarray, windows: Sequence[Windows]) -> nengo.Sparse:
+    """The transform that averages windows.
+
+    Parameters
+    ----------
+    index, out : array of int (*spatial, channels)
+        Elements of the input and of the output.
+    windows : list of list of (int, int)
+        For each spatial axis, and each output along it, where its window begins and ends.
+    """
+    rows, columns, values = [], [], []
+    for place in np.ndindex(*out.shape[:-1]):
+        bounds = [windows[axis][i] for axis, i in enumerate(place)]
+        box = index[tuple(slice(a, b) for a, b in bounds)].reshape(-1, index.shape[-1])
+        rows.append(np.tile(out[place], len(box)))
+        columns.append(box.ravel())
+        values.append(np.full(box.size, 1.0 / len(box)))
+    places = np.stack([np.concatenate(rows), np.concatenate(columns)], axis=1)
+    return nengo.Sparse((out.size, index.size), indices=places, init=np.concatenate(values))
+
+
+class ConvertAvgPool(ConvertPooling):
+    """Average pooling; what "same" pads does not count."""
+
+    def windows(self, axis: int, size: int) -> Windows:
+        """As of `ConvertPooling`."""
+        width, stride = self.layer.pool_size[axis], self.layer.strides[axis]
+        if self.layer.padding == "valid":
+            return [(i, i + width) for i in range(0, size - width + 1, stride)]
+        count = -(-size // stride)
+        before = max((count - 1) * stride + width - size, 0) // 2
+        starts = [i * stride - before for i in range(count)]
+        return [(max(a, 0), min(a + width, size)) for a in starts]
+
+
+class ConvertGlobalAvgPool(ConvertPooling):
+    """The average over all positions."""
+
+    def windows(self, axis: int, size: int) -> Windows:
+        """As of `ConvertPooling`."""
+        return [(0, size)]
+
+
+class ConvertAdaptiveAvgPool(ConvertPooling):
+    """Average pooling to a given number of outputs."""
+
+    def windows(self, axis: int, size: int) -> Windows:
+        """As of `ConvertPooling`."""
+        n = self.layer.output_size[axis]
+        return [(i * size // n, -(-(i + 1) * size // n)) for i in range(n)]
+
+
+def _maximum(base: type[ConvertPooling]) -> type[ConvertPooling]:
+    """Maximum pooling, as average pooling."""
+
+    class ConvertMaxPool(base):
+        """Average pooling in the place of maximum pooling."""
+
+        exactness = APPROXIMATE
+        reason = "an average in the place of a maximum, as max_to_avg_pool says"
+
+        @classmethod
+        def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+            if not converter.max_to_avg_pool:
+                return False, (
+                    "a maximum has no equivalent; with max_to_avg_pool=True it becomes an average"
+                )
+            return super().convertible(layer, converter)
+
+    return ConvertMaxPool
+
+
+_FAMILIES = {"": ConvertAvgPool, "Global": ConvertGlobalAvgPool, "Adaptive": ConvertAdaptiveAvgPool}
+for _prefix, _base in _FAMILIES.items():
+    for _rank in (1, 2, 3):
+        register(getattr(keras.layers, f"{_prefix}AveragePooling{_rank}D"))(_base)
+        register(getattr(keras.layers, f"{_prefix}MaxPooling{_rank}D"))(_maximum(_base))

@@ -1,0 +1,109 @@
+"""Which models can be converted, and in what form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from nengo.exceptions import ValidationError
+
+from ..utils import warn
+from .graph import is_model
+
+
+def functional(model: Any) -> keras.Model:
+    """A functional model of the same layers.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Functional, Sequential, or a subclass whose ``call`` Keras can trace.
+
+    Raises
+    ------
+    TypeError
+        If it is no model, or cannot be traced.
+    ValidationError
+        If it is not built yet.
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"Converter needs a keras.Model, got {model!r}")
+    if not model.built:
+        raise ValidationError(
+            f"model {model.name!r} is not built, so its weights and shapes are not known; call "
+            f"model.build(input_shape), or begin it with keras.Input",
+            attr="model",
+        )
+    if isinstance(model, keras.Sequential):
+        warn(
+            f"Model {model.name!r} is Sequential; it was made a functional model of the same "
+            f"layers, which is converter.model"
+        )
+        return keras.Model(model.inputs, model.outputs, name=model.name)
+    return model if is_model(model) else _traced(model)
+
+
+def _traced(model: keras.Model) -> keras.Model:
+    """Call a subclassed model with symbolic tensors, which record what it does."""
+    shapes = (model.get_build_config() or {}).get("input_shape")
+    try:
+        inputs = keras.tree.map_shape_structure(_input, shapes)
+        outputs = model.call(inputs)
+        return keras.Model(inputs, outputs, name=model.name)
+    except Exception as error:
+        raise TypeError(
+            f"model {model.name!r} is a subclass of keras.Model ({type(model).__name__}) whose "
+            f"call Keras cannot trace ({type(error).__name__}: {error}). Write it as a functional "
+            f"model: keras.Model(inputs, outputs)"
+        ) from error
+
+
+def _input(shape: tuple) -> Any:
+    return keras.Input(tuple(shape[1:]))
+
+
+def check_shapes(model: keras.Model, temporal: bool) -> None:
+    """Raise ValidationError unless the shapes of the inputs are fully known.
+
+    Parameters
+    ----------
+    model : keras.Model
+    temporal : bool
+        Whether the axis after the batch is time, which need not be known.
+    """
+    for tensor in model.inputs:
+        shape = tuple(tensor.shape[1:])
+        if temporal and not shape:
+            raise ValidationError(
+                f"input {tensor.name!r} of a temporal model has no axis of time", attr="model"
+            )
+        if None in (shape[1:] if temporal else shape):
+            raise ValidationError(
+                f"input {tensor.name!r} has shape {shape}, whose size is not known. Give "
+                f"keras.Input a full shape; if the first axis is time, use temporal_model=True",
+                attr="model",
+            )
+
+
+def check_known(call: Any, temporal: bool) -> None:
+    """Raise ValidationError unless the shapes of what a layer gives out are fully known.
+
+    Parameters
+    ----------
+    call : Call
+    temporal : bool
+        Whether the axis after the batch is time.
+    """
+    for tensor in call.outputs:
+        shape = tuple(tensor.shape[1:])
+        if temporal and len(call.outputs[0].shape) < 2:
+            raise ValidationError(
+                f"layer {call.layer.name!r} gives out no axis of time, but the model is temporal",
+                attr="model",
+            )
+        if None in (shape[1:] if temporal else shape):
+            raise ValidationError(
+                f"layer {call.layer.name!r} ({type(call.layer).__name__}) gives out shape {shape}, "
+                f"whose size is not known; give its arguments full shapes",
+                attr="model",
+            )

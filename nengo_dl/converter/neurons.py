@@ -1,0 +1,167 @@
+"""Makes the objects that apply activations: Nodes, neurons, sums of neurons, TensorNodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nengo
+import numpy as np
+from nengo.ensemble import Neurons
+from nengo.neurons import NeuronType
+
+from ..tensor_node import TensorNode
+from ..utils import warn
+from .activations import UNKNOWN, Rectifiers, Term, resolve, with_parameters
+from .nodes import ConstantNode
+
+
+def activated(part: Any, node_id: int, biases: np.ndarray | None, activation: Any) -> Any:
+    """The object that applies an activation; see `LayerConverter.add_nengo_obj`.
+
+    If what it receives and what it gives out are different objects, the converter remembers.
+
+    Parameters
+    ----------
+    part : LayerConverter
+    node_id : int
+    biases : array (size,) or None
+    activation : callable, NeuronType, Rectifiers or None
+    """
+    found = resolve(activation, part.activation_map, part.converter.swap_activations)
+    if isinstance(found, NeuronType):
+        return _neurons(part, node_id, found, biases)
+    size = int(np.prod(part.output_shape(node_id)))
+    label = part.label(node_id)
+    if found is UNKNOWN:
+        obj = _unknown(part, node_id, activation)
+    else:
+        obj = nengo.Node(size_in=size, label=label)
+    if biases is not None:
+        part.add_bias(node_id, obj, biases)
+    if isinstance(found, Rectifiers):
+        part.converter.frame.outlets[obj] = _sum(part, node_id, obj, found)
+    return obj
+
+
+def _neurons(part: Any, node_id: int, neuron_type: NeuronType, biases: np.ndarray | None) -> Any:
+    neurons, scale = _ensemble(part, node_id, neuron_type, biases, part.label(node_id))
+    outlet = _unscaled(part, neurons, scale, part.label(node_id))
+    if outlet is not neurons:
+        part.converter.frame.outlets[neurons] = outlet
+    return neurons
+
+
+def _unscaled(part: Any, neurons: Neurons, scale: Any, label: str) -> Any:
+    """What gives the neurons' output as an activation: a Node, where scales differ."""
+    if not isinstance(scale, np.ndarray):
+        return neurons
+    output = nengo.Node(size_in=neurons.size_in, label=f"{label}.unscaled")
+    part.connect(neurons, output, transform=1 / scale)
+    return output
+
+
+def _sum(part: Any, node_id: int, inlet: nengo.Node, rectifiers: Rectifiers) -> nengo.Node:
+    """The Node in which the terms of a sum come together."""
+    label = part.label(node_id)
+    output = nengo.Node(size_in=inlet.size_out, label=f"{label}.output")
+    for i, term in enumerate(rectifiers.terms):
+        rectified = rectify(part, node_id, inlet, term, f"{label}.{i}")
+        part.connect(rectified, output, transform=None if term.weight == 1 else term.weight)
+    if rectifiers.constant:
+        constant = ConstantNode([rectifiers.constant], label=f"{label}.constant")
+        part.connect(constant, output, transform=np.ones((output.size_in, 1)))
+    return output
+
+
+def rectify(part: Any, node_id: int, inlet: nengo.Node, term: Term, label: str) -> Any:
+    """What gives  relu(gain · x + bias)  of a Node: neurons, or a Node after them.
+
+    Parameters
+    ----------
+    part : LayerConverter
+    node_id : int
+    inlet : nengo.Node
+        Gives x, in the shape of the layer's output.
+    term : Term
+        Its weight is left to the caller.
+    label : str
+    """
+    neuron_type = part.converter.swap_activations.swapped(term.neuron_type)
+    bias = np.full(inlet.size_out, term.bias) if term.bias else None
+    neurons, scale = _ensemble(part, node_id, neuron_type, bias, label, trainable=False)
+    part.connect(inlet, neurons, transform=None if term.gain == 1 else term.gain)
+    return _unscaled(part, neurons, scale, label)
+
+
+def _ensemble(
+    part: Any,
+    node_id: int,
+    neuron_type: NeuronType,
+    biases: np.ndarray | None,
+    label: str,
+    trainable: bool = True,
+) -> tuple[Neurons, Any]:
+    """Neurons, scaled as the recipe says; an array of scales is for the caller to undo."""
+    layer, recipe = part.layer, part.converter.recipe
+    shape = part.output_shape(node_id)
+    neuron_type = recipe.activation(layer, neuron_type)
+    scale = _scale_of(layer, shape, recipe.scale(layer, neuron_type))
+    if scale is not None and np.ndim(scale) == 0:
+        neuron_type = _lower(layer, neuron_type, scale)
+    state = recipe.initial_state(layer, neuron_type)
+    if state is not None:
+        neuron_type = with_parameters(neuron_type, initial_state=state)
+    factor = 1.0 if scale is None else scale
+    ens = nengo.Ensemble(
+        int(np.prod(shape)),
+        1,
+        neuron_type=neuron_type,
+        gain=factor if isinstance(factor, np.ndarray) else nengo.dists.Choice([factor]),
+        bias=nengo.dists.Choice([0]) if biases is None else np.ravel(biases) * factor,
+        label=label,
+    )
+    part.set_trainable(ens, False)
+    part.set_trainable(ens.neurons, trainable and biases is not None)
+    part.converter.frame.scale = scale
+    return ens.neurons, scale
+
+
+def _lower(layer: Any, neuron_type: NeuronType, scale: float) -> NeuronType:
+    """The neuron type with an output that the scale is taken from."""
+    if not hasattr(neuron_type, "amplitude"):
+        warn(
+            f"The firing rates of layer {layer.name!r} are scaled, but {neuron_type} has no "
+            f"amplitude that could undo it: the output changes"
+        )
+        return neuron_type
+    return with_parameters(neuron_type, amplitude=neuron_type.amplitude / scale)
+
+
+def _scale_of(layer: Any, shape: tuple[int, ...], scale: Any) -> Any:
+    """None, a number, or an array with one number for each neuron."""
+    if scale is None or np.ndim(scale) == 0:
+        return None if scale is None else float(scale)
+    scale = np.asarray(scale, dtype=float)
+    if scale.ndim == 1 and getattr(layer, "data_format", None) == "channels_first":
+        scale = scale.reshape(-1, *[1] * (len(shape) - 1))
+    return np.broadcast_to(scale, shape).ravel()
+
+
+def _unknown(part: Any, node_id: int, activation: Any) -> TensorNode:
+    """A TensorNode, for an activation that no neurons have."""
+    layer = part.layer
+    name = getattr(activation, "__name__", activation)
+    if not part.converter.allow_fallback:
+        raise TypeError(
+            f"activation {name!r} of layer {layer.name!r} ({type(layer).__name__}) has no Nengo "
+            f"equivalent. Replace it with swap_activations, or set allow_fallback=True"
+        )
+    warn(
+        f"Activation {name!r} of layer {layer.name!r} ({type(layer).__name__}) has no Nengo "
+        f"equivalent; it becomes a TensorNode, which only nengo_dl.Simulator runs"
+    )
+    part.converter.frame.fallback = f"activation {name!r} is a TensorNode"
+    shape = part.output_shape(node_id)
+    return TensorNode(
+        activation, shape_in=shape, shape_out=shape, pass_time=False, label=part.label(node_id)
+    )

@@ -1,0 +1,73 @@
+"""How values become spikes: the hooks that the converter calls for each layer with neurons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from nengo.neurons import NeuronType
+
+
+class Recipe:
+    """Decides how activations become neurons. This one leaves everything as it is.
+
+    Overwrite what is to be different, and give an instance to `nengo_dl.Converter` as `recipe`.
+    """
+
+    def prepare(self, converter: Any, calibration: Any) -> None:
+        """Look at the model and the data, once, before any layer is converted.
+
+        Parameters
+        ----------
+        converter : nengo_dl.Converter
+            ``converter.model`` is the model; ``converter.activations(x)`` gives what each of its
+            layers does with data.
+        calibration : array or list of array (B, *shape), or None
+            One array for each input of the model, as Keras takes them.
+        """
+
+    def activation(self, layer: Any, neuron_type: NeuronType) -> NeuronType:
+        """Choose the neurons of a layer.
+
+        Parameters
+        ----------
+        layer : keras.Layer
+        neuron_type : nengo.neurons.NeuronType
+            That of the layer's activation, after the user's swaps.
+        """
+        return neuron_type
+
+    def scale(self, layer: Any, activation: NeuronType) -> float | np.ndarray | None:
+        """Choose the firing rate [Hz] of neurons at an activation of 1.
+
+        Gains and biases are multiplied by it, and outputs divided, so that the function of linear
+        neurons stays the same.
+
+        Parameters
+        ----------
+        layer : keras.Layer
+        activation : nengo.neurons.NeuronType
+            What `activation` returned.
+
+        Returns
+        -------
+        float, array or None
+            An array has one number for each channel, or the shape of the layer's output.
+            None: 1.
+        """
+        return None
+
+    def initial_state(self, layer: Any, neuron_type: NeuronType) -> dict | None:
+        """Choose the initial state of neurons, such as ``{"voltage": nengo.dists.Choice([0.5])}``.
+
+        None: that of the neuron type.
+        """
+        return None
+
+    def readout(self, converter: Any, n_steps: int) -> int:
+        """Choose from which step on (counted from 0) outputs are averaged in evaluations."""
+        return 0
+
+    def activations_of(self, layer: Any) -> Any:
+        """What is known of a layer's activations on calibration data: `Activations`, or None."""
+        return None

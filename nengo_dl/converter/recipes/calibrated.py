@@ -1,0 +1,195 @@
+"""Spikes whose rates are chosen from data: ``scale_firing_rates="auto"``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nengo
+import numpy as np
+from nengo.exceptions import ValidationError
+from nengo.neurons import NeuronType
+
+from ...utils import warn
+from ..qcfs import QCFS
+from . import scaling
+from .base import Recipe
+from .readout import starts
+from .statistics import Activations, check_calibration, statistics_of
+from .thresholds import Method, method_of, thresholds_of
+
+READOUT_ITEMS = 200  # of the calibration data, with which the readout is chosen
+
+
+class Calibrated(Recipe):
+    """Turns all activations into spikes, at rates that fit the activations on typical data.
+
+    Each channel gets a threshold, the activation at which it fires at `max_rate`. Rectified lines
+    become `IntegrateAndFire` neurons that begin with half a threshold; `QCFS` layers keep the
+    threshold that they were trained with, and become `SignedIntegrateAndFire` neurons, which
+    represent them exactly after as many steps as they have levels.
+
+    Parameters
+    ----------
+    method : str or callable, default "local"
+        How thresholds follow from activations: ``"local"`` balances clipping and coarseness
+        (`LocalBalance`), ``"percentile"`` takes the 99.9 % quantile (`Percentile`), ``"maximum"``
+        the largest activation (`Maximum`). Or any function from samples (n, channels) to thresholds
+        (channels,).
+    per_channel : bool, default True
+        Whether each channel gets a threshold of its own, or all of a layer the same.
+    signed : bool, default False
+        Whether neurons may take back spikes that came too early, by negative ones; then fewer steps
+        are enough.
+    max_rate : float, default 1000
+        Firing rate at the threshold [Hz]; 1000 is one spike in each step of a millisecond.
+    max_spikes : float, default inf
+        Most spikes of a neuron in a step. With 1, what is above the threshold is clipped.
+    initial_voltage : float, default 0.5
+        Of integrating neurons, in thresholds; a half makes them round to the nearest spike.
+    readout : int or "auto", default "auto"
+        From which step on outputs are averaged in evaluations. ``"auto"``: where they are closest
+        to the outputs of the Keras model on calibration data.
+
+    Raises
+    ------
+    ValidationError
+        If an argument is not valid, or, in the conversion, calibration data are missing or have
+        the wrong shape.
+    """
+
+    def __init__(
+        self,
+        method: str | Method = "local",
+        per_channel: bool = True,
+        signed: bool = False,
+        max_rate: float = 1000.0,
+        max_spikes: float = np.inf,
+        initial_voltage: float = 0.5,
+        readout: int | str = "auto",
+    ) -> None:
+        self.method = method_of(method)
+        self.per_channel, self.signed = per_channel, signed
+        self.max_rate = _number(max_rate, "max_rate", lambda x: 0 < x < np.inf, "positive")
+        self.max_spikes = _number(max_spikes, "max_spikes", lambda x: x >= 1, "of at least 1")
+        self.initial_voltage = _number(
+            initial_voltage, "initial_voltage", lambda x: 0 <= x < 1, "from 0 to below 1"
+        )
+        if readout != "auto" and not (isinstance(readout, int) and readout >= 0):
+            raise ValidationError(f"got {readout!r}, expected 'auto' or an int >= 0", "readout")
+        self._readout = readout
+        self._statistics: dict[int, Activations] = {}
+        self._thresholds: dict[int, np.ndarray] = {}
+        self._arrays: list[np.ndarray] = []
+        self._starts: np.ndarray = np.zeros(0, dtype=int)
+
+    def prepare(self, converter: Any, calibration: Any) -> None:
+        """Choose thresholds; see `Recipe`."""
+        only_trained = _all_are_trained(converter.model)
+        self._thresholds, self._starts = {}, np.zeros(0, dtype=int)
+        self._arrays, self._statistics = [], {}
+        if calibration is None and only_trained:
+            return
+        arrays = check_calibration(converter, calibration)
+        self._arrays = [array[:READOUT_ITEMS] for array in arrays]
+        self._statistics = statistics_of(converter, arrays, self.per_channel)
+
+    def activation(self, layer: Any, neuron_type: NeuronType) -> NeuronType:
+        """Spiking neurons; see `Recipe`."""
+        made = scaling.spiking(neuron_type, self.signed, self.max_spikes)
+        if not made.spiking or scaling.is_line(made) or id(layer) not in self._statistics:
+            return made
+        faster = scaling.through_step(made, self._scale_of_curve(layer, made))
+        return made if faster is None else faster
+
+    def scale(self, layer: Any, activation: NeuronType) -> float | np.ndarray | None:
+        """Rates at an activation of 1; see `Recipe`."""
+        if isinstance(layer, QCFS):
+            return self.max_rate
+        known = id(layer) in self._statistics
+        if not known or not activation.spiking or scaling.through_step(activation, 1) is not None:
+            return None  # the neurons are fast enough as they are
+        if not scaling.is_line(activation):
+            return self._changed_curve(layer, activation)
+        scales = self.max_rate / self._threshold(layer)
+        return float(scales[0]) if len(scales) == 1 else scales
+
+    def initial_state(self, layer: Any, neuron_type: NeuronType) -> dict | None:
+        """Half a threshold, for neurons that integrate; see `Recipe`."""
+        integrates = scaling.is_line(neuron_type) or isinstance(neuron_type, nengo.RegularSpiking)
+        if not integrates or "voltage" not in neuron_type.state or neuron_type.initial_state:
+            return None
+        return {"voltage": nengo.dists.Choice([self.initial_voltage])}
+
+    def readout(self, converter: Any, n_steps: int) -> int:
+        """The first step that is averaged; see `Recipe`."""
+        if self._readout != "auto":
+            return min(self._readout, n_steps - 1)
+        if not self._arrays:
+            return 0
+        if len(self._starts) < n_steps:
+            self._starts = starts(converter, self._arrays, n_steps)
+        return int(self._starts[n_steps - 1])
+
+    def activations_of(self, layer: Any) -> Activations | None:
+        """What is known of a layer's activations; see `Recipe`."""
+        return self._statistics.get(id(layer))
+
+    def _threshold(self, layer: Any) -> np.ndarray:
+        """Thresholds (channels,) of a layer; found when they are needed."""
+        key = id(layer)
+        if key not in self._thresholds:
+            samples = np.concatenate(self._statistics[key].samples)
+            self._thresholds[key] = thresholds_of(samples, self.method)
+            self._statistics[key].samples.clear()
+        return self._thresholds[key]
+
+    def _largest(self, layer: Any) -> float:
+        return float(self._threshold(layer).max())
+
+    def _scale_of_curve(self, layer: Any, neuron_type: NeuronType) -> float:
+        """The factor that makes a neuron with the largest threshold fire at `max_rate`."""
+        amplitude = getattr(neuron_type, "amplitude", 1)
+        if isinstance(neuron_type, nengo.LIF):
+            rate = scaling.rates(neuron_type, np.array([self._largest(layer)]))[0] / amplitude
+        else:
+            rate = self._largest(layer) / amplitude
+        return self.max_rate / rate if rate > 0 else 1.0
+
+    def _changed_curve(self, layer: Any, neuron_type: NeuronType) -> float | None:
+        """A scale that changes the function of neurons, with a warning."""
+        found = self._statistics[id(layer)]
+        scale = self.max_rate / self._largest(layer)
+        if not scaling.can_be_scaled(neuron_type):
+            warn(
+                f"The firing rates of layer {layer.name!r} cannot be scaled: {neuron_type} has no "
+                f"amplitude that could undo it. It stays as it is"
+            )
+            return None
+        error = scaling.largest_error(neuron_type, scale, found.lowest, found.highest)
+        warn(
+            f"The firing rates of layer {layer.name!r} are scaled by {scale:.4g}, which changes "
+            f"the function of {neuron_type}: by up to {error:.4g} for currents from "
+            f"{found.lowest:.4g} to {found.highest:.4g}. Use neurons whose rate is a line, such as "
+            f"nengo_dl.IntegrateAndFire, or nengo.LIF or nengo.RegularSpiking, which are scaled "
+            f"through their time constants"
+        )
+        return scale
+
+
+def _all_are_trained(model: Any) -> bool:
+    """Whether `QCFS` layers are all the activations that a model has."""
+    others = [
+        layer
+        for layer in model._flatten_layers()
+        if layer is not model
+        and not isinstance(layer, QCFS)
+        and getattr(getattr(layer, "activation", None), "__name__", "linear") != "linear"
+    ]
+    return not others and any(isinstance(layer, QCFS) for layer in model._flatten_layers())
+
+
+def _number(value: Any, name: str, is_valid: Any, expected: str) -> float:
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not is_number or not is_valid(value):
+        raise ValidationError(f"got {value!r}, expected a number {expected}", attr=name)
+    return float(value)
