@@ -16,7 +16,7 @@ ALLOWED = {
     "kernels": {"kernels", "compiler", "neurons", "surrogate", "tensor_node", "utils"},
     "engine": {"engine", "kernels", "compiler", "utils"},
     "lowering": {"lowering", "compiler", "neurons", "tensor_node", "config", "utils"},
-    "benchmarks": {"benchmarks", "simulator", "neurons", "config", "dists", "rules"},
+    "benchmarks": {"benchmarks", "compiler", "simulator", "neurons", "config", "dists", "rules"},
     "converter": {"converter", "simulator", "tensor_node", "neurons", "config", "engine", "utils"},
 }
 FORBIDDEN = {

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 
 import nengo
 import numpy as np
@@ -13,7 +14,9 @@ import nengo_dl
 from nengo_dl.benchmarks import BENCHMARKS, LARGE, Size, cli, environment, measure, networks
 from nengo_dl.benchmarks.growth import per_doubling
 from nengo_dl.benchmarks.limits import CHUNK, by_hand
+from nengo_dl.benchmarks.measure import until_compiled
 from nengo_dl.benchmarks.profile import run_profile
+from nengo_dl.benchmarks.single_steps import measure_single_steps
 from nengo_dl.config import Settings
 
 measure_module = sys.modules["nengo_dl.benchmarks.measure"]
@@ -109,6 +112,24 @@ def test_lmu_of_the_original():
     assert Settings.of(net).dtype == "float64"
     with pytest.raises(ValueError, match="native_nengo=True"):
         BENCHMARKS["lmu"](theta=1000, input_d=1, native_nengo=False)
+
+
+@pytest.mark.numpy_steps(500)
+def test_single_steps():
+    found = measure_single_steps(lambda: networks.integrator(1, 10), turns=3, calls=10)
+    assert found.first_steps == 500
+    assert all(value > 0 for value in asdict(found).values())
+
+
+@pytest.mark.numpy_steps(200)
+def test_what_is_measured_is_compiled():
+    """Steps of long runs; the first ones, in NumPy, are not among them."""
+    with nengo_dl.Simulator(networks.integrator(1, 10), progress_bar=False) as sim:
+        sim.run_steps(7)
+        until_compiled(sim)
+        assert sim.n_steps == 201 and sim.compile_count == 1
+        until_compiled(sim)
+        assert sim.n_steps == 201
 
 
 @pytest.mark.parametrize("train", [False, True])

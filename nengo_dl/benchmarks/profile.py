@@ -9,7 +9,7 @@ import nengo
 import numpy as np
 
 from ..config import configure_settings
-from ..simulator import Simulator
+from .measure import our_simulator
 
 
 def run_profile(
@@ -56,7 +56,7 @@ def run_profile(
         )
     with net:
         configure_settings(inference_only=not train, dtype=dtype)
-    with Simulator(net, progress_bar=False, **kwargs) as sim:
+    with our_simulator()(net, progress_bar=False, **kwargs) as sim:
         rng, batch = np.random.RandomState(0), sim.minibatch_size
         nodes = [net.inp] if hasattr(net, "inp") else [net.inp_a, net.inp_b]
         x = {node: rng.randn(batch, n_steps, node.size_out) for node in nodes}

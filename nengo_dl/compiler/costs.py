@@ -19,7 +19,8 @@ class Costs:
     """Bounds between two ways to compute the same, for one kind of machine.
 
     All were measured on two cores of an AMD EPYC processor with TensorFlow 2.21, in float32, by
-    `python -m nengo_dl.benchmarks`: networks on both sides of a bound, and the bound moved.
+    `python -m nengo_dl.benchmarks`: networks on both sides of a bound, and the bound moved. What
+    steps and compiling take is compared by ``python -m nengo_dl.benchmarks.single_steps``.
 
     Times decide which runtime takes which steps, and nothing that is measured while a simulation
     runs: results depend on the network alone.

@@ -51,6 +51,7 @@ class Runner:
         self.state = StateBuffer(graph.carry(), graph.plan)
         self._converted: dict[Block, tuple[np.ndarray, Any]] = {}
         self.longest = self._longest()
+        self.work = self._work()
 
     def chunk(self, steps: int, first: int) -> int:
         """How many of `steps` to run in the next chunk, which begins after `first` steps."""
@@ -195,7 +196,8 @@ class Runner:
             function = tf.function(simulate_parts, autograph=False)
         else:
             function = function_of(range(plan.batch))
-        return function.get_concrete_function(*[tf.TensorSpec(a.shape, a.dtype) for a in args])
+        made = function.get_concrete_function(*[tf.TensorSpec(a.shape, a.dtype) for a in args])
+        return made if split else _unchecked(made)
 
     def _joined(self, parts: list[list], join: Callable = tf.concat) -> list:
         """Results of all parts of a minibatch, put together along the axis of the items."""
@@ -208,7 +210,7 @@ class Runner:
 
     def _length(self, steps: int) -> int:
         """Room for `steps`: always the same, unless rows beyond them would cost too much."""
-        if self._work() * self.longest <= self.strategy.costs.padded_elements:
+        if self.work * self.longest <= self.strategy.costs.padded_elements:
             return self.longest
         fitting = [n for n, *_ in self._functions if steps <= n <= 4 * steps]
         if fitting:
@@ -235,6 +237,20 @@ class Runner:
         longest = bounds.chunk_steps_on_host if calls else bounds.chunk_steps
         steps = int(np.clip(bounds.chunk_bytes // max(bytes_per_step, 1), 1, longest))
         return max(steps // plan.unroll, 1) * plan.unroll
+
+
+def _unchecked(function: Any) -> Callable:
+    """A concrete function, called with tensors that are known to fit, and no gradient asked for.
+
+    What it does besides for each of its arguments would take as long as a step of many networks.
+    """
+    flat, captured = function.inference_fn, function.captured_inputs
+
+    def call(*args: Any) -> list:
+        return flat.call_flat(*args, *captured)
+
+    call.function = function  # which frees what it made when it goes
+    return call
 
 
 def _of_items(arrays: Sequence[Any], axes: Sequence[int | None], items: range) -> list:
