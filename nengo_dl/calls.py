@@ -278,8 +278,9 @@ def warn_about_synapses(session: Session, call: Call, stateful: bool) -> None:
         obj for obj in (*network.all_connections, *session.loss_probes) if obj.synapse is not None
     ]
     if filtered:
+        example = session.compiled.lowered.readable(str(filtered[0]))
         warn(
             f"Running for one step, but the network contains synapses (for example on "
-            f"{filtered[0]}), which show only their initial state; use more steps, or set "
+            f"{example}), which show only their initial state; use more steps, or set "
             f"synapse=None"
         )

@@ -11,16 +11,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 from keras import ops
-from nengo.exceptions import SimulationError, ValidationError
+from nengo.exceptions import ValidationError
 
 from . import backend
+from .export import check_exportable, not_a_config
 from .tensor_graph import TensorGraph
 
 # what a model has of a call of `fit` or `evaluate` that it is in
-OF_CALLS = (
-    *("train_function", "test_function", "stop_training", "stop_evaluating"),
-    *("history", "validating"),
-)
+OF_CALLS = ("train_function", "test_function", "stop_training", "stop_evaluating")
+OF_CALLS += ("history", "validating")
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,7 @@ class SimulationModel(keras.Model):
     inference_only = False
     jit_wanted: bool | str = "auto"
     validating: Callable[[], Any] = contextlib.nullcontext  # around each validation of `fit`
+    at_present: Callable[[], Any] = contextlib.nullcontext  # calls begin from the present state
 
     @property
     def trainable_weights(self) -> list:
@@ -113,7 +113,7 @@ class SimulationModel(keras.Model):
         return super().make_test_function(force)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """Keras's own; `fit` validates by it."""
+        """As of Keras, whose `fit` validates by it."""
         with self.validating():
             return super().evaluate(*args, **kwargs)
 
@@ -279,11 +279,18 @@ class SimulationModel(keras.Model):
         return self.get_metrics_result()
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Not possible: what is simulated is a network, which Keras cannot write down."""
-        raise SimulationError(
-            f"A simulation cannot be saved as a Keras model ({filepath}): Keras cannot write down "
-            f"the network. Save its parameters (Simulator.save_params, or save_weights_only=True)."
-        )
+        """Not possible: Keras cannot write down a network."""
+        raise not_a_config(f" ({filepath})")
+
+    def get_config(self) -> dict[str, Any]:
+        """As `save`; Keras asks for it when it saves or clones a model."""
+        raise not_a_config()
+
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Keras's own; each call of what is exported begins from the state of now."""
+        check_exportable(self)
+        with self.at_present():
+            super().export(filepath, *args, **kwargs)
 
 
 def make_model(graph: TensorGraph) -> SimulationModel:

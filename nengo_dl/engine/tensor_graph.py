@@ -20,6 +20,7 @@ from .backend import HostCalls
 from .checkpoints import execute_with_checkpoints
 from .draws import Draws
 from .execute import execute
+from .export import not_a_config
 from .plan import Plan
 from .span import Compiling, Span
 from .state import StatefulLayer
@@ -56,6 +57,10 @@ class TensorGraph(StatefulLayer):
     def _constant(self, block: Block) -> tf.Tensor:
         value = block.initial().astype(self._np_dtype(block))
         return tf.constant(value.reshape(1, 1, block.size))
+
+    def get_config(self) -> dict[str, Any]:
+        """Not possible: Keras cannot write down the network."""
+        raise not_a_config()
 
     # ------------------------------------------------------------------ parameters and state
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 import keras
 import tensorflow as tf
+from nengo.exceptions import ValidationError
 
 from ..compiler.ir import Group, Program
 from ..kernels.context import Context
 from ..kernels.registry import CATALOGUE
+from ..utils import warn
 from .backend import uncompilable_ops
 
 
@@ -22,10 +27,11 @@ def uncompiled_groups(program: Program, ctx: Context) -> list[Group]:
 
     Layers are built, and each TensorNode is traced by itself: a mistake in it shows here.
     """
-    return [g for g in program.groups if not _is_compiled(g, ctx)]
+    known = {id(v.value) for layer in layers_in(program) for v in layer.variables}
+    return [g for g in program.groups if not _is_compiled(g, ctx, known)]
 
 
-def _is_compiled(group: Group, ctx: Context) -> bool:
+def _is_compiled(group: Group, ctx: Context, known: Collection[int]) -> bool:
     if group.kind != "tensor_node":
         return CATALOGUE.is_compiled(group.ops[0])
     (op,) = group.ops
@@ -36,9 +42,39 @@ def _is_compiled(group: Group, ctx: Context) -> bool:
     if layer is not None and not layer.built:
         _build(layer, op.attrs["pass_time"], None if shape_in is None else (ctx.batch, *shape_in))
     kernel = CATALOGUE.kernel(group.kind)
-    function = tf.function(lambda *reads: kernel.compute(group, reads, ctx), autograph=False)
+
+    def compute(*reads: tf.Tensor) -> Any:
+        if layer is not None:
+            return kernel.compute(group, reads, ctx)
+        with tf.variable_creator_scope(lambda *_, **__: _refuse_variable(op.tag)):
+            return kernel.compute(group, reads, ctx)
+
+    function = tf.function(compute, autograph=False)
     traced = function.get_concrete_function(*[tf.TensorSpec(s, ctx.dtype) for s in shapes])
+    if layer is None:
+        _warn_of_untrained(op.tag, traced, known)
     return not uncompilable_ops(traced)
+
+
+def _refuse_variable(name: str) -> None:
+    """Raise ValidationError where a function makes variables, anew in each call."""
+    raise ValidationError(
+        f"{name}: the function makes a variable, such as a weight of a Keras layer, whenever it is "
+        f"called. Make the layer once, outside of the function, and give the layer itself as "
+        f"tensor_func: then its weights are trained and saved",
+        attr="tensor_func",
+    )
+
+
+def _warn_of_untrained(name: str, traced: Any, known: Collection[int]) -> None:
+    """Warn of variables that a function reads, and that no layer of the simulation has."""
+    used = [v.name.partition(":")[0] for v in traced.graph.variables if id(v) not in known]
+    if used:
+        warn(
+            f"{name}: the function uses {', '.join(map(repr, used))}, which fit does not train, "
+            f"and save_params does not save. Make it a weight of a Keras layer, and give the layer "
+            f"as tensor_func"
+        )
 
 
 def _build(layer: keras.layers.Layer, pass_time: bool, shape: tuple[int, ...] | None) -> None:
@@ -46,4 +82,4 @@ def _build(layer: keras.layers.Layer, pass_time: bool, shape: tuple[int, ...] | 
     args = [keras.KerasTensor(())] if pass_time else []
     if shape is not None:
         args.append(keras.KerasTensor(shape))
-    layer(args[0] if len(args) == 1 else args)
+    layer(args[0] if len(args) == 1 else args, training=False)

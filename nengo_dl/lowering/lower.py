@@ -13,7 +13,7 @@ from nengo.builder.signal import Signal as NengoSignal
 
 from ..compiler.ir import Graph, Output, Role, Signal, View
 from .memory import Memory, dtype_of, initial_of, positions
-from .names import name_objects
+from .names import name_objects, without_addresses
 from .operators import LOWERINGS, Context, run_on_host
 from .roles import Feed, Parameter, find_feeds, find_learned, find_parameters, find_training_spikes
 from .time_constants import find_time_constants
@@ -39,6 +39,8 @@ class Lowered:
         The graph's source signal of each base signal of the model that has one.
     both : list
         Objects that a learning rule changes, and that the user also set to be trainable.
+    readable : callable
+        Puts names in the place of addresses; see `without_addresses`.
     """
 
     graph: Graph
@@ -48,6 +50,7 @@ class Lowered:
     time_constants: dict[object, NengoSignal]
     where: dict[NengoSignal, Signal]
     both: list[object]
+    readable: Callable[[str], str]
 
 
 def lower(
@@ -82,13 +85,15 @@ def lower(
     sources = _Sources(model, operators, trainable, explicitly_trainable)
     constants = find_time_constants(model, trainable_synapses, sources.objects)
     sources.known.update((c.sig, c.parameter) for c in constants.values())
-    memory = Memory(operators, sources.make)
+    memory = Memory(operators, sources.make, sources.readable)
     steps = Signal("step", (), Role.TIME, dtype="int")
     memory.declare(model.step, steps)
     memory.declare(model.time, Signal("time", (), Role.TIME))
-    feeds = find_feeds(model, operators)
+    feeds = find_feeds(model, operators, sources.readable)
     choices = find_training_spikes(model, training_spikes)
-    ctx = Context(memory, View(steps), model.dt, catalogue, feeds, choices, constants)
+    ctx = Context(
+        memory, View(steps), model.dt, catalogue, feeds, choices, constants, sources.readable
+    )
     fed = _connect(feeds, ctx)
     for op in operators:
         if op not in fed:
@@ -107,6 +112,7 @@ def lower(
             ),
             batched=sources.is_batched(sig.base),
             last_only=not keep_history(probe),
+            name=sources.readable(str(probe)),
         )
         for probe, sig in views
     )
@@ -121,6 +127,7 @@ def lower(
         trained,
         sources.where,
         list(sources.both.values()),
+        sources.readable,
     )
 
 
@@ -148,6 +155,7 @@ class _Sources:
     ) -> None:
         self.unnamed = _names(operators)
         self.objects = name_objects(model.toplevel)
+        self.readable = without_addresses(self.objects)
         self.known = find_parameters(model, trainable, self.objects)
         self.learned = find_learned(model)
         self.parameters: dict[Signal, Parameter] = {}
@@ -168,7 +176,7 @@ class _Sources:
             role = Role.CONSTANT if parameter is None else Role.PARAMETER
         initial = initial_of(sig)
         name = self.unnamed.get(sig, sig.name) if parameter is None else parameter.name
-        signal = Signal(name, initial.shape, role, dtype_of(sig), initial, trainable)
+        signal = Signal(self.readable(name), initial.shape, role, dtype_of(sig), initial, trainable)
         self.where[sig] = signal
         if parameter is not None:
             self.parameters[signal] = parameter

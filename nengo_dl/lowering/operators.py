@@ -17,6 +17,7 @@ from nengo.builder.neurons import SimNeurons
 from nengo.builder.node import SimPyFunc
 from nengo.builder.probe import SimProbe
 from nengo.builder.transforms import ConvInc, ConvTransposeInc
+from nengo.exceptions import BuildError
 
 from ..compiler.ir import NOTHING, Op, Role, Signal, View
 from .memory import Memory, Positions, coordinates, reshaped
@@ -64,6 +65,7 @@ class Context:
         feeds: list[Feed],
         training_spikes: Callable[[Any], Any],
         time_constants: Mapping[Any, Any],
+        readable: Callable[[str], str],
     ) -> None:
         self.memory = memory
         self.feeds = feeds
@@ -72,6 +74,7 @@ class Context:
         self.catalogue = catalogue
         self.training_spikes = training_spikes
         self.time_constants = time_constants
+        self.readable = readable
         self.systems = Systems(dt)
         self.ops: list[Op] = []
         self.read, self.old = memory.read, memory.old
@@ -80,6 +83,7 @@ class Context:
 
     def emit(self, kind: str, reads: list[View], shapes: list[tuple], tag: str = "", **attrs: Any):
         """Add an op that writes new signals of the given shapes; return views of them."""
+        tag = self.readable(tag)
         writes = tuple(Signal(f"{kind}:{tag}", shape) for shape in shapes)
         self.ops.append(Op(kind, tuple(reads), writes, attrs or NOTHING, tag=tag))
         return [View(signal) for signal in writes]
@@ -188,6 +192,11 @@ def sparse_dot(op, ctx: Context) -> None:
 @lowers(ConvTransposeInc)
 def convolution(op, ctx: Context) -> None:
     transform = op.conv
+    if transform.dimensions > 3:
+        raise BuildError(
+            f"{op.tag or op}: a convolution in {transform.dimensions} dimensions; expected at most "
+            f"3. Give it as a Sparse or Dense transform, or put several together"
+        )
     groups = getattr(transform, "groups", 1)
     transposed = isinstance(op, ConvTransposeInc)
     if not ctx.catalogue.convolves(transform.dimensions, groups, transposed):

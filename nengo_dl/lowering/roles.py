@@ -135,8 +135,13 @@ def _rules(conn: nengo.Connection) -> list:
     return list(rule) if isinstance(rule, list | tuple) else [rule]
 
 
-def find_feeds(model: Model, operators: Sequence[Operator]) -> list[Feed]:
-    """Inputs of the model: its nodes first, in order, then what else depends on time alone."""
+def find_feeds(
+    model: Model, operators: Sequence[Operator], readable: Callable[[str], str]
+) -> list[Feed]:
+    """Inputs of the model: its nodes first, in order, then what else depends on time alone.
+
+    Their signals get names that are `readable`.
+    """
     drivers = {op: None for op in operators if _is_driven_by_time(op)}
     by_output = {op.output: op for op in drivers if op.output is not None}
     feeds = []
@@ -147,9 +152,10 @@ def find_feeds(model: Model, operators: Sequence[Operator]) -> list[Feed]:
         if sig is None and op is None:
             continue
         source = np.asarray(sig.initial_value) if op is None else _source(op)
-        feeds.append(Feed(_input_signal(sig), source, node, op, sig))
+        feeds.append(Feed(_input_signal(sig, readable), source, node, op, sig))
     for op in drivers:
-        feeds.append(Feed(_input_signal(op.output), _source(op), None, op, op.output))
+        signal = _input_signal(op.output, readable)
+        feeds.append(Feed(signal, _source(op), None, op, op.output))
     return feeds
 
 
@@ -176,7 +182,7 @@ def _source(op):
     return op.fn if isinstance(op, SimPyFunc) else op
 
 
-def _input_signal(sig: NengoSignal | None) -> Signal | None:
+def _input_signal(sig: NengoSignal | None, readable: Callable[[str], str]) -> Signal | None:
     if sig is None:
         return None
-    return Signal(sig.name, sig.shape, Role.INPUT, initial=np.asarray(sig.initial_value))
+    return Signal(readable(sig.name), sig.shape, Role.INPUT, initial=np.asarray(sig.initial_value))
