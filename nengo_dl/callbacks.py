@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
+from .quiet import keras  # isort: skip
 import nengo
 import tensorflow as tf
 from nengo.ensemble import Neurons

@@ -350,8 +350,9 @@ def warn_about_synapses(session: Session, call: Call, stateful: bool) -> None:
         return
     filtered = _filtered(session)
     if filtered:
+        example = session.compiled.lowered.readable(str(filtered[0]))
         warn(
             f"Running for one step, but the network contains synapses (for example on "
-            f"{filtered[0]}), which show only their initial state; use more steps, or set "
+            f"{example}), which show only their initial state; use more steps, or set "
             f"synapse=None"
         )

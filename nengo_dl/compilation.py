@@ -133,7 +133,7 @@ class Compilation:
             elif isinstance(source, Uniform):
                 made[feed] = UniformNumbers(source.rng, source.size, dtype, range(self.batch))
             elif callable(source):
-                name = "input" if feed.node is None else str(feed.node)
+                name = "input" if feed.node is None else self.lowered.readable(str(feed.node))
                 made[feed] = TimeFunction(source, feed.size, dt, dtype, name)
             else:
                 made[feed] = Constant(source, dtype)

@@ -52,6 +52,7 @@ class Parameters:
         self._time_constants = compiled.lowered.time_constants
         self._read = read
         self.items = (compiled.batch,) if minibatched else ()
+        self.readable = compiled.lowered.readable
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
@@ -83,7 +84,8 @@ class Parameters:
         if sig is None or not (self.minibatched and self._is_learned(sig)):
             return value
         if not np.array_equal(value, np.broadcast_to(value[:1], value.shape)):
-            warn(f"{obj} learned different {attr} in each batch item; those of the first are used")
+            name = self.readable(str(obj))
+            warn(f"{name} learned different {attr} in each batch item; those of the first are used")
         return value[0]
 
     def signal(self, obj: Any, attr: str) -> Any:
@@ -186,8 +188,9 @@ def _with_parameters(obj: Any, known: set, parameters: Parameters) -> list:
         if not isinstance(ens.neuron_type, Direct):
             ensembles.append(ens)
         elif not np.array_equal(parameters.live(ens, "encoders"), np.eye(ens.dimensions)):
+            name = parameters.readable(str(ens))
             raise ValueError(
-                f"{ens} is in Direct mode, where Nengo knows no encoders, and its encoders were "
+                f"{name} is in Direct mode, where Nengo knows no encoders, and its encoders were "
                 f"trained; configure it to be not trainable"
             )
     return [*ensembles, *obj.all_connections]
@@ -265,7 +268,9 @@ def nengo_arguments(obj: Any, parameters: Parameters) -> dict[str, Any]:
 
 def _ensemble_arguments(ens: nengo.Ensemble, parameters: Parameters) -> dict[str, Any]:
     if isinstance(ens.neuron_type, Direct):
-        raise ValueError(f"{ens} is in Direct mode, and has no parameters")
+        raise ValueError(
+            f"{parameters.readable(str(ens))} is in Direct mode, and has no parameters"
+        )
     built = parameters.model.params[ens]
     scaled = parameters.single(ens, "encoders")
     gain = _gain(ens, np.array(built.gain), scaled, parameters.model.toplevel)
@@ -303,8 +308,9 @@ def _connection_arguments(conn: nengo.Connection, parameters: Parameters) -> dic
     taus = parameters.time_constants(conn)
     if taus is not None:
         if np.any(taus != taus[0]):
+            name = parameters.readable(str(conn))
             raise ValidationError(
-                f"{conn}: its dimensions have trained time constants that differ (from "
+                f"{name}: its dimensions have trained time constants that differ (from "
                 f"{taus.min():g} to {taus.max():g} s), and a Nengo connection has one synapse. "
                 f"Train one time constant (trainable_synapses=True), or connect each dimension by "
                 f"a connection of its own",

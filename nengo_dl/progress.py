@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,7 @@ from nengo.utils.progress import ProgressBar as NengoProgressBar
 from nengo.utils.progress import ProgressTracker
 
 REFRESH_PER_SECOND = 10
+PATIENCE = 1.0  # seconds after which a notebook shows that something takes long
 SHOWN_TO_NENGO = ("Build", "Simulation")  # one stage a call: its bars are closed at the end
 
 
@@ -25,9 +25,10 @@ class Progress:
     Parameters
     ----------
     progress_bar : bool, "always" or nengo.utils.progress.ProgressBar, default True
-        True: show progress if standard output is a terminal or a Jupyter notebook. False: print
-        nothing. ``"always"``: also report the end of each stage when standard output is a file or
-        a pipe. A progress bar of Nengo's is shown the building and the simulation.
+        True: show progress if standard output is a terminal; in a Jupyter notebook, show one line
+        for all stages that is there only while they last. False: print nothing. ``"always"``:
+        report the end of each stage, also when standard output is a file or a pipe. A progress bar
+        of Nengo's is shown the building and the simulation.
 
     Raises
     ------
@@ -53,11 +54,14 @@ class Progress:
                 attr="progress_bar",
                 obj=self,
             )
-        self._notebook = progress_bar is not False and _in_notebook()
+        notebook = progress_bar is True and _in_notebook()
+        self._line = NotebookLine() if notebook else None
         self._terminal = progress_bar is not False and _in_terminal()
-        self.visible = self._notebook or self._terminal or progress_bar == "always"
+        self.visible = notebook or self._terminal or progress_bar == "always"
 
-    def stage(self, name: str, total: int | None = None) -> Stage | NengoStage | SilentStage:
+    def stage(
+        self, name: str, total: int | None = None
+    ) -> Stage | NengoStage | NotebookStage | SilentStage:
         """Begin a stage.
 
         Parameters
@@ -69,7 +73,7 @@ class Progress:
 
         Returns
         -------
-        Stage, NengoStage or SilentStage
+        Stage, NengoStage, NotebookStage or SilentStage
             To be used in a ``with`` statement. It is also what Nengo's builder accepts as
             ``progress=``.
         """
@@ -77,9 +81,9 @@ class Progress:
             return NengoStage(self._bar, name, total)
         if not self.visible:
             return SilentStage(total)
-        # Jupyter can only animate with ipywidgets; without them, rich prints a warning.
-        widgets = self._notebook and importlib.util.find_spec("ipywidgets") is not None
-        return Stage(name, total, animate=self._terminal or widgets)
+        if self._line is not None:
+            return NotebookStage(self._line, name, total)
+        return Stage(name, total, animate=self._terminal)
 
 
 class ProgressBar:
@@ -168,6 +172,73 @@ class SilentStage:
 
     def step(self, n: int = 1) -> None:
         """Do nothing."""
+
+
+class NotebookLine:
+    """One line below a cell of a Jupyter notebook, for stages that take long.
+
+    It is written over and over, in one place, and taken away at the end of each stage: what is
+    saved with the notebook is empty. What takes less than `PATIENCE` shows nothing at all.
+    """
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def show(self, text: str) -> None:
+        """Write over what is there."""
+        from IPython.display import HTML, display
+
+        if self._handle is None:
+            self._handle = display(HTML(text), display_id=True)
+        else:
+            self._handle.update(HTML(text))
+
+    def clear(self) -> None:
+        """Leave the line empty, if something was shown."""
+        if self._handle is not None:
+            self.show("")
+
+
+class NotebookStage:
+    """A stage whose progress a line in a notebook shows; see `Stage`, which shows it elsewhere.
+
+    Parameters
+    ----------
+    line : NotebookLine
+    name : str
+        What is being done.
+    total : int, default None
+        Number of steps; None if not known.
+    """
+
+    def __init__(self, line: NotebookLine, name: str, total: int | None = None):
+        self.max_steps = total
+        self._line, self._name = line, name
+        self._done = self._depth = 0
+        self._start = self._next = 0.0
+
+    def __enter__(self) -> NotebookStage:
+        if self._depth == 0:
+            self._start = time.perf_counter()
+            self._next = self._start + PATIENCE
+        self._depth += 1
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self._line.clear()
+
+    def step(self, n: int = 1) -> None:
+        """Say that ``n`` more steps were done."""
+        self._done += n
+        now = time.perf_counter()
+        if now < self._next:
+            return
+        self._next = now + 1 / REFRESH_PER_SECOND
+        elapsed = timedelta(seconds=int(now - self._start))
+        share = f"{self._done / self.max_steps:.0%}, " if self.max_steps else ""
+        self._line.show(f"{self._name}: {share}{elapsed}")
 
 
 class NengoStage:

@@ -204,6 +204,7 @@ class Session:
             with self.computing():
                 self._keras_model = make_model(self.graph)
             self._keras_model.inference_only = self.settings.inference_only
+            self._keras_model.at_present = self._at_present
         return self._keras_model
 
     def computing(self) -> contextlib.AbstractContextManager:
@@ -434,6 +435,14 @@ class Session:
                 finally:
                     model.validating = contextlib.nullcontext
                     self._n_steps = self.n_steps
+
+    @contextlib.contextmanager
+    def _at_present(self) -> Iterator[None]:
+        """Let calls that others make of the Keras model begin from the present state."""
+        with self.computing(), self._interrupting():
+            self.graph.begin_mode(self.keras_model, False, (None, None))
+            with self.graph.lent(self._n_steps, False):
+                yield
 
     @contextlib.contextmanager
     def _interrupting(self) -> Iterator[None]:

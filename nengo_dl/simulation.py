@@ -103,7 +103,8 @@ class Simulation:
             what = (
                 "over replicas, it only learns" if several else "fit changes what each item learned"
             )
-            warn(f"{obj} has a learning rule and is also set to be trainable: {what}")
+            name = self._compiled.lowered.readable(str(obj))
+            warn(f"{name} has a learning rule and is also set to be trainable: {what}")
         for name in self._compiled.host_neuron_types():
             warn(
                 f"{name} neurons have no compiled form: they run on the host, for one batch item "
@@ -177,7 +178,10 @@ class Simulation:
         """
         session = self._open()
         if seed is not None:
-            warn("Changing the seed does not affect tensor operations that are already compiled")
+            warn(
+                "The new seed is that of processes and noise; random numbers that TensorFlow draws "
+                "itself, in TensorNodes and Keras layers, go on as they were seeded before"
+            )
             session.seed = arguments.seed_of(seed)
         session.reset(include_trainable, include_processes)
         if include_probes:

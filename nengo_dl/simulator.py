@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import keras
+from .quiet import keras  # isort: skip
 import nengo
 import numpy as np
 from nengo.exceptions import SimulationError

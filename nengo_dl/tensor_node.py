@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import keras
+from .quiet import keras  # isort: skip
 import nengo
 import numpy as np
 from nengo.base import NengoObject
@@ -92,6 +92,7 @@ class TensorNode(nengo.Node):
                 obj=self,
             )
         self.tensor_func = tensor_func
+        self._check_arguments()
         if self.shape_out is None:
             self.shape_out = self._infer_shape_out()
         self.size_in = 0 if self.shape_in is None else int(np.prod(self.shape_in))
@@ -107,24 +108,56 @@ class TensorNode(nengo.Node):
         """Call `tensor_func` on tensors; a layer of another precision gives the simulation's."""
         if self.layer is None:
             return self.tensor_func(*args)
-        kwargs = {"training": training} if _takes_training(self.layer) else {}
         inputs = args[0] if len(args) == 1 else args
-        # activity losses cannot leave the loop over time
-        apply = self.layer if self.layer.activity_regularizer is None else self.layer.call
-        return keras.ops.cast(apply(inputs, **kwargs), dtype)
+        if self.layer.activity_regularizer is None:
+            # Keras tells layers within, too, whatever this one takes
+            output = self.layer(inputs, training=training)
+        else:  # activity losses cannot leave the loop over time
+            output = self.layer.call(inputs, **_training_argument(self.layer.call, training))
+        return keras.ops.cast(output, dtype)
+
+    def _check_arguments(self) -> None:
+        """Raise ValidationError for a function that takes other arguments than it gets."""
+        if self.layer is not None:
+            return
+        try:
+            signature = inspect.signature(self.tensor_func)
+        except (TypeError, ValueError):  # not every callable has one
+            return
+        names = ["time"] if self.pass_time else []
+        names += [] if self.shape_in is None else ["input"]
+        try:
+            signature.bind(*names)
+        except TypeError as error:
+            raise ValidationError(
+                f"tensor_func is called with the {' and the '.join(names)}, but takes {signature} "
+                f"({error}). {self._remedy()}",
+                attr="tensor_func",
+                obj=self,
+            ) from None
+
+    def _remedy(self) -> str:
+        if self.shape_in is None:
+            return "Give shape_in if it has an input besides the time."
+        if self.pass_time:
+            return "Give pass_time=False if it takes the input alone."
+        return "Give pass_time=True if it takes the time too."
 
     def _infer_shape_out(self) -> tuple[int, ...]:
         try:
             output = self._example_output()
         except Exception as error:
+            remedy = "Give shape_out explicitly."
+            if self.layer is not None and self.shape_in is None:
+                remedy = "Give shape_in: without it, the layer receives the time and nothing else."
             raise ValidationError(
                 f"Calling tensor_func to find out the shape of its output failed "
-                f"({type(error).__name__}: {error}). Give shape_out explicitly.",
+                f"({type(error).__name__}: {error}). {remedy}",
                 attr="tensor_func",
                 obj=self,
             ) from error
         if self.layer is None:
-            check_output(output, None, None, None, str(self))
+            check_output(output, None, None, None, self.label or type(self).__name__)
         shape = getattr(output, "shape", None)
         if shape is None or len(shape) < 1 or any(n is None for n in shape[1:]):
             raise ValidationError(
@@ -152,17 +185,24 @@ def _layer_output(layer: keras.layers.Layer, args: list) -> Any:
     """What a layer gives for symbolic inputs; a layer without weights yet keeps being so."""
     inputs = args[0] if len(args) == 1 else args
     if layer.built:
-        return layer.compute_output_spec(inputs)
+        spec = layer.compute_output_spec
+        return spec(inputs, **_training_argument(spec, False, layer.call))
     try:
         twin = type(layer).from_config(layer.get_config())
     except Exception:  # layers need not be able to copy themselves
         twin = layer
-    return twin(inputs)
+    return twin(inputs, training=False)
 
 
-def _takes_training(layer: keras.layers.Layer) -> bool:
-    parameters = inspect.signature(layer.call).parameters
-    return "training" in parameters
+def _training_argument(
+    function: Callable, training: bool, call: Callable | None = None
+) -> dict[str, bool]:
+    """The argument `training`, if a function takes it, or hands on all that `call` takes."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(p.name == "training" for p in parameters):
+        return {"training": training}
+    hands_on = call is not None and any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return _training_argument(call, training) if hands_on else {}
 
 
 def _not_here(t: float, x: np.ndarray) -> None:

@@ -6,6 +6,7 @@ import copy
 import functools
 import re
 import sys
+import unicodedata
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -170,9 +171,10 @@ def __getattr__(name: str) -> Any:
 def io_names(nodes: Iterable[nengo.Node], probes: Iterable[nengo.Probe]) -> dict[Any, str]:
     """Give every input node and probe a name that is unique, whatever its case.
 
-    The name is the sanitised label, or the class name in lower case if there is none. The second
-    object of that name gets the suffix ``_1``, the third ``_2``; suffixes that would lead to the
-    label of another object are skipped.
+    The name is the label, or the class name in lower case if there is none. Of ASCII, it has what
+    `sanitize_name` leaves, but an underscore for ``/``, which Keras has another use for; letters
+    and signs of other scripts stay. The second object of that name gets the suffix ``_1``, the
+    third ``_2``; suffixes that would lead to the label of another object are skipped.
 
     Parameters
     ----------
@@ -204,7 +206,17 @@ def io_names(nodes: Iterable[nengo.Node], probes: Iterable[nengo.Probe]) -> dict
 
 def _label(obj: Any) -> str:
     default = type(obj).__name__.lower()
-    return default if obj.label is None else sanitize_name(obj.label) or default
+    if obj.label is None:
+        return default
+    label = unicodedata.normalize("NFC", str(obj.label))
+    return "".join(map(_accepted, label)) or default
+
+
+def _accepted(sign: str) -> str:
+    """What stands for a character in names that Keras accepts."""
+    if sign in "/\\" or (sign.isspace() and not sign.isascii()):
+        return "_"
+    return sanitize_name(sign) if sign.isascii() else sign * sign.isprintable()
 
 
 def own_generator(rng: np.random.RandomState, item: int) -> np.random.RandomState:

@@ -3,6 +3,7 @@
 import nengo
 import numpy as np
 import pytest
+from nengo.exceptions import BuildError
 
 import nengo_dl
 
@@ -117,17 +118,6 @@ def test_transposed_convolution(dimensions, channels_last, padding, rng):
         np.testing.assert_allclose(through(transform, x), expected, rtol=1e-10, atol=1e-12)
 
 
-def test_four_dimensions_are_refused_as_by_nengo():
-    transform = nengo.Convolution(
-        1, (2, 2, 2, 2, 1), kernel_size=(1, 1, 1, 1), strides=(1, 1, 1, 1), init=np.ones(6 * (1,))
-    )
-    with nengo.Network() as net:
-        nengo.Connection(nengo.Node(np.ones(16)), nengo.Node(size_in=16), transform=transform)
-    with nengo_dl.Simulator(net, progress_bar=False) as sim:
-        with pytest.raises(NotImplementedError, match="> 2D not supported"):
-            sim.run_steps(1)
-
-
 @pytest.mark.training
 def test_training_with_loops_compiled_apart():
     """Convolutions train without XLA, loops with it: the weights are those of either alone."""
@@ -151,3 +141,13 @@ def test_training_with_loops_compiled_apart():
     for found in (trained("auto"), trained(True)):
         for a, b in zip(found, expected, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [nengo.Convolution, nengo.transforms.ConvolutionTranspose])
+def test_four_dimensions_are_refused_when_the_simulator_is_made(kind):
+    with nengo.Network() as net:
+        transform = kind(1, (3, 3, 3, 3, 1), kernel_size=(2,) * 4, strides=(1,) * 4)
+        post = nengo.Node(size_in=transform.output_shape.size)
+        nengo.Connection(nengo.Node(np.zeros(81)), post, transform=transform)
+    with pytest.raises(BuildError, match="a convolution in 4 dimensions; expected at most 3"):
+        nengo_dl.Simulator(net, progress_bar=False)

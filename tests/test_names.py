@@ -1,8 +1,12 @@
 """What the objects of a network are called."""
 
 import nengo
+import numpy as np
+import pytest
+from nengo.exceptions import SimulationError
 
-from nengo_dl.lowering.names import name_objects
+import nengo_dl
+from nengo_dl.lowering.names import name_objects, without_addresses
 
 
 def test_names_of_all_kinds_of_objects():
@@ -65,3 +69,96 @@ def test_other_objects_change_no_name():
 
 def test_a_model_without_a_network_has_no_names():
     assert name_objects(None) == {}
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("label", ["a/b", "入力", "über 1:2", "-x", "😀", "/"])
+def test_networks_with_all_kinds_of_labels_can_be_trained_and_saved(label, tmp_path):
+    with nengo.Network(seed=0) as net:
+        node, ens = nengo.Node([0.0], label=label), nengo.Ensemble(4, 1, label=label)
+        nengo.Connection(node, ens)
+        probe = nengo.Probe(ens, label=label)
+    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        name, other = sim.get_name(node), sim.get_name(probe)
+        assert {name, f"{name}_1"} == {name, other} and "node" not in name
+        sim.compile("sgd", loss={other: "mse"}, metrics={probe: "mae"})
+        x = np.ones((1, 2, 1))
+        history = sim.fit({name: x}, {other: x}, verbose=0).history
+        assert list(history) == ["loss", f"{other}_loss", f"{other}_mae"]
+        sim.keras_model.save_weights(tmp_path / "a.weights.h5")
+        sim.keras_model.load_weights(tmp_path / "a.weights.h5")
+        sim.save_params(tmp_path / "a", include_state=True, include_optimizer=True)
+        sim.load_params(tmp_path / "a", include_state=True, include_optimizer=True)
+
+
+def unlabelled():
+    """Return a network with an unlabelled object of every kind, and one with an address."""
+
+    class Own(nengo.Process):
+        def make_step(self, shape_in, shape_out, dt, rng, state):
+            return lambda t: 0.0
+
+        __repr__ = object.__repr__
+        __str__ = object.__repr__
+
+    with nengo.Network(seed=0) as net:
+        constant, function = nengo.Node([0.5]), nengo.Node(lambda t: t)
+        nengo.Node(Own(default_size_out=1))
+        python = nengo.Node(lambda t, x: x, size_in=1)
+        noise = nengo.processes.WhiteNoise(seed=0)
+        ens, other = nengo.Ensemble(5, 1), nengo.Ensemble(5, 1, noise=noise)
+        nengo.Connection(constant, ens)
+        taught = nengo.Connection(ens, other, learning_rule_type=nengo.PES())
+        nengo.Connection(other, taught.learning_rule)
+        nengo.Connection(other, python)
+        nengo.Connection(python, ens.neurons, transform=np.ones((5, 1)))
+        nengo.Connection(function, other, function=lambda x: x**2)
+        tensor = nengo_dl.TensorNode(lambda t, x: x, shape_in=(1,))
+        nengo.Connection(python, tensor)
+        with nengo.Network():
+            inner = nengo.Ensemble(5, 1)
+        nengo.Connection(function, inner)
+        for obj in (constant, function, ens, ens.neurons, python, taught, tensor, inner, other):
+            nengo.Probe(obj)
+    return net
+
+
+def test_nothing_shown_has_addresses():
+    """What is unlabelled has the name of its place in the network."""
+    shown, again = [], []
+    for lines in (shown, again):
+        with nengo_dl.Simulator(unlabelled(), progress_bar=False) as sim:
+            lines += [str(sim.program), str(sim.session.compiled.training_program)]
+            sim.summary(line_length=120, print_fn=lines.append)
+            lines += sim.session.graph.obstacles
+    assert shown == again and not any("0x" in text for text in shown)
+    for name in ("ensemble_1", "node_1", "network.ensemble"):
+        assert any(f'"{name}"' in text for text in shown)
+
+
+def test_messages_have_no_addresses():
+    with nengo.Network() as net:
+        nengo.Node([0.0])
+        probe = nengo.Probe(nengo.Node(lambda t: np.nan if t > 0 else 0.0))
+        with nengo.Network():
+            ens = nengo.Ensemble(3, 1)
+        conn = nengo.Connection(ens, nengo.Node(size_in=1), learning_rule_type=nengo.PES())
+        nengo_dl.configure_settings(trainable=None)
+        net.config[conn].trainable = True
+    with pytest.warns(UserWarning, match="has a learning rule") as caught:
+        sim = nengo_dl.Simulator(net, progress_bar=False)
+    with sim:
+        with pytest.raises(SimulationError, match='<Node "node_1">') as error:
+            sim.run_steps(1)
+        with pytest.warns(UserWarning, match="contains synapses") as also:
+            sim.predict({net.nodes[0]: np.zeros((1, 1, 1)), net.nodes[1]: np.zeros((1, 1, 1))})
+    assert probe in sim.data
+    texts = [str(w.message) for w in (*caught, *also)] + [str(error.value)]
+    assert not any("0x" in text for text in texts)
+    assert any('<Ensemble "network.ensemble">' in text for text in texts)
+
+
+def test_a_model_without_a_network_has_no_addresses_either():
+    readable = without_addresses({})
+    assert readable("<Ensemble (unlabeled) at 0x7f0123abcdef>.bias") == "<Ensemble>.bias"
+    assert readable("as it is, at 0") == "as it is, at 0"

@@ -128,16 +128,64 @@ def test_refreshes_seldom(open_terminal):
     assert terminal.getvalue().count("Simulation") < 100
 
 
-def test_notebook_without_widgets_leaves_only_the_line(monkeypatch, capsys):
-    shell = types.SimpleNamespace(kernel=None)
-    ipython = types.SimpleNamespace(get_ipython=lambda: shell)
-    monkeypatch.setitem(sys.modules, "IPython", ipython)
-    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+class Notebook:
+    """Stands for IPython in a notebook: remembers what is below a cell, output by output."""
+
+    def __init__(self, monkeypatch):
+        self.outputs, self.updates = [], 0
+        shell = types.SimpleNamespace(kernel=None)
+        ipython = types.SimpleNamespace(get_ipython=lambda: shell)
+        module = types.SimpleNamespace(HTML=str, display=self.display)
+        monkeypatch.setitem(sys.modules, "IPython", ipython)
+        monkeypatch.setitem(sys.modules, "IPython.display", module)
+
+    def display(self, text, display_id):
+        assert display_id
+        number = len(self.outputs)
+        self.outputs.append(text)
+        return types.SimpleNamespace(update=lambda new: self.update(number, new))
+
+    def update(self, number, text):
+        self.outputs[number] = text
+        self.updates += 1
+
+
+def test_notebooks_show_nothing_of_what_is_quick(monkeypatch, capfd):
+    notebook = Notebook(monkeypatch)
     progress = Progress()
     assert progress.visible
-    with progress.stage("Build"):
+    for name in ("Build", "Optimization", "Construction"):
+        with progress.stage(name, total=2) as stage:
+            with stage:  # as Nengo's builder does
+                stage.step()
+                stage.max_steps = 3
+    assert notebook.outputs == [] and capfd.readouterr() == ("", "")
+
+
+def test_notebooks_have_one_line_for_all_stages(monkeypatch, capfd):
+    notebook, now = Notebook(monkeypatch), [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    progress = Progress()
+    for name, total, shown in (
+        ("Build", 4, "Build: 50%, 0:00:02"),
+        ("Other", None, "Other: 0:00:02"),
+    ):
+        with progress.stage(name, total) as stage:
+            stage.step()
+            now[0] += 2.4
+            stage.step()
+            assert notebook.outputs == [shown]
+            stage.step()  # at once: not shown
+            assert notebook.outputs == [shown]
+        assert notebook.outputs == [""]
+    assert notebook.updates == 3 and capfd.readouterr() == ("", "")
+
+
+def test_always_prints_lines_in_notebooks_too(monkeypatch, capsys):
+    notebook = Notebook(monkeypatch)
+    with Progress("always").stage("Build"):
         pass
-    assert capsys.readouterr().out == "Build finished in 0:00:00\n"
+    assert notebook.outputs == [] and capsys.readouterr().out == "Build finished in 0:00:00\n"
 
 
 def test_without_standard_output(monkeypatch):

@@ -544,3 +544,18 @@ def test_the_old_file_stays_if_writing_fails(saved, tmp_path, monkeypatch):
         sim.save_params(tmp_path / "link.npz")
         assert (tmp_path / "link.npz").is_symlink() and path.read_bytes() != before
         assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("name", ["a.weights.h5", "a.keras", "a.h5"])
+def test_files_of_keras_are_named_as_such(tmp_path, name):
+    path = tmp_path / name
+    with nengo.Network() as net:
+        nengo.Ensemble(5, 1)
+    with simulator(net) as sim:
+        for _ in range(2):  # whether it is there or not
+            message = f"{name} is the name of a file of Keras's.*keras_model.load_weights"
+            with pytest.raises(SimulationError, match=message):
+                sim.load_params(path)
+            path.touch()
+        sim.save_params(path)  # as any name, with .npz added
+        sim.load_params(path)

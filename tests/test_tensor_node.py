@@ -114,7 +114,7 @@ def test_sizes_and_shapes():
         node = TensorNode(keras.layers.Conv1D(2, 3), shape_in=(5, 1), pass_time=False)
         assert node.shape_out == (3, 2) and not node.layer.built
         calls = []
-        TensorNode(calls.append, shape_in=(1,), shape_out=(1,))
+        TensorNode(calls.append, shape_in=(1,), shape_out=(1,), pass_time=False)
         assert calls == []
 
 
@@ -128,6 +128,26 @@ BAD_NODES = {
     "None": ({"tensor_func": lambda t: t, "shape_in": (None,)}, "shape_in"),
     "fails": ({"tensor_func": lambda t: 1 / 0}, "ZeroDivisionError.*Give shape_out explicitly"),
     "no tensor": ({"tensor_func": lambda t: [1.0]}, "must return a tensor, got list"),
+    "an input without shape": (
+        {"tensor_func": lambda t, x: x},
+        r"called with the time, but takes \(t, x\).*Give shape_in if it has an input",
+    ),
+    "the same with shape_out": (
+        {"tensor_func": lambda t, x: x, "shape_out": (1,)},
+        "missing a required argument: 'x'.*Give shape_in if it has an input",
+    ),
+    "no time": (
+        {"tensor_func": lambda x: x, "shape_in": (1,), "shape_out": (1,)},
+        r"called with the time and the input, but takes \(x\).*Give pass_time=False",
+    ),
+    "a time that is not passed": (
+        {"tensor_func": lambda t, x: x, "shape_in": (1,), "pass_time": False},
+        r"called with the input, but takes \(t, x\).*Give pass_time=True",
+    ),
+    "layer without shape": (
+        {"tensor_func": keras.layers.Dense(3)},
+        "Give shape_in: without it, the layer receives the time and nothing else",
+    ),
     "layer fails": (
         {"tensor_func": keras.layers.Conv1D(1, 9), "shape_in": (2, 1), "pass_time": False},
         "Give shape_out explicitly",
@@ -480,3 +500,79 @@ def test_validate_output():
             check(output, **arguments)
     with pytest.raises(ValidationError, match="must return a tensor, got ndarray"):
         check(np.zeros((2, 3)))
+
+
+class Told(keras.layers.Layer):
+    """Is to be told whether it trains."""
+
+    def call(self, x, training=None):
+        return x
+
+
+class Around(keras.layers.Layer):
+    """Takes no `training` itself, but has a layer that does."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = Told()
+
+    def call(self, x):
+        return self.inner(x)
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("kind", ["itself", "built before", "within a model", "within a layer"])
+def test_layers_are_always_told_whether_they_train(monkeypatch, kind):
+    told = []
+    monkeypatch.setattr(Told, "call", lambda self, x, training=None: told.append(training) or x)
+    layer = {"within a model": keras.Sequential([Told()]), "within a layer": Around()}.get(kind)
+    layer = Told() if layer is None else layer
+    if kind == "built before":
+        layer.build((None, 2))
+    with nengo.Network() as net:
+        node = TensorNode(layer, shape_in=(2,), pass_time=False)
+        nengo.Connection(nengo.Node([1.0, 2.0]), node, synapse=None)
+        nengo.Probe(node)
+    with simulator(net) as sim:
+        sim.run_steps(2)
+        assert told and set(told) == {False}
+        sim.compile("sgd", loss="mse")
+        sim.fit(n_steps=2, y=np.zeros((1, 2, 2)), verbose=0)
+    assert set(told) == {False, True}
+
+
+MADE_INSIDE = {
+    "layer": lambda x: keras.layers.Dense(1)(x),
+    "Keras variable": lambda x: x * keras.Variable(1.0),
+    "TensorFlow variable": lambda x: x * tf.Variable(1.0),
+}
+
+
+@pytest.mark.parametrize("shape_out", [None, (1,)])
+@pytest.mark.parametrize("func", MADE_INSIDE.values(), ids=MADE_INSIDE)
+def test_variables_cannot_be_made_inside_the_function(func, shape_out):
+    with nengo.Network() as net:
+        TensorNode(func, shape_in=(1,), shape_out=shape_out, pass_time=False, label="maker")
+    message = "maker.*makes a variable.*Make the layer once, outside of the function"
+    with pytest.raises(ValidationError, match=message):
+        simulator(net)
+
+
+def test_variables_that_a_function_uses_are_named():
+    """They are not trained; but weights of a layer that is part of the simulation are."""
+    variable, known = tf.Variable(2.0, name="mine"), keras.layers.Dense(1, name="known")
+    captured = keras.layers.Dense(1, name="captured")
+    captured.build((None, 1))
+
+    def func(x):
+        return captured(x) * variable
+
+    with nengo.Network() as net:
+        node = nengo.Node([1.0])
+        Layer(func)(node, label="user")
+        nengo_dl.Layer(known)(node)
+        nengo_dl.Layer(lambda x: known(x))(node)
+    names = "'captured/kernel', 'captured/bias', 'mine'|'mine', 'captured/kernel', 'captured/bias'"
+    with pytest.warns(UserWarning, match=f"user.*({names}), which fit does not train") as caught:
+        simulator(net).close()
+    assert len(caught) == 1 and caught[0].filename == __file__

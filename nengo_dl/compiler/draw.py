@@ -53,7 +53,7 @@ class Drawn:
     def _repr_svg_(self) -> str:
         return draw(self)
 
-    def save_drawing(self, path: str | os.PathLike) -> Path:
+    def save_drawing(self, path: str | os.PathLike[str]) -> Path:
         """Draw stages, groups, sizes and what depends on what, as an SVG file.
 
         Parameters
@@ -163,7 +163,7 @@ class _Drawing:
 
     def legend(self, *entries: tuple[str, str]) -> None:
         """What the colours of rows mean, at the right."""
-        x = WIDTH - MARGIN
+        x = float(WIDTH - MARGIN)
         for word, fill in reversed(entries):
             x -= CHARACTER * len(word) + 4
             self.text(x, self.y + 13, word)

@@ -121,6 +121,7 @@ class Output:
     view: View
     batched: bool = True
     last_only: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -332,7 +333,7 @@ class Stage:
         head += ", in one kernel:" if self.inline else ":"
         lines = [f"  {g}" for g in self.groups]
         lines += [f"  next         {b!r} = {r!r}" for b, r in self.carried]
-        lines += [f"  output       {o.key} = {r!r}" for o, r in self.outputs]
+        lines += [f"  output       {o.name or o.key} = {r!r}" for o, r in self.outputs]
         return "\n".join([head, *lines])
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 from keras import ops
-from nengo.exceptions import SimulationError
 
 from . import backend
+from .export import check_exportable, not_a_config
 from .metrics import ProbeMetric, probe_metrics
 from .minibatch import inputs_by_name, targets_by_name
 from .step_functions import StepFunctions
@@ -21,10 +21,8 @@ from .targets import check_targets, known_functions
 from .tensor_graph import TensorGraph
 
 # what a model has of a call of `fit` or `evaluate` that it is in
-OF_CALLS = (
-    *("train_function", "test_function", "stop_training", "stop_evaluating"),
-    *("history", "validating", "expected_minibatches"),
-)
+OF_CALLS = ("train_function", "test_function", "stop_training", "stop_evaluating")
+OF_CALLS += ("history", "validating", "expected_minibatches")
 
 
 @dataclass
@@ -50,6 +48,7 @@ class SimulationModel(keras.Model):
     jit_wanted: bool | str = "auto"
     expected_minibatches = 0  # that the present call has; 0 if that is not known
     validating: Callable[[], Any] = contextlib.nullcontext  # around each validation of `fit`
+    at_present: Callable[[], Any] = contextlib.nullcontext  # calls begin from the present state
 
     @property
     def trainable_weights(self) -> list:
@@ -142,7 +141,7 @@ class SimulationModel(keras.Model):
         return self.jit_wanted is not True and not plan.checkpoint_steps
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """Keras's own; `fit` validates by it."""
+        """As of Keras, whose `fit` validates by it."""
         with self.validating():
             return super().evaluate(*args, **kwargs)
 
@@ -319,11 +318,18 @@ class SimulationModel(keras.Model):
         return self.get_metrics_result()
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Not possible: what is simulated is a network, which Keras cannot write down."""
-        raise SimulationError(
-            f"A simulation cannot be saved as a Keras model ({filepath}): Keras cannot write down "
-            f"the network. Save its parameters (Simulator.save_params, or save_weights_only=True)."
-        )
+        """Not possible: Keras cannot write down a network."""
+        raise not_a_config(f" ({filepath})")
+
+    def get_config(self) -> dict[str, Any]:
+        """As `save`; Keras asks for it when it saves or clones a model."""
+        raise not_a_config()
+
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Keras's own; each call of what is exported begins from the state of now."""
+        check_exportable(self)
+        with self.at_present():
+            super().export(filepath, *args, **kwargs)
 
 
 def make_model(graph: TensorGraph) -> SimulationModel:

@@ -24,6 +24,7 @@ from .backend import HostCalls, by_xla
 from .checkpoints import execute_with_checkpoints
 from .draws import Draws
 from .execute import execute
+from .export import not_a_config
 from .keras_io import present_items, results, symbolic_inputs, symbolic_outputs
 from .memory import initial_rows
 from .one_kernel import is_possible
@@ -73,6 +74,10 @@ class TensorGraph(StatefulLayer):
 
     def _constant(self, block: Block) -> tf.Tensor:
         return tf.constant(initial_rows(block, self.plan)[None])
+
+    def get_config(self) -> dict[str, Any]:
+        """Not possible: Keras cannot write down the network."""
+        raise not_a_config()
 
     # ------------------------------------------------------------------ parameters and state
 

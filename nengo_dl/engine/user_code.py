@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 import keras
 import tensorflow as tf
+from nengo.exceptions import ValidationError
 
 from ..compiler.ir import Group, Program
 from ..kernels.context import Context
 from ..kernels.registry import CATALOGUE
+from ..utils import warn
 from .backend import uncompilable_ops
 
 CALLS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}  # operations that call Python
@@ -25,20 +30,24 @@ def uncompilable_code(program: Program, ctx: Context) -> frozenset[int]:
     Layers are built, and each TensorNode is traced by itself: a mistake in it shows here.
     """
     groups = [g for g in program.groups if g.kind == "tensor_node"]
-    return frozenset(id(g.ops[0].attrs) for g in groups if not _is_compiled(g, ctx))
+    known = {id(v.value) for layer in layers_in(program) for v in layer.variables}
+    found = set()
+    for group in groups:
+        (op,), traced = group.ops, _traced(group, ctx)
+        if op.attrs["layer"] is None:
+            _warn_of_untrained(op.tag, traced, known)
+        if uncompilable_ops(traced):
+            found.add(id(op.attrs))
+    return frozenset(found)
 
 
 def calls_python(group: Group, ctx: Context) -> bool:
     """Whether the user's tensor code calls Python when it runs."""
-    return bool(_obstacles(group, ctx) & CALLS)
+    return bool(uncompilable_ops(_traced(group, ctx)) & CALLS)
 
 
-def _is_compiled(group: Group, ctx: Context) -> bool:
-    return not _obstacles(group, ctx)
-
-
-def _obstacles(group: Group, ctx: Context) -> set[str]:
-    """Types of operations in a TensorNode that XLA cannot compile."""
+def _traced(group: Group, ctx: Context) -> Any:
+    """The function of a TensorNode; its layer is built if it is not."""
     (op,) = group.ops
     layer, shape_in = op.attrs["layer"], op.attrs["shape_in"]
     shapes = [(ctx.batch if shape_in is not None else 1, *s) for s in group.read_shapes]
@@ -47,9 +56,36 @@ def _obstacles(group: Group, ctx: Context) -> set[str]:
     if layer is not None and not layer.built:
         _build(layer, op.attrs["pass_time"], None if shape_in is None else (ctx.batch, *shape_in))
     kernel = CATALOGUE.kernel(group.kind)
-    function = tf.function(lambda *reads: kernel.compute(group, reads, ctx), autograph=False)
-    traced = function.get_concrete_function(*[tf.TensorSpec(s, ctx.dtype) for s in shapes])
-    return uncompilable_ops(traced)
+
+    def compute(*reads: tf.Tensor) -> Any:
+        if layer is not None:
+            return kernel.compute(group, reads, ctx)
+        with tf.variable_creator_scope(lambda *_, **__: _refuse_variable(op.tag)):
+            return kernel.compute(group, reads, ctx)
+
+    function = tf.function(compute, autograph=False)
+    return function.get_concrete_function(*[tf.TensorSpec(s, ctx.dtype) for s in shapes])
+
+
+def _refuse_variable(name: str) -> None:
+    """Raise ValidationError where a function makes variables, anew in each call."""
+    raise ValidationError(
+        f"{name}: the function makes a variable, such as a weight of a Keras layer, whenever it is "
+        f"called. Make the layer once, outside of the function, and give the layer itself as "
+        f"tensor_func: then its weights are trained and saved",
+        attr="tensor_func",
+    )
+
+
+def _warn_of_untrained(name: str, traced: Any, known: Collection[int]) -> None:
+    """Warn of variables that a function reads, and that no layer of the simulation has."""
+    used = [v.name.partition(":")[0] for v in traced.graph.variables if id(v) not in known]
+    if used:
+        warn(
+            f"{name}: the function uses {', '.join(map(repr, used))}, which fit does not train, "
+            f"and save_params does not save. Make it a weight of a Keras layer, and give the layer "
+            f"as tensor_func"
+        )
 
 
 def _build(layer: keras.layers.Layer, pass_time: bool, shape: tuple[int, ...] | None) -> None:
@@ -57,4 +93,4 @@ def _build(layer: keras.layers.Layer, pass_time: bool, shape: tuple[int, ...] | 
     args = [keras.KerasTensor(())] if pass_time else []
     if shape is not None:
         args.append(keras.KerasTensor(shape))
-    layer(args[0] if len(args) == 1 else args)
+    layer(args[0] if len(args) == 1 else args, training=False)

@@ -13,7 +13,7 @@ from nengo.builder.signal import Signal as NengoSignal
 
 from ..compiler.ir import Graph, Output, Role, Signal, View
 from .memory import Memory, dtype_of, initial_of, positions
-from .names import name_objects
+from .names import name_objects, without_addresses
 from .operators import LOWERINGS, Context, run_on_host
 from .python import find_python
 from .roles import (
@@ -50,6 +50,8 @@ class Lowered:
         Objects that a learning rule changes, and that the user also set to be trainable.
     together : list of Feed
         Inputs made by Python that may share objects, in the order in which Nengo calls it.
+    readable : callable
+        Puts names in the place of addresses; see `without_addresses`.
     """
 
     graph: Graph
@@ -60,6 +62,7 @@ class Lowered:
     where: dict[NengoSignal, Signal]
     both: list[object]
     together: list[Feed]
+    readable: Callable[[str], str]
 
 
 def lower(
@@ -97,16 +100,26 @@ def lower(
     sources = _Sources(model, operators, trainable, explicitly_trainable)
     constants = find_time_constants(model, trainable_synapses, sources.objects)
     sources.known.update((c.sig, c.parameter) for c in constants.values())
-    memory = Memory(operators, sources.make)
+    memory = Memory(operators, sources.make, sources.readable)
     steps = Signal("step", (), Role.TIME, dtype="int")
     memory.declare(model.step, steps)
     memory.declare(model.time, Signal("time", (), Role.TIME))
     python = find_python(model, operators, catalogue, is_pure)
     sourcing = [op for op in python if is_driven_by_time(op)]
     called = set(sourcing) if len(sourcing) < len(python) else ()
-    feeds = find_feeds(model, operators, called)
+    feeds = find_feeds(model, operators, sources.readable, called)
     choices = find_training_spikes(model, training_spikes)
-    ctx = Context(memory, View(steps), model.dt, catalogue, feeds, choices, constants, python)
+    ctx = Context(
+        memory,
+        View(steps),
+        model.dt,
+        catalogue,
+        feeds,
+        choices,
+        constants,
+        sources.readable,
+        python,
+    )
     fed = _connect(feeds, ctx)
     for op in operators:
         if op not in fed:
@@ -125,6 +138,7 @@ def lower(
             ),
             batched=sources.is_batched(sig.base),
             last_only=not keep_history(probe),
+            name=sources.readable(str(probe)),
         )
         for probe, sig in views
     )
@@ -141,6 +155,7 @@ def lower(
         sources.where,
         list(sources.both.values()),
         [by_op[op] for op in sourcing],
+        sources.readable,
     )
 
 
@@ -175,6 +190,7 @@ class _Sources:
     ) -> None:
         self.unnamed = _names(operators)
         self.objects = name_objects(model.toplevel)
+        self.readable = without_addresses(self.objects)
         self.known = find_parameters(model, trainable, self.objects)
         self.learned = find_learned(model)
         self.parameters: dict[Signal, Parameter] = {}
@@ -195,7 +211,7 @@ class _Sources:
             role = Role.CONSTANT if parameter is None else Role.PARAMETER
         initial = initial_of(sig)
         name = self.unnamed.get(sig, sig.name) if parameter is None else parameter.name
-        signal = Signal(name, initial.shape, role, dtype_of(sig), initial, trainable)
+        signal = Signal(self.readable(name), initial.shape, role, dtype_of(sig), initial, trainable)
         self.where[sig] = signal
         if parameter is not None:
             self.parameters[signal] = parameter

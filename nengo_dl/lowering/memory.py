@@ -84,9 +84,12 @@ class Memory:
     """
 
     def __init__(
-        self, operators: Iterable[Operator], source: Callable[[NengoSignal, bool], Signal]
+        self,
+        operators: Iterable[Operator],
+        source: Callable[[NengoSignal, bool], Signal],
+        readable: Callable[[str], str],
     ) -> None:
-        self._make_source = source
+        self._make_source, self._readable = source, readable
         self._bases: dict[NengoSignal, _Base] = {}
         self._written: set[NengoSignal] = set()
         self._updated: set[NengoSignal] = set()
@@ -163,7 +166,7 @@ class Memory:
     def _value(self, base: _Base) -> View:
         if base.value is None:
             sig = base.sig
-            base.value = View(Signal(sig.name, sig.shape, dtype=dtype_of(sig)))
+            base.value = View(Signal(self._readable(sig.name), sig.shape, dtype=dtype_of(sig)))
         return base.value
 
     def _sum(self, base: _Base) -> Op:

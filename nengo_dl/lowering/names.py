@@ -9,12 +9,43 @@ third ``_2``.  So names do not change when objects of other names, or of other k
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import nengo
 from nengo.connection import LearningRule
 from nengo.ensemble import Neurons
+
+UNLABELLED = re.compile(r"<(\w+) \(unlabeled\) at 0x([0-9a-fA-F]+)>")
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def without_addresses(names: Mapping[Any, str]) -> Callable[[str], str]:
+    """Names in the place of addresses, which differ from run to run, in texts of Nengo's.
+
+    Parameters
+    ----------
+    names : dict
+        As of `name_objects`.
+
+    Returns
+    -------
+    callable
+        Makes ``<Ensemble "sub.ensemble_1">`` of ``<Ensemble (unlabeled) at 0x7f...>`` in a str.
+    """
+    by_address = {id(obj): name for obj, name in names.items()}
+
+    def named(found: re.Match[str]) -> str:
+        name = by_address.get(int(found[2], 16))
+        return f"<{found[1]}>" if name is None else f'<{found[1]} "{name}">'
+
+    def readable(text: str) -> str:
+        if " at 0x" not in text:
+            return text
+        return ADDRESS.sub("", UNLABELLED.sub(named, text))
+
+    return readable
 
 
 def name_objects(network: nengo.Network | None) -> dict[Any, str]:

@@ -18,6 +18,7 @@ from nengo.builder.node import SimPyFunc
 from nengo.builder.probe import SimProbe
 from nengo.builder.signal import Signal as NengoSignal
 from nengo.builder.transforms import ConvInc, ConvTransposeInc
+from nengo.exceptions import BuildError
 
 from ..compiler.ir import NOTHING, Op, Role, Signal, View
 from .memory import Memory, Positions, coordinates, reshaped
@@ -69,6 +70,7 @@ class Context:
         feeds: list[Feed],
         training_spikes: Callable[[Any], Any],
         time_constants: Mapping[Any, Any],
+        readable: Callable[[str], str],
         python: Sequence[ops.Operator] = (),
     ) -> None:
         self.memory = memory
@@ -79,6 +81,7 @@ class Context:
         self.training_spikes = training_spikes
         self.time_constants = time_constants
         self.turns = {op: turn for turn, op in enumerate(python)}
+        self.readable = readable
         self.systems = Systems(dt)
         self.ops: list[Op] = []
         self.read, self.old = memory.read, memory.old
@@ -94,6 +97,7 @@ class Context:
         **attrs: Any,
     ) -> list[View]:
         """Add an op that writes new signals of the given shapes; return views of them."""
+        tag = self.readable(tag)
         writes = tuple(Signal(f"{kind}:{tag}", shape) for shape in shapes)
         self.ops.append(Op(kind, tuple(reads), writes, attrs or NOTHING, tag=tag))
         return [View(signal) for signal in writes]
@@ -214,6 +218,11 @@ def sparse_dot(op: ops.Operator, ctx: Context) -> None:
 @lowers(ConvTransposeInc)
 def convolution(op: ops.Operator, ctx: Context) -> None:
     transform = op.conv
+    if transform.dimensions > 3:
+        raise BuildError(
+            f"{op.tag or op}: a convolution in {transform.dimensions} dimensions; expected at most "
+            f"3. Give it as a Sparse or Dense transform, or put several together"
+        )
     groups = getattr(transform, "groups", 1)
     transposed = isinstance(op, ConvTransposeInc)
     if not ctx.catalogue.convolves(transform.dimensions, groups, transposed):

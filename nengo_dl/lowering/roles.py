@@ -141,7 +141,10 @@ def _rules(conn: nengo.Connection) -> list[LearningRuleType]:
 
 
 def find_feeds(
-    model: Model, operators: Sequence[Operator], called: Collection[Operator] = ()
+    model: Model,
+    operators: Sequence[Operator],
+    readable: Callable[[str], str],
+    called: Collection[Operator] = (),
 ) -> list[Feed]:
     """Inputs of the model: its nodes first, in order, then what else depends on time alone.
 
@@ -149,6 +152,8 @@ def find_feeds(
     ----------
     model : nengo.builder.Model
     operators : sequence of nengo.builder.Operator
+    readable : callable
+        Puts names in the place of addresses, in those of signals.
     called : collection of nengo.builder.Operator
         Those that are to be called within each step.
     """
@@ -162,9 +167,9 @@ def find_feeds(
         if sig is None and op is None:
             continue
         source = np.asarray(sig.initial_value) if op is None else _source(op)
-        feeds.append(Feed(_input_signal(sig), source, node, op, sig, op in called))
+        feeds.append(Feed(_input_signal(sig, readable), source, node, op, sig, op in called))
     for op in drivers:
-        signal = None if op in called else _input_signal(op.output)
+        signal = None if op in called else _input_signal(op.output, readable)
         feeds.append(Feed(signal, _source(op), None, op, op.output, op in called))
     return feeds
 
@@ -198,7 +203,7 @@ def _source(op: Operator) -> Any:
     return op.fn if isinstance(op, SimPyFunc) else op
 
 
-def _input_signal(sig: NengoSignal | None) -> Signal | None:
+def _input_signal(sig: NengoSignal | None, readable: Callable[[str], str]) -> Signal | None:
     if sig is None:
         return None
-    return Signal(sig.name, sig.shape, Role.INPUT, initial=np.asarray(sig.initial_value))
+    return Signal(readable(sig.name), sig.shape, Role.INPUT, initial=np.asarray(sig.initial_value))

@@ -23,6 +23,7 @@ from .parts import (
     unique,
 )
 
+OF_KERAS = (".h5", ".hdf5", ".keras")  # how names of its files end
 MOST_NAMED = 8  # names in a message; of what is left, the number
 
 
@@ -48,7 +49,7 @@ def save(session: Session, path: Any, state: bool = False, optimizer: bool = Fal
 
 def load(session: Session, path: Any, state: bool = False, optimizer: bool = False) -> None:
     """See `Simulator.load_params`: everything is checked before anything changes."""
-    path = file_name(path)
+    path = _readable(path)
     parts = _parts(state, optimizer)
     with open_archive(path) as archive:
         _check_info(archive, session, state, optimizer)
@@ -108,6 +109,18 @@ def file_name(path: Any) -> str:
         raise ValidationError(f"got {path!r}, expected a path", attr="path") from error
     name = os.fsdecode(name)
     return name if name.endswith(".npz") else f"{name}.npz"
+
+
+def _readable(path: Any) -> str:
+    """The name of a file to load; SimulationError if what was named is another kind of file."""
+    name = file_name(path)
+    given = os.fsdecode(os.fspath(path))
+    if os.path.exists(name) or not given.endswith(OF_KERAS):
+        return name
+    raise SimulationError(
+        f"{given} is the name of a file of Keras's, which load_params does not read (and there is "
+        f"no {name}); load weights that Keras saved by Simulator.keras_model.load_weights"
+    )
 
 
 # ------------------------------------------------------------------ checks
