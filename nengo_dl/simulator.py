@@ -252,8 +252,6 @@ class Simulator(Simulation):
     def freeze_params(self, objs: Any) -> None:
         """Write the present parameters into Nengo's objects, for use in any simulator.
 
-        Probes that decode the ensembles keep their decoders; connections do if they are frozen too.
-
         Parameters
         ----------
         objs : Network, Ensemble, Connection, or a list of them
