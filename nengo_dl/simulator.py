@@ -266,9 +266,6 @@ class Simulator(Simulation):
     def freeze_params(self, objs: Any) -> None:
         """Write the present parameters into Nengo's objects, for use in any simulator.
 
-        Probes that decode the ensembles get a solver that keeps their decoders; there is a warning
-        if connections that do are not among `objs`.
-
         Parameters
         ----------
         objs : Network, Ensemble, Connection, or a list of them

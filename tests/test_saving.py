@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import warnings
 import zipfile
 
 import keras
@@ -335,9 +336,40 @@ def test_generators_cannot_be_broken(tmp_path):
             sim.load_params(tmp_path / "x", include_state=True)
         assert sim.n_steps == 3
         arrays[key][0, 624] = 624
+        before, nan = arrays[key][0, -2:].copy(), np.array([np.nan]).view(np.uint32)
+        arrays[key][0, -2:] = nan  # the number that it draws next
+        archive.write_archive(tmp_path / "x.npz", arrays, names, per_item, info)
+        with pytest.raises(SimulationError, match="generators of all other operators cannot be so"):
+            sim.load_params(tmp_path / "x", include_state=True)
+        arrays[key][0, -2:] = before
         archive.write_archive(tmp_path / "x.npz", arrays, names, per_item, info)
         sim.load_params(tmp_path / "x", include_state=True)
         assert sim.n_steps == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1e300])
+def test_values_that_are_not_finite(wrong, dtype, tmp_path):
+    """They are loaded, and named; what is too large for the precision is one of them."""
+    with simulator(network(dtype="float64")) as sim:
+        sim.save_params(tmp_path / "good", include_state=True)
+        signals = sim.session.graph.parameters.values()
+        bias = next(s for s in signals if s.name == "sub.b.bias")
+        sim.session.graph.parameters.assign_values(
+            {s: np.where(s is bias, wrong, v) for s, v in signals.items()}
+        )
+        sim.save_params(tmp_path / "bad", include_state=True)
+    with simulator(network(dtype=dtype)) as sim:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            sim.load_params(tmp_path / "good", include_state=True)
+            if wrong == 1e300 and dtype == "float64":
+                sim.load_params(tmp_path / "bad")
+                return
+        with pytest.warns(UserWarning, match=r"bad.npz has values .* not finite.*: sub.b.bias\."):
+            sim.load_params(tmp_path / "bad", include_state=True)
+        assert not np.any(np.isfinite(values(sim)["sub.b.bias"]))
+        assert np.all(np.isfinite(values(sim)["sub.a.bias"]))
 
 
 # --- the optimizer -------------------------------------------------------------------------------
@@ -455,6 +487,7 @@ FORGED = {
     "large seed": (lambda m, e, f: m["info"].update(seed=2**32), "its seed is 4294967296"),
     "no dt": (lambda m, e, f: m["info"].pop("dt"), "its dt is None"),
     "steps": (lambda m, e, f: m["info"].update(n_steps=-1), "its n_steps is -1"),
+    "many steps": (lambda m, e, f: m["info"].update(n_steps=2**62), "its n_steps is 4611686018427"),
     "negative": (lambda m, e, f: e.update(shape=[-3]), "is not a shape"),
     "text": (lambda m, e, f: e.update(shape="abc"), "is not a shape"),
     "huge": (lambda m, e, f: e.update(shape=[2**60]), r"is \(1152921504606846976,\), expected"),
@@ -493,6 +526,21 @@ def test_a_file_written_by_hand_is_loaded(tiny, tmp_path):
     assert_same(values(tiny), before)
 
 
+@pytest.mark.training
+@pytest.mark.parametrize("count", [-1, 2**62])
+def test_optimizers_cannot_have_taken_as_many_steps(count, tmp_path):
+    with simulator(network(learns=False)) as sim:
+        sim.compile("sgd", loss="mse")
+        optimizer = sim.keras_model.optimizer
+        optimizer.build(sim.keras_model.trainable_variables)
+        optimizer.iterations.assign(count)
+        sim.save_params(tmp_path / "x", include_optimizer=True)
+        optimizer.iterations.assign(3)
+        with pytest.raises(SimulationError, match="damaged: iteration.* cannot be so"):
+            sim.load_params(tmp_path / "x", include_optimizer=True)
+        assert int(optimizer.iterations) == 3
+
+
 def test_files_of_nengodl_3(tmp_path):
     np.savez_compressed(tmp_path / "x.npz", np.zeros(3), np.zeros(2))
     with simulator(network()) as sim:
@@ -526,6 +574,24 @@ def test_a_process_that_is_killed_leaves_the_old_file_whole(where, saved, tmp_pa
         assert ("a" in file.entries) is not bool(where)
         for name in file.entries:
             file.read(name)
+    left = [file for file in tmp_path.iterdir() if file != path]
+    assert len(left) == bool(where)
+    kept = [".x.npz.tmp", "x.npz.0123abcd-1.0123abcd.tmp"]  # anybody's
+    # of a process that lives, of another machine, and with a number that is none
+    here = archive._here()
+    kept += [f".x.npz.{here}-{os.getpid()}.0123abcd.tmp", ".x.npz.00000000-999999999.0123abcd.tmp"]
+    kept += [f".x.npz.{here}-1.0123abcd.tmp", f".x.npz.{here}-{10**30}.0123abcd.tmp"]
+    for name in kept:
+        (tmp_path / name).touch()
+    with simulator(network()) as sim:
+        sim.save_params(tmp_path / "other")
+    assert {f.name for f in tmp_path.iterdir()} == {"x.npz", "other.npz", *kept}
+
+
+def test_saving_where_folders_cannot_be_listed(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive.Path, "iterdir", lambda _: (_ for _ in ()).throw(OSError("no")))
+    archive.write_archive(tmp_path / "x.npz", {}, {}, {}, {})
+    assert os.listdir(tmp_path) == ["x.npz"]
 
 
 def test_the_old_file_stays_if_writing_fails(saved, tmp_path, monkeypatch):

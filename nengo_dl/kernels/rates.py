@@ -107,7 +107,9 @@ def lif_rate(c: Any, J: Any) -> Any:
         j = ops.where(above, J - 1, ops.ones_like(J))
         r = c.amplitude / (c.tau_ref + c.tau_rc * ops.log1p(1 / j))
         r = ops.where(above, r, ops.zeros_like(J))
-        return r, lambda upstream: upstream * (r * r * (c.tau_rc / c.amplitude) / (j * (j + 1)))
+        # r² may be too large a number, where there is no refractory period
+        slope = (c.tau_rc / c.amplitude) * (r / j) * (r / (j + 1))
+        return r, lambda upstream: upstream * slope
 
     return rate(J)
 
@@ -124,9 +126,20 @@ class SoftLIFRateKernel(NeuronKernel):
 
 
 def soft_lif_rate(c: Any, J: Any, sigma: Any) -> Any:
-    """LIF rate of z = σ ln(1 + e^{j/σ}), j = J - 1; where z underflows, ln(1 + 1/z) = -ln z."""
-    j = (J - 1) / sigma
-    tiny = j < -20
-    z = sigma * ops.softplus(ops.where(tiny, ops.zeros_like(j), j))
-    log = ops.where(tiny, -j - ops.log(sigma * ops.ones_like(j)), ops.log1p(1 / z))
-    return c.amplitude / (c.tau_ref + c.tau_rc * log)
+    """LIF rate r of z = σ ln(1 + e^{j/σ}), j = J - 1; where z underflows, ln(1 + 1/z) = -ln z.
+
+    The gradient is dr/dz = r² τ_rc / (a z (z + 1)) times dz/dJ = 1 / (1 + e^{-j/σ}).
+    """
+
+    @ops.custom_gradient
+    def rate(J: Any) -> tuple:
+        j = (J - 1) / sigma
+        tiny = j < -20
+        z = sigma * ops.softplus(ops.where(tiny, ops.zeros_like(j), j))
+        log = ops.where(tiny, -j - ops.log(sigma * ops.ones_like(j)), ops.log1p(1 / z))
+        r = c.amplitude / (c.tau_ref + c.tau_rc * log)
+        slope = ops.where(tiny, r * r / sigma, (r / z) * (r / (z + 1)) * ops.sigmoid(j))
+        slope = (c.tau_rc / c.amplitude) * slope
+        return r, lambda upstream: upstream * slope
+
+    return rate(J)

@@ -58,6 +58,7 @@ class LIFKernel(LIFRateKernel):
 
         `left` is the time that a neuron integrates for, up to one step.
         """
+        J = ops.minimum(J, _largest_current(J))  # whose square is finite
         # bounds both series, if voltages never exceed the threshold
         longest = float(np.max(dt / c.tau_rc)) if c.initial[0] <= 1 else np.inf
         part = decay(ops.clip(left, 0, dt), c.tau_rc, longest)
@@ -192,7 +193,7 @@ def log_ratio(excess: Any, drive: Any, longest: float) -> Any:
     rounding, that is 2 z / (1 - z²/3): its one division has one reader, and XLA needs no array for
     it. Otherwise the series 2 z (1 + z²/3 + z⁴/5 + …) needs few terms.
     """
-    if longest > SERIES_UP_TO:
+    if longest > SERIES_UP_TO or _largest_current(excess) == math.inf:
         return -ops.log1p(-excess / drive)
     ratio = -np.expm1(-longest)
     largest = (ratio / (2 - ratio)) ** 2
@@ -212,7 +213,18 @@ def log_ratio(excess: Any, drive: Any, longest: float) -> Any:
 
 
 def _rounding(x: Any) -> float:
-    return float(np.finfo(x.dtype if isinstance(x.dtype, str) else x.dtype.name).eps) / 2
+    return float(_precision(x).eps) / 2
+
+
+def _largest_current(x: Any) -> float:
+    """A current from which on all spike after the same time, to rounding; infinity if none is."""
+    precision = _precision(x)
+    largest = math.sqrt(precision.max) / 16
+    return largest if largest > 1 / precision.eps else math.inf
+
+
+def _precision(x: Any) -> np.finfo:
+    return np.finfo(x.dtype if isinstance(x.dtype, str) else x.dtype.name)
 
 
 class IntegratorKernel(NeuronKernel):

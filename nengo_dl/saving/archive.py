@@ -15,6 +15,8 @@ import hashlib
 import json
 import math
 import os
+import platform
+import re
 import secrets
 import struct
 import zipfile
@@ -30,6 +32,8 @@ FORMAT, VERSION = "nengo_dl parameters", 1
 MANIFEST = "manifest.json"
 MARK = b"sha256:"
 DIGEST = hashlib.sha256().digest_size * 2  # as hexadecimal digits
+# what a file is called while it is written: in which process, of which machine
+UNFINISHED = re.compile(r"\..+\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)\.[0-9a-f]{8}\.tmp")
 KINDS = "fiub"  # of NumPy's types: floating point, integers, booleans
 
 # what zipfile, json and NumPy raise at data that are not what they should be
@@ -197,9 +201,15 @@ def write_archive(
     ------
     OSError
         If the file cannot be written; then nothing has changed.
+
+    Notes
+    -----
+    A process that is killed while it writes leaves a hidden file, ``.NAME.MACHINE-PROCESS.*.tmp``,
+    which the next call for the same folder removes.
     """
     path = Path(os.path.realpath(path))
-    part = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    _remove_left_overs(path.parent)
+    part = path.with_name(f".{path.name}.{_here()}-{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         with open(part, "x+b") as file:
             _write_zip(file, arrays, files, per_item, info)
@@ -213,6 +223,33 @@ def write_archive(
         part.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _remove_left_overs(folder: Path) -> None:
+    """Remove unfinished files in a folder of processes of this machine that were killed."""
+    with contextlib.suppress(OSError):
+        for file in list(folder.iterdir()):
+            found = UNFINISHED.fullmatch(file.name)
+            if found and found["machine"] == _here() and _is_dead(int(found["process"])):
+                file.unlink(missing_ok=True)
+
+
+def _here() -> str:
+    """A short name of this machine: others may write to the same folder."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _is_dead(process: int) -> bool:
+    """Whether no process has that number, as far as can be found out."""
+    if os.name != "posix":
+        return False  # to ask would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False  # it is another user's; or the number is none
+    return False
 
 
 def _write_zip(

@@ -11,8 +11,10 @@ import numpy as np
 from nengo.exceptions import SimulationError, ValidationError
 
 from ..session import Session
+from ..utils import warn
 from .archive import Archive, Entry, open_archive, write_archive
 from .parts import (
+    MOST_STEPS,
     LayerWeights,
     NetworkParameters,
     OptimizerState,
@@ -74,6 +76,7 @@ def load(session: Session, path: Any, state: bool = False, optimizer: bool = Fal
         )
     for part, mine in split.items():
         part.assign(session, mine, info)
+    _warn_of_infinities(path, arrays)
 
 
 def remember(session: Session) -> Callable[[], None]:
@@ -132,8 +135,9 @@ def _check_info(archive: Archive, session: Session, state: bool, optimizer: bool
     for key, kind in kinds.items():
         if type(info.get(key)) is not kind or not 0 <= info[key] < 2**63:
             raise SimulationError(f"{path} is damaged: its {key} is {info.get(key)!r}")
-    if info["seed"] >= 2**32:
-        raise SimulationError(f"{path} is damaged: its seed is {info['seed']}")
+    for key, limit in {"seed": 2**32, "n_steps": MOST_STEPS + 1}.items():
+        if info[key] >= limit:
+            raise SimulationError(f"{path} is damaged: its {key} is {info[key]}")
     if state and not info["has_state"]:
         raise SimulationError(f"{path} has no state; it was saved without include_state=True")
     if optimizer and not info["has_optimizer"]:
@@ -181,7 +185,22 @@ def _fitted(archive: Archive, key: str, value: Value) -> np.ndarray:
                 f"expected {items}. Nothing was loaded"
             )
         array = array[0]
-    return np.broadcast_to(array, shape).astype(value.array.dtype)
+    with np.errstate(over="ignore"):  # what is infinite then, is named later
+        return np.broadcast_to(array, shape).astype(value.array.dtype)
+
+
+def _warn_of_infinities(path: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Warn of arrays, as they were loaded, with values that no computation gets rid of."""
+    wrong = [
+        _short(key)
+        for key, array in arrays.items()
+        if array.dtype.kind == "f" and not np.all(np.isfinite(array))
+    ]
+    if wrong:
+        warn(
+            f"{path} has values that are not finite, and what depends on them will not be either: "
+            f"{_enumerated(wrong)}. They were loaded as they are"
+        )
 
 
 def _short(key: str) -> str:

@@ -17,6 +17,7 @@ from ..engine.variables import Stored
 from ..session import Session
 
 N_KEYS = 624  # of the Mersenne twister, of which all generators of Nengo's are
+MOST_STEPS = 2**53  # more are not counted exactly by times, and nobody has taken them
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,12 @@ class State(Part):
         """As of `Part`: NumPy does not check what generators are given."""
         limits = np.array([N_KEYS, 1])  # of the position among the keys, and of a flag
         packed = {key: arrays[key] for key in self._generators(session)}
-        return [key for key, rows in packed.items() if np.any(rows[:, N_KEYS:-2] > limits)]
+        return [
+            key
+            for key, rows in packed.items()
+            if np.any(rows[:, N_KEYS:-2] > limits)
+            or not np.all(np.isfinite(rows[:, -2:].copy().view(np.float64)))
+        ]
 
     def _layers(self, session: Session) -> dict[str, Any]:
         """What layers keep besides weights: the seeds of their random numbers."""
@@ -180,6 +186,15 @@ class OptimizerState(Part):
                 values = {s: arrays[k] for s, k in zip(stored.members, keys, strict=True)}
                 array = stored.join(values)
             variable.assign(array)
+
+    def invalid(self, session: Session, arrays: Arrays) -> list[str]:
+        """As of `Part`: what counts steps cannot be negative, nor near the end of its type."""
+        counters = {key: array for key, array in arrays.items() if array.dtype.kind in "iu"}
+        return [
+            key
+            for key, array in counters.items()
+            if np.any(array < 0) or np.any(array > min(MOST_STEPS, np.iinfo(array.dtype).max // 2))
+        ]
 
     def _kept(self, session: Session) -> Iterator[tuple[Any, list[str], Stored | None]]:
         """Variables of the optimizer, with names; with the parameters they are like, if any."""
