@@ -130,7 +130,7 @@ class Compilation:
                 name = "input" if feed.node is None else str(feed.node)
                 made[feed] = TimeFunction(source, feed.size, dt, dtype, name)
             else:
-                made[feed] = Constant(source, dtype)
+                made[feed] = Constant(_finite(source, feed, dtype), dtype)
         return made
 
     @property
@@ -146,6 +146,15 @@ class Compilation:
             for f in self.lowered.feeds
             if f.node is None and f.signal is not None and f.signal in self.places
         ]
+
+
+def _finite(value: np.ndarray, feed: Feed, dtype: str) -> np.ndarray:
+    """The output of a constant node, or BuildError if it is too large for the precision."""
+    with np.errstate(over="ignore"):
+        known = np.asarray(value).astype(dtype)
+    if not np.isfinite(known).all():
+        raise BuildError(f"The output of {feed.node} is {value!r}; expected finite {dtype} numbers")
+    return value
 
 
 @contextlib.contextmanager

@@ -130,7 +130,9 @@ def _from_iterable(session: Session, x: Iterable) -> Iterator[tuple[Sources, int
             session.unroll,
             session.settings.use_loop,
         )
-        yield session.filled(feeds.cast(given, session.settings.dtype)), steps
+        given = feeds.cast(given, session.settings.dtype)
+        feeds.check_finite(given, names)
+        yield session.filled(given), steps
 
 
 def _by_name(item: Any, names: list[str]) -> Mapping[str, Any]:

@@ -227,7 +227,9 @@ class Session:
         Python of the user's begins anew.
         """
         self.n_steps, state = snapshot
-        self._restart(range(self.batch))
+        self.graph.steppers.restart(range(self.batch))
+        self.sources = {feed: source.twin() for feed, source in self.sources.items()}
+        self.live = self.sources
         self.graph.restore_state(state, self.n_steps)
 
     # ------------------------------------------------------------------ simulation
@@ -319,7 +321,9 @@ class Session:
             self.n_steps = n_steps
 
     @contextlib.contextmanager
-    def keras_call(self, stateful: bool, lengths: tuple[int | None, int | None]) -> Iterator[None]:
+    def keras_call(
+        self, stateful: bool, lengths: tuple[int | None, int | None], unknown: bool = False
+    ) -> Iterator[None]:
         """Lend the state to Keras.
 
         Parameters
@@ -328,8 +332,10 @@ class Session:
             Whether to keep the state of each minibatch for the next, and after the last.
         lengths : (int or None, int or None)
             Steps of minibatches in training and in testing; None if not known before.
+        unknown : bool
+            Whether inputs come from a generator or Dataset, and so are still to be checked.
         """
-        self.graph.begin_mode(self.keras_model, stateful, lengths)
+        self.graph.begin_mode(self.keras_model, stateful, lengths, unknown)
         with self.computing(), self.graph.host.raising():
             with self.graph.calls_from_keras(self.n_steps, stateful):
                 yield

@@ -51,7 +51,7 @@ def _fit(
     _weigh_classes(session, arguments, options)
     steps = None if call is None else call.n_steps
     lengths = (steps, steps if validation is None else validation.n_steps)
-    with session.keras_call(stateful, lengths):
+    with session.keras_call(stateful, lengths, call is None or _is_unknown(options)):
         history = session.keras_model.fit(**arguments, **options)
     history.history = session.keras_model.in_order(history.history)
     return history
@@ -74,7 +74,7 @@ def _evaluate(
     if call is not None:
         calls.warn_about_synapses(session, call, stateful)
     steps = None if call is None else call.n_steps
-    with session.keras_call(stateful, (steps, steps)):
+    with session.keras_call(stateful, (steps, steps), call is None):
         return session.keras_model.in_order(session.keras_model.evaluate(**arguments, **options))
 
 
@@ -124,6 +124,12 @@ def _rows(arguments: dict[str, Any], rows: slice) -> dict[str, Any]:
         key: None if arrays is None else {name: array[rows] for name, array in arrays.items()}
         for key, arrays in data.items()
     }
+
+
+def _is_unknown(options: dict[str, Any]) -> bool:
+    """Whether validation data come from a generator or Dataset."""
+    given = options.get("validation_data")
+    return given is not None and not isinstance(given, list | tuple)
 
 
 def _bring_validation(

@@ -148,6 +148,24 @@ def of_shape(value: Any, shape: Sequence[Any], name: str) -> Any:
     return tf.ensure_shape(value, shape, name=MINIBATCH)
 
 
+def finite(value: Any, name: str, host: HostCalls) -> Any:
+    """A part of a minibatch; when it is known, ValidationError if some of it is not finite."""
+
+    def check(array: np.ndarray) -> list[float]:
+        if not np.isfinite(array).all():
+            item, step, element = np.argwhere(~np.isfinite(array))[0]
+            raise ValidationError(
+                f"a minibatch of a Dataset or generator has the value "
+                f"{array[item, step, element]} for {name!r}, in its item {item}, step {step + 1} "
+                f"(element {element}); expected finite numbers",
+                attr="x",
+            )
+        return [0.0]
+
+    with tf.control_dependencies(host(check, [value], [()])):
+        return tf.identity(value)
+
+
 def _wrong_shape(error: Exception) -> Exception | None:
     """What a minibatch of wrong shape means, when TensorFlow finds out."""
     found = WRONG_SHAPE.search(str(error))

@@ -93,7 +93,8 @@ class SimulationModel(keras.Model):
         whole = simulation.compiles_whole(True)
         chosen = self.jit_wanted == "auto" and backend.XLA and whole
         simulation.apart = chosen and simulation.trains_apart
-        self.jit_compile = self._uses_xla(True) and whole and not simulation.apart
+        within = simulation.apart or simulation.inputs_unknown
+        self.jit_compile = self._uses_xla(True) and whole and not within
         # replicas could not agree on it in their functions; others would be traced twice
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
@@ -101,7 +102,8 @@ class SimulationModel(keras.Model):
 
     def make_test_function(self, force: bool = False) -> Any:
         """Make what `evaluate` calls."""
-        self.jit_compile = self._uses_xla(False) and self._simulation.compiles_whole(False)
+        whole = self._simulation.compiles_whole(False) and not self._simulation.inputs_unknown
+        self.jit_compile = self._uses_xla(False) and whole
         return super().make_test_function(force)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
@@ -119,7 +121,10 @@ class SimulationModel(keras.Model):
 
     def _uses_xla_within(self, training: bool) -> bool:
         """Whether XLA compiles a part of the call, and not the whole of it."""
-        whole = self._simulation.compiles_whole(training)
+        simulation = self._simulation
+        if training and simulation.apart:
+            return False
+        whole = simulation.compiles_whole(training) and not simulation.inputs_unknown
         return self._uses_xla(training) and not whole and not self.run_eagerly
 
     def train_step(self, data: Any) -> dict[str, Any]:
@@ -159,6 +164,8 @@ class SimulationModel(keras.Model):
             x = dict(zip(self.input_names, x if isinstance(x, list | tuple) else [x], strict=False))
         shapes = {tensor.name: tensor.shape for tensor in self.inputs}
         x = {k: backend.of_shape(v, shapes[k], k) if k in shapes else v for k, v in x.items()}
+        if self._simulation.inputs_unknown:
+            x = {k: backend.finite(v, k, self._simulation.host) for k, v in x.items()}
         if y is not None:
             size = self._simulation.replicas.size
             y = keras.tree.map_structure(lambda v: backend.of_shape(v, (size, ...), "targets"), y)

@@ -24,7 +24,7 @@ from .execute import execute
 from .mirror import Mirror
 from .plan import Plan
 from .span import Compiling, Span
-from .user_code import calls_python, layers_in, uncompiled_groups
+from .user_code import begin_anew, calls_python, layers_in, uncompiled_groups
 from .variables import Variables
 
 Lengths = tuple[int | None, int | None]  # steps of a call in training, and in testing
@@ -55,6 +55,7 @@ class TensorGraph(keras.layers.Layer):
         self._stateful = False
         self.apart = False  # whether XLA compiles loops and large populations alone, in training
         self._lengths: Lengths = (None, None)
+        self.inputs_unknown = False  # whether inputs come from where nobody has checked them
         self.state: dict[Block, Any] = {}
         self.parameters = Variables(
             self.add_weight, self._blocks, plan.batch, plan.dtype, not self.replicas.several
@@ -141,7 +142,9 @@ class TensorGraph(keras.layers.Layer):
         """What Keras's functions have in the mirror; each replica learns by itself."""
         return self.carry() if self.replicas.several else self.state
 
-    def begin_mode(self, model: keras.Model, stateful: bool, lengths: Lengths) -> None:
+    def begin_mode(
+        self, model: keras.Model, stateful: bool, lengths: Lengths, unknown: bool
+    ) -> None:
         """Let Keras trace anew if what is fixed in its functions has changed.
 
         Parameters
@@ -151,9 +154,12 @@ class TensorGraph(keras.layers.Layer):
             Whether calls go on from each other.
         lengths : (int or None, int or None)
             Steps of calls in training and in testing, for inputs that do not show them.
+        unknown : bool
+            Whether nobody has checked the inputs.
         """
-        if (stateful, lengths) != (self._stateful, self._lengths):
-            self._stateful, self._lengths = stateful, lengths
+        mode = stateful, lengths, unknown
+        if mode != (self._stateful, self._lengths, self.inputs_unknown):
+            self._stateful, self._lengths, self.inputs_unknown = mode
             self._mirror.carries_over = stateful
             model.train_function = model.test_function = None
 
@@ -323,7 +329,8 @@ class TensorGraph(keras.layers.Layer):
         plan, items = self.plan, self.replicas.items()
         length, arrays = self._series(inputs, bool(training))
         first = self._mirror.first()
-        self._restart(items, bool(training))
+        if not self._stateful:
+            begin_anew(self._program(bool(training)), partial(self.plan.restart, items))
         arrays.update(self._draws(self._drawn(bool(training)), items, first, length))
         carry = self._mirror.values()
         if not self.replicas.several:
@@ -340,19 +347,6 @@ class TensorGraph(keras.layers.Layer):
             results[name] = tf.reshape(value, (value.shape[0], -1, *output.view.shape))
         results["steps_run"] = tf.fill((len(items), 1), tf.cast(length, tf.int32))
         return results
-
-    def _restart(self, items: range, training: bool) -> None:
-        """Emit that Python of the user's begins anew, where calls do not go on from each other."""
-        ops = [op for g in self._program(training).groups for op in g.ops]
-        kept = (op for op in ops if op.kind in ("host", "source") and op.attrs["turn"] is not None)
-        if self._stateful or not any(kept):
-            return
-
-        def restart() -> np.ndarray:
-            self.plan.restart(items)
-            return np.zeros((), np.int32)
-
-        tf.numpy_function(restart, [], tf.int32)
 
     def _series(self, inputs: Mapping[str, Any], training: bool) -> tuple[Any, dict[Block, Any]]:
         """T, and the inputs as (T or 1, B, size)."""

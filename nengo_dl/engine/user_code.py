@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from ..compiler.ir import Group, Program
@@ -25,6 +28,19 @@ def uncompiled_groups(program: Program, ctx: Context) -> list[Group]:
     Layers are built, and each TensorNode is traced by itself: a mistake in it shows here.
     """
     return [g for g in program.groups if not _is_compiled(g, ctx)]
+
+
+def begin_anew(program: Program, restart: Callable[[], None]) -> None:
+    """Emit that Python of the user's begins anew, if a program has some that may keep a state."""
+    ops = [op for g in program.groups for op in g.ops]
+    if not any(op.kind in ("host", "source") and op.attrs["turn"] is not None for op in ops):
+        return
+
+    def call() -> np.ndarray:
+        restart()
+        return np.zeros((), np.int32)
+
+    tf.numpy_function(call, [], tf.int32)
 
 
 def calls_python(group: Group, ctx: Context) -> bool:
