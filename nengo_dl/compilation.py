@@ -51,7 +51,14 @@ class Compilation:
         The io name of each input node and probe.
     """
 
-    def __init__(self, model: Model, settings: Settings, batch: int, cores: int = 1) -> None:
+    def __init__(
+        self,
+        model: Model,
+        settings: Settings,
+        batch: int,
+        cores: int = 1,
+        within_steps: bool = True,
+    ) -> None:
         network = model.toplevel
         self.model, self.settings, self.batch = model, settings, batch
         self._switches = _Switches(settings, batch, cores)
@@ -68,6 +75,7 @@ class Compilation:
                 resolve_training_spikes(network),
                 resolve_trainable_synapses(network),
                 resolve_pure(network),
+                within_steps,
             )
         with _no_garbage_collection():
             self.program = self._compiled(self.lowered.graph)

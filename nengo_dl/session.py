@@ -335,6 +335,7 @@ class Session:
         unknown : bool
             Whether inputs come from a generator or Dataset, and so are still to be checked.
         """
+        self.live = self.sources
         self.graph.begin_mode(self.keras_model, stateful, lengths, unknown)
         with self.computing(), self.graph.host.raising():
             with self.graph.calls_from_keras(self.n_steps, stateful):

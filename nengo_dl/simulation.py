@@ -69,7 +69,9 @@ class Simulation:
                 self.model = build(network, model, dt, settings, stage)
             with progress.stage("Optimization"):
                 cores = 1 if replicas.several else backend.cores()
-                self._compiled = Compilation(self.model, settings, self.minibatch_size, cores)
+                self._compiled = Compilation(
+                    self.model, settings, self.minibatch_size, cores, not replicas.several
+                )
             with progress.stage("Construction"):
                 seed = _default_seed(network) if seed is None else seed
                 self.session = Session(self._compiled, seed, self.unroll, replicas, device)
@@ -91,6 +93,13 @@ class Simulation:
                 "over replicas, it only learns" if several else "fit changes what each item learned"
             )
             warn(f"{obj} has a learning rule and is also set to be trainable: {what}")
+        lowered = self._compiled.lowered
+        if self.session.replicas.several and lowered.together and lowered.others:
+            warn(
+                f"Over replicas, {lowered.together[0].node or 'an input'} is evaluated ahead of "
+                f"the simulation: it does not see what other Python changes meanwhile. Where it "
+                f"need not, set pure=True for it"
+            )
         for name in self._compiled.host_neuron_types():
             warn(
                 f"{name} neurons have no compiled form: they run on the host, for one batch item "
