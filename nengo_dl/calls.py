@@ -71,6 +71,7 @@ class Call:
         self.n_steps = n_steps if steps is None else steps
         feeds.check_steps(self.n_steps, n_steps, session.unroll, session.settings.use_loop)
         self.data = feeds.cast(data, session.settings.dtype)
+        feeds.check_finite(self.data, names)
 
     def minibatches(
         self, session: Session, stateful: bool, watched: bool = False
@@ -105,7 +106,7 @@ class Call:
             }
             rows = self._drawn(session, ahead, start)
             if not watched:
-                functions.update((f, r) for f, r in rows.items() if r.shape[1] == 1)
+                functions.update((f, r) for f, r in rows.items() if sources[f].items is None)
             series = {f: Series.of(r, session.n_steps) for f, r in {**functions, **rows}.items()}
             given = {
                 node: whole_minibatch(array[item : item + size], size)

@@ -52,7 +52,9 @@ class Compilation:
         The io name of each input node and probe.
     """
 
-    def __init__(self, model: Model, settings: Settings, batch: int) -> None:
+    def __init__(
+        self, model: Model, settings: Settings, batch: int, within_steps: bool = True
+    ) -> None:
         network = model.toplevel
         self.model, self.settings, self.batch = model, settings, batch
         self._options = _options(settings)
@@ -69,6 +71,7 @@ class Compilation:
                 resolve_training_spikes(network),
                 resolve_trainable_synapses(network),
                 resolve_pure(network),
+                within_steps,
             )
         with _no_garbage_collection():
             self.program = self._compiled(self.lowered.graph)
@@ -136,7 +139,7 @@ class Compilation:
                 name = "input" if feed.node is None else self.lowered.readable(str(feed.node))
                 made[feed] = TimeFunction(source, feed.size, dt, dtype, name)
             else:
-                made[feed] = Constant(source, dtype)
+                made[feed] = Constant(_finite(source, feed, dtype), dtype)
         return made
 
     @property
@@ -152,6 +155,15 @@ class Compilation:
             for f in self.lowered.feeds
             if f.node is None and f.signal is not None and f.signal in self.places
         ]
+
+
+def _finite(value: np.ndarray, feed: Feed, dtype: str) -> np.ndarray:
+    """The output of a constant node, or BuildError if it is too large for the precision."""
+    with np.errstate(over="ignore"):
+        known = np.asarray(value).astype(dtype)
+    if not np.isfinite(known).all():
+        raise BuildError(f"The output of {feed.node} is {value!r}; expected finite {dtype} numbers")
+    return value
 
 
 @contextlib.contextmanager

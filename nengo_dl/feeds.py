@@ -163,6 +163,22 @@ def check_size(arrays: Mapping[Any, np.ndarray], names: Names) -> None:
             )
 
 
+def check_finite(arrays: Mapping[Any, np.ndarray], names: Names) -> None:
+    """Raise ValidationError for values that are NaN or infinite.
+
+    Many neurons would take them for no input at all.
+    """
+    for node, array in arrays.items():
+        if not np.isfinite(array).all():
+            item, step, element = np.argwhere(~np.isfinite(array))[0]
+            raise ValidationError(
+                f"data for {names[node]!r} have the value {array[item, step, element]} in item "
+                f"{item}, step {step + 1} (element {element}), expected finite numbers of type "
+                f"{array.dtype}",
+                attr=f"data[{names[node]}]",
+            )
+
+
 def check_batch(
     arrays: Mapping[Any, np.ndarray], names: Names, minibatch: int, exact: bool, whole: bool
 ) -> None:

@@ -184,5 +184,7 @@ def _from_iterable(session: Session, x: Iterable) -> Iterator[Item]:
         stated = int(np.ravel(data["n_steps"])[0]) if "n_steps" in data else length
         steps = stated if length is None else length
         feeds.check_steps(steps, stated, session.unroll, session.settings.use_loop)
+        given = feeds.cast(given, session.settings.dtype)
+        feeds.check_finite(given, names)
         whole = {n: calls.whole_minibatch(a, session.batch) for n, a in given.items()}
-        yield session.filled(feeds.cast(whole, session.settings.dtype)), steps, present
+        yield session.filled(whole), steps, present

@@ -314,7 +314,9 @@ class Session:
         Python of the user's begins anew.
         """
         self.n_steps, state = snapshot
-        self._restart(range(self.batch))
+        self.steppers.restart(range(self.batch))
+        self.sources = {feed: source.twin() for feed, source in self.sources.items()}
+        self.live = self.sources
         self.memory.state = state
 
     # ------------------------------------------------------------------ simulation
@@ -411,7 +413,11 @@ class Session:
 
     @contextlib.contextmanager
     def keras_call(
-        self, method: str, stateful: bool, lengths: tuple[int | None, int | None]
+        self,
+        method: str,
+        stateful: bool,
+        lengths: tuple[int | None, int | None],
+        unknown: bool = False,
     ) -> Iterator[None]:
         """Lend the state to Keras.
 
@@ -423,10 +429,13 @@ class Session:
             Whether to keep the state of each minibatch for the next, and after the last.
         lengths : (int or None, int or None)
             Steps of minibatches in training and in testing; None if not known before.
+        unknown : bool
+            Whether inputs come from a generator or Dataset, and so are still to be checked.
         """
+        self.live = self.sources
         graph, model = self.graph, self.keras_model
         with self.computing(), graph.host.raising(), self._interrupting(), self.during(method):
-            graph.begin_mode(model, stateful, lengths)
+            graph.begin_mode(model, stateful, lengths, unknown)
             with graph.lent(self._n_steps, stateful):
                 begun = partial(self._validating, self.snapshot())
                 model.validating = begun if method == "fit" else contextlib.nullcontext

@@ -81,7 +81,10 @@ class Simulation:
             with progress.stage("Build") as stage:
                 self.model = build(network, model, dt, settings, stage)
             with progress.stage("Optimization"):
-                self._compiled = Compilation(self.model, settings, self.minibatch_size)
+                within_steps = not replicas.several
+                self._compiled = Compilation(
+                    self.model, settings, self.minibatch_size, within_steps
+                )
             with progress.stage("Construction"):
                 seed = _default_seed(network) if seed is None else seed
                 self.session = Session(self._compiled, seed, self.unroll, replicas, device)
@@ -105,6 +108,13 @@ class Simulation:
             )
             name = self._compiled.lowered.readable(str(obj))
             warn(f"{name} has a learning rule and is also set to be trainable: {what}")
+        lowered = self._compiled.lowered
+        if self.session.replicas.several and lowered.together and lowered.others:
+            warn(
+                f"Over replicas, {lowered.together[0].node or 'an input'} is evaluated ahead of "
+                f"the simulation: it does not see what other Python changes meanwhile. Where it "
+                f"need not, set pure=True for it"
+            )
         for name in self._compiled.host_neuron_types():
             warn(
                 f"{name} neurons have no compiled form: they run on the host, for one batch item "

@@ -126,12 +126,12 @@ class TimeFunction(PythonSource):
         n = len(values)
         if self.size == 0:
             return np.zeros((n, 1, 0), dtype=self.dtype)
-        return self._together(values, first).astype(self.dtype).reshape(n, 1, self.size)
+        return self._together(values, first).astype(self.dtype, copy=False).reshape(n, 1, -1)
 
     def _together(self, values: list, first: int) -> np.ndarray:
         """All values in one array, checked at once; one by one if something is wrong."""
         try:
-            array = np.array(values, dtype=np.float64)
+            array = _cast(np.array(values, dtype=np.float64), self.dtype)
             if array.size == len(values) * self.size and np.isfinite(array).all():
                 return array
         except (TypeError, ValueError):
@@ -141,20 +141,26 @@ class TimeFunction(PythonSource):
     def _checked(self, value: Any, step: int) -> np.ndarray:
         what = f"{self.name}: function {function_name(self.function)!r} returned"
         try:
-            finite = value is not None and np.all(np.isfinite(value))
+            finite = value is not None and np.isfinite(_cast(value, self.dtype)).all()
             array = np.asarray(value, dtype=np.float64) if finite else None
         except (TypeError, ValueError) as error:
             raise SimulationError(
                 f"{what} {value!r} of type {type(value).__name__}; expected {self.size} numbers"
             ) from error
         if array is None:
-            raise SimulationError(f"{what} non-finite value {value!r} in step {step}")
+            raise SimulationError(f"{what} non-finite value {value!r}, in step {step}")
         if array.size not in (1, self.size):
             raise ValidationError(
                 f"{what} {array.size} numbers, shape {array.shape}; expected {self.size}",
                 attr="output",
             )
         return np.broadcast_to(array.ravel(), (self.size,))
+
+
+def _cast(value: Any, dtype: str) -> np.ndarray:
+    """An array of the simulation's precision, in which large numbers are infinite."""
+    with np.errstate(over="ignore"):
+        return np.asarray(value).astype(dtype, copy=False)
 
 
 def _own(value: Any) -> Any:
@@ -214,7 +220,7 @@ class ProcessSource(PythonSource):
         n, size = len(values), self.op.output.size
         shape = (n, len(self.items), size)
         try:
-            array = np.array(values, dtype=np.float64)
+            array = _cast(np.array(values, dtype=np.float64), self.dtype)
             if array.size == np.prod(shape) and np.isfinite(array).all():
                 return array.reshape(shape)
         except (TypeError, ValueError):
@@ -226,10 +232,10 @@ class ProcessSource(PythonSource):
         return array
 
     def _checked(self, value: Any, step: int, item: int) -> Any:
-        if value is None or not np.all(np.isfinite(value)):
+        if value is None or not np.isfinite(_cast(value, self.dtype)).all():
             raise SimulationError(
-                f"Process {self.op.process} returned non-finite value {value!r}, as "
-                f"{description_of(self.op)}, in step {step} of item {self.items[item]}"
+                f"The {description_of(self.op)} returned non-finite value {value!r}, in step "
+                f"{step}, for item {self.items[item]}"
             )
         return value
 

@@ -54,7 +54,8 @@ def _fit(
     steps = None if call is None else call.n_steps
     lengths = (steps, steps if validation is None else validation.n_steps)
     minibatches = 0 if call is None else call.batch // session.batch * options.get("epochs", 1)
-    with session.keras_call("fit", stateful, lengths):
+    unknown = call is None or _is_unknown(options)
+    with session.keras_call("fit", stateful, lengths, unknown):
         session.keras_model.expected_minibatches = minibatches
         history = session.keras_model.fit(**arguments, **options)
     history.history = session.keras_model.in_order(history.history)
@@ -79,7 +80,7 @@ def _evaluate(
         calls.warn_about_synapses(session, call, stateful)
     steps = None if call is None else call.n_steps
     minibatches = 0 if call is None else call.batch // session.batch
-    with session.keras_call("evaluate", stateful, (steps, steps)):
+    with session.keras_call("evaluate", stateful, (steps, steps), call is None):
         session.keras_model.expected_minibatches = minibatches
         return session.keras_model.in_order(session.keras_model.evaluate(**arguments, **options))
 
@@ -136,6 +137,12 @@ def _rows(arguments: dict[str, Any], rows: slice) -> dict[str, Any]:
         key: None if arrays is None else {name: array[rows] for name, array in arrays.items()}
         for key, arrays in data.items()
     }
+
+
+def _is_unknown(options: dict[str, Any]) -> bool:
+    """Whether validation data come from a generator or Dataset."""
+    given = options.get("validation_data")
+    return given is not None and not isinstance(given, list | tuple)
 
 
 def _bring_validation(

@@ -109,10 +109,8 @@ def make(seed):
     with nengo.Network(seed=seed) as net:
         nengo_dl.configure_settings(dtype="float64")
         objects = [_source(rng, world, f"source{i}") for i in range(rng.randint(1, 4))]
-        n_sources = len(objects)
-        objects += [
-            _receiver(rng, world, f"receiver{i}" * (i + 1)) for i in range(rng.randint(1, 6))
-        ]
+        n_sources, number = len(objects), rng.randint(1, 6)
+        objects += [_receiver(rng, world, f"receiver{i}" * (i + 1)) for i in range(number)]
         connections = []
         for post in range(n_sources, len(objects)):
             for pre in rng.choice(len(objects), size=min(2, len(objects)), replace=False):

@@ -70,9 +70,9 @@ def schedule(
 
 def _joins(ops: Sequence[Op], keys: Sequence[Hashable]) -> dict[int, int]:
     """Ops that can join the group of the one before, as they only wait for their turn."""
-    sources = sources_of(ops)
-    turns = pairwise(in_turn(ops))
-    return {i: j for i, j in turns if keys[i] == keys[j] and i not in sources[j]}
+    alike = [(i, j) for i, j in pairwise(in_turn(ops)) if keys[i] == keys[j]]
+    sources = sources_of(ops) if alike else []
+    return {i: j for i, j in alike if i not in sources[j]}
 
 
 def _heights(ops: Sequence[Op], before: list[list[int]], after: list[list[int]]) -> list[int]:

@@ -235,6 +235,29 @@ def of_shape(value: Any, shape: Sequence[Any], name: str) -> Any:
     return tf.ensure_shape(value, shape, name=MINIBATCH)
 
 
+def check_finite(array: np.ndarray, name: str) -> None:
+    """Raise ValidationError if a part of a minibatch, (b, n, size), is not finite."""
+    if not np.isfinite(array).all():
+        item, step, element = np.argwhere(~np.isfinite(array))[0]
+        raise ValidationError(
+            f"a minibatch of a Dataset or generator has the value {array[item, step, element]} "
+            f"for {name!r}, in its item {item}, step {step + 1} (element {element}); expected "
+            f"finite numbers",
+            attr="x",
+        )
+
+
+def finite(value: Any, name: str, host: HostCalls) -> Any:
+    """A part of a minibatch; when it is known, ValidationError if some of it is not finite."""
+
+    def check(array: np.ndarray) -> list[float]:
+        check_finite(array, name)
+        return [0.0]
+
+    with tf.control_dependencies(host(check, [value], [()])):
+        return tf.identity(value)
+
+
 def _wrong_shape(error: Exception) -> Exception | None:
     """What a minibatch of wrong shape means, when TensorFlow finds out."""
     found = WRONG_SHAPE.search(str(error))

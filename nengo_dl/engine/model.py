@@ -224,6 +224,8 @@ class SimulationModel(keras.Model):
         if "n_steps" not in x:
             first = next(iter(x.values()))
             x["n_steps"] = tf.fill((size, 1), tf.shape(first)[1])
+        if self.simulation.inputs_unknown:
+            x = {k: backend.finite(v, k, self.simulation.host) for k, v in x.items()}
         if y is not None and self.objective is not None:
             y = targets_by_name(y, self.loss_names, plan)
         if y is not None:

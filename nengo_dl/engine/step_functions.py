@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from ..compiler import costs
 from ..utils import warn
+from .backend import check_finite
 from .minibatch import Minibatch, read
 from .padding import bucket
 from .strategy import Scope
@@ -93,6 +94,9 @@ class StepFunctions:
         shapes = {name: tuple(y.shape) for name, y in (minibatch.y or {}).items()}
         check_targets(shapes, self._measured, graph.plan, minibatch.steps)
         self._check_items(minibatch.items)
+        if graph.inputs_unknown:
+            for name in graph.plan.inputs:
+                check_finite(minibatch.x[name].numpy(), name)
         if model.run_eagerly:
             with graph.tracing(minibatch.steps, masked=False):
                 return self._take(minibatch.x, minibatch.y, minibatch.weight)

@@ -34,7 +34,7 @@ from .span import Span
 from .state import StatefulLayer
 from .strategy import Facts, Purpose, Refusal, Scope, Strategy, choose
 from .tune import Target
-from .user_code import calls_python, layers_in, uncompilable_code
+from .user_code import begin_anew, calls_python, layers_in, uncompilable_code
 
 Lengths = tuple[int | None, int | None]  # steps of a call in training, and in testing
 
@@ -67,6 +67,7 @@ class TensorGraph(StatefulLayer):
         self._stateful = False
         self.masked = False  # whether inputs may have more steps than `n_steps` says
         self._lengths: Lengths = (None, None)
+        self.inputs_unknown = False  # whether inputs come from where nobody has checked them
         self._draws = Draws(self.replicas, plan.dtype)
         self.built = True
         self._uncompilable_code = uncompilable_code(self._program(False), self.context(False))
@@ -118,7 +119,9 @@ class TensorGraph(StatefulLayer):
                 )
         self.assign_parameters(values)
 
-    def begin_mode(self, model: keras.Model, stateful: bool, lengths: Lengths) -> None:
+    def begin_mode(
+        self, model: keras.Model, stateful: bool, lengths: Lengths, unknown: bool = False
+    ) -> None:
         """Say what is fixed in Keras's functions; replicas let it trace them anew.
 
         Parameters
@@ -128,9 +131,12 @@ class TensorGraph(StatefulLayer):
             Whether calls go on from each other.
         lengths : (int or None, int or None)
             Steps of calls in training and in testing, for inputs that do not show them.
+        unknown : bool
+            Whether nobody has checked the inputs.
         """
-        if (stateful, lengths) != (self._stateful, self._lengths):
-            self._stateful, self._lengths = stateful, lengths
+        mode = stateful, lengths, unknown
+        if mode != (self._stateful, self._lengths, self.inputs_unknown):
+            self._stateful, self._lengths, self.inputs_unknown = mode
             if self.replicas.several:
                 model.train_function = model.test_function = None
 
@@ -323,7 +329,8 @@ class TensorGraph(StatefulLayer):
         room, arrays = self._series(inputs, bool(training))
         valid = inputs["n_steps"][0, 0] if self.masked else room
         first = self._mirror.first()
-        self._restart(items, bool(training))
+        if not self._stateful:
+            begin_anew(self._program(bool(training)), partial(self.plan.restart, items))
         drawn = self._draws(self._drawn(bool(training)), items, first, valid)
         arrays.update({b: room_for_draws(x, room) if self.masked else x for b, x in drawn.items()})
         carry = self._mirror.values()
@@ -355,19 +362,6 @@ class TensorGraph(StatefulLayer):
         values = by_xla(compute)
         outputs, after = (dict(zip(k, v, strict=True)) for k, v in zip(keys, values, strict=True))
         return outputs, after
-
-    def _restart(self, items: range, training: bool) -> None:
-        """Emit that Python of the user's begins anew, where calls do not go on from each other."""
-        ops = [op for g in self._program(training).groups for op in g.ops]
-        kept = (op for op in ops if op.kind in ("host", "source") and op.attrs["turn"] is not None)
-        if self._stateful or not any(kept):
-            return
-
-        def restart() -> np.ndarray:
-            self.plan.restart(items)
-            return np.zeros((), np.int32)
-
-        tf.numpy_function(restart, [], tf.int32)
 
     def _series(self, inputs: Mapping[str, Any], training: bool) -> tuple[Any, dict[Block, Any]]:
         """The steps that there is room for, and the inputs as (T or 1, B, size)."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from nengo.exceptions import ValidationError
 
@@ -39,6 +40,19 @@ def uncompilable_code(program: Program, ctx: Context) -> frozenset[int]:
         if uncompilable_ops(traced):
             found.add(id(op.attrs))
     return frozenset(found)
+
+
+def begin_anew(program: Program, restart: Callable[[], None]) -> None:
+    """Emit that Python of the user's begins anew, if a program has some that may keep a state."""
+    ops = [op for g in program.groups for op in g.ops]
+    if not any(op.kind in ("host", "source") and op.attrs["turn"] is not None for op in ops):
+        return
+
+    def call() -> np.ndarray:
+        restart()
+        return np.zeros((), np.int32)
+
+    tf.numpy_function(call, [], tf.int32)
 
 
 def calls_python(group: Group, ctx: Context) -> bool:

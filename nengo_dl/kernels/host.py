@@ -52,7 +52,7 @@ class PythonFunction(Kernel):
         call = _FunctionCall(group.ops, ctx)
         x = inputs[0] if inputs else None
         result = writes[0] if writes else np.zeros(0)
-        return lambda: call.call_all(int(steps[0]) * ctx.dt, x, result)
+        return lambda: call.call_all(int(steps[0]), ctx.item, x, result)
 
 
 class _FunctionCall:
@@ -71,44 +71,44 @@ class _FunctionCall:
         self.n_in, self.n_out = read, written
 
     def __call__(self, step: np.ndarray, *inputs: np.ndarray) -> list[np.ndarray]:
-        time = int(step) * self.dt
         result = np.zeros((self.batch, self.n_out), dtype=self.dtype)
         for item in range(self.batch):
-            self.call_all(time, inputs[0][item] if inputs else None, result[item])
+            self.call_all(int(step), item, inputs[0][item] if inputs else None, result[item])
         return [result]
 
-    def call_all(self, time: float, x: np.ndarray | None, result: np.ndarray) -> None:
+    def call_all(self, step: int, item: int, x: np.ndarray | None, result: np.ndarray) -> None:
         """Call all functions for one batch item."""
+        time = step * self.dt
         for function, pass_time, name, source, target in self.calls:
             args = (time,) if pass_time else ()
             try:
                 # functions may keep or change what they are given
                 value = function(*args) if x is None else function(*args, x[source].copy())
-                _fill(result[target], value, function)
+                if not _fill(result[target], value):
+                    when = f"in step {step}, for item {item}"
+                    result[target] = checked(value, function, result[target], when)
             except Exception as error:
                 blame(error, name)
                 raise
 
 
-def _fill(place: np.ndarray, value: Any, function: Callable) -> None:
-    """Write down what a function returned."""
+def _fill(place: np.ndarray, value: Any) -> bool:
+    """Write down what a function returned; whether all of it is as it should be."""
     if not place.size:
-        return
+        return True
     try:
         place[...] = value
-        fine = value is not None and np.isfinite(place).all()
+        return value is not None and bool(np.isfinite(place).all())
     except (TypeError, ValueError):
-        fine = False
-    if not fine:
-        place[...] = checked(value, function, place.size)
+        return False
 
 
-def checked(value: Any, function: Callable, size: int) -> np.ndarray:
+def checked(value: Any, function: Callable, place: np.ndarray, when: str) -> np.ndarray:
     """The output of a user's function, or a SimulationError that names the function."""
-    name = function_name(function)
+    name, size = function_name(function), place.size
     try:
-        if value is None or not np.all(np.isfinite(value)):
-            raise SimulationError(f"Function {name!r} returned non-finite value {value!r}")
+        if value is None or not np.isfinite(np.asarray(value).astype(place.dtype)).all():
+            raise SimulationError(f"Function {name!r} returned non-finite value {value!r}, {when}")
         array = np.asarray(value, dtype=np.float64)
         return np.broadcast_to(array.ravel() if array.size == size else array, (size,))
     except (TypeError, ValueError) as error:
@@ -141,7 +141,9 @@ class Stepper:
     def __init__(self, op: Op, dt: float, rng: np.random.RandomState, item: int) -> None:
         attrs = op.attrs
         self.inputs, self.outputs = attrs["inputs"], attrs["outputs"]
-        self.zeros, self.name = attrs["zeros"], op.tag
+        self.zeros, self.name, self.number = attrs["zeros"], op.tag, item
+        self.operator, self.dt = attrs["operator"], dt
+        self.is_process = isinstance(self.operator, SimProcess)
         self.signals = SignalDict()
         operator, self.generators = _with_own_generators(attrs["operator"], item, rng)
         operator.init_signals(self.signals)
@@ -167,7 +169,14 @@ class Stepper:
         except Exception as error:
             blame(error, self.name)
             raise
-        return [signals[sig] for sig in self.outputs]
+        results = [signals[sig] for sig in self.outputs]
+        if self.is_process and not np.isfinite(results[0]).all():
+            step = round(float(signals[self.operator.t]) / self.dt)
+            raise SimulationError(
+                f"The {self.name} returned non-finite value {results[0]!r}, in step {step}, for "
+                f"item {self.number}"
+            )
+        return results
 
 
 @kernel("host")

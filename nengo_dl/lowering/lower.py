@@ -50,6 +50,8 @@ class Lowered:
         Objects that a learning rule changes, and that the user also set to be trainable.
     together : list of Feed
         Inputs made by Python that may share objects, in the order in which Nengo calls it.
+    others : bool
+        Whether there is other Python that these may share objects with.
     readable : callable
         Puts names in the place of addresses; see `without_addresses`.
     """
@@ -62,6 +64,7 @@ class Lowered:
     where: dict[NengoSignal, Signal]
     both: list[object]
     together: list[Feed]
+    others: bool
     readable: Callable[[str], str]
 
 
@@ -75,6 +78,7 @@ def lower(
     training_spikes: Callable[[object], object],
     trainable_synapses: Any,
     is_pure: Callable[[object], bool] = lambda node: False,
+    within_steps: bool = True,
 ) -> Lowered:
     """Lower all operators of a model.
 
@@ -96,6 +100,8 @@ def lower(
         Of which connections time constants are trained; see `resolve_trainable_synapses`.
     is_pure
         Whether the user says that the output of a node depends on nothing but its arguments.
+    within_steps
+        Whether inputs may be made within steps; otherwise all are made ahead.
     """
     sources = _Sources(model, operators, trainable, explicitly_trainable)
     constants = find_time_constants(model, trainable_synapses, sources.objects)
@@ -106,7 +112,7 @@ def lower(
     memory.declare(model.time, Signal("time", (), Role.TIME))
     python = find_python(model, operators, catalogue, is_pure)
     sourcing = [op for op in python if is_driven_by_time(op)]
-    called = set(sourcing) if len(sourcing) < len(python) else ()
+    called = set(sourcing) if within_steps and len(sourcing) < len(python) else ()
     feeds = find_feeds(model, operators, sources.readable, called)
     choices = find_training_spikes(model, training_spikes)
     ctx = Context(
@@ -155,6 +161,7 @@ def lower(
         sources.where,
         list(sources.both.values()),
         [by_op[op] for op in sourcing],
+        len(sourcing) < len(python),
         sources.readable,
     )
 

@@ -17,6 +17,7 @@ from nengo.builder.node import SimPyFunc
 from nengo.builder.operator import Operator
 from nengo.builder.processes import SimProcess
 from nengo.params import FrozenObject
+from nengo.synapses import Synapse
 from nengo.utils.graphs import toposort
 from nengo.utils.simulator import operator_dependency_graph
 
@@ -50,7 +51,10 @@ def find_python(
 
 def is_known_process(process: Any) -> bool:
     """Whether all that a process computes with is Nengo's own."""
-    return _is_of_known_type(process) and all(map(_keeps_to_itself, _attributes(process)))
+    known = _is_of_known_type(process)
+    if known and isinstance(process, Synapse):
+        return True  # Nengo's have numbers alone
+    return known and all(map(_keeps_to_itself, _attributes(process)))
 
 
 class _Pure:
