@@ -279,3 +279,10 @@ def test_neuron_types_are_those_of_nengo():
     }
     abstract = {nengo.neurons.NeuronType, nengo.neurons.RatesToSpikesNeuronType, nengo.Direct}
     assert types - abstract <= set(neuron_types())
+
+
+def test_links_for_language_models_lead_to_pages():
+    links = re.findall(r"\]\((.*?)\.html\)", (DOCS / "llms.txt").read_text(encoding="utf-8"))
+    assert len(links) > 10
+    for link in links:
+        assert any((DOCS / f"{link}{suffix}").exists() for suffix in (".md", ".py")), link
