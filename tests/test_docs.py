@@ -215,7 +215,9 @@ def test_every_option_says_what_it_does_and_accepts():
         assert option.metadata["rule"].expects
 
 
-@pytest.mark.parametrize("module_name", ["nengo_dl", *(f"nengo_dl.{m}" for m in PUBLIC)])
+@pytest.mark.parametrize(
+    "module_name", ["nengo_dl", *(f"nengo_dl.{m}" for m in (*PUBLIC, "progress"))]
+)
 def test_examples_in_docstrings_run(module_name):
     module = importlib.import_module(module_name)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
