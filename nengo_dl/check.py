@@ -65,10 +65,13 @@ def check_packages() -> str:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             missing.append(name)
-    if missing == ["nengo-dl"]:
+    if "nengo-dl" in missing:
+        missing.remove("nengo-dl")
         found.append("nengo-dl from a source tree that is not installed")
-    elif missing:
-        raise CheckError(f"{', '.join(missing)} not installed", "Run: pip install nengo-dl")
+    if missing:
+        raise CheckError(
+            f"{', '.join(missing)} not installed", f"Run: pip install {' '.join(missing)}"
+        )
     return ", ".join(found)
 
 
@@ -160,11 +163,11 @@ REPORT = (
 )
 CHECKS = (
     Check("Python", check_python, REPORT),
-    Check("Packages", check_packages, "Run: pip install nengo-dl"),
+    Check("Packages", check_packages, REINSTALL),
     Check(
         "Import",
         check_imports,
-        "Packages may not fit each other: install nengo-dl in a new environment (python -m venv)",
+        "Packages may not fit each other: install this one in a new environment (python -m venv)",
     ),
     Check("Devices", check_devices, REINSTALL),
     Check("XLA", check_xla, REINSTALL),

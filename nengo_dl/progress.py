@@ -37,7 +37,7 @@ class Progress:
 
     Examples
     --------
-    >>> progress = Progress()
+    >>> progress = Progress("always")
     >>> with progress.stage("Build", total=100) as stage:
     ...     for _ in range(100):
     ...         stage.step()

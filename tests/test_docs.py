@@ -215,7 +215,9 @@ def test_every_option_says_what_it_does_and_accepts():
         assert option.metadata["rule"].expects
 
 
-@pytest.mark.parametrize("module_name", ["nengo_dl", *(f"nengo_dl.{m}" for m in PUBLIC)])
+@pytest.mark.parametrize(
+    "module_name", ["nengo_dl", *(f"nengo_dl.{m}" for m in (*PUBLIC, "progress"))]
+)
 def test_examples_in_docstrings_run(module_name):
     module = importlib.import_module(module_name)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -279,3 +281,10 @@ def test_neuron_types_are_those_of_nengo():
     }
     abstract = {nengo.neurons.NeuronType, nengo.neurons.RatesToSpikesNeuronType, nengo.Direct}
     assert types - abstract <= set(neuron_types())
+
+
+def test_links_for_language_models_lead_to_pages():
+    links = re.findall(r"\]\((.*?)\.html\)", (DOCS / "llms.txt").read_text(encoding="utf-8"))
+    assert len(links) > 10
+    for link in links:
+        assert any((DOCS / f"{link}{suffix}").exists() for suffix in (".md", ".py")), link

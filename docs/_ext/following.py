@@ -18,11 +18,12 @@ PASSES = ("simplify", "split", "schedule", "arrange")
 
 
 def network() -> nengo.Network:
-    """The network that all pages follow: an integrator of 16 dimensions, and what reads it."""
+    """An integrator of 16 dimensions, and neurons that read it."""
     with nengo.Network(seed=0) as net:
         x = nengo.Node(lambda t: np.sin(t + np.arange(16)), label="x")
         memory = nengo.networks.EnsembleArray(30, 16, label="memory")
-        square = nengo.Ensemble(400, 16, label="square", neuron_type=nengo.RectifiedLinear())
+        rates = nengo.RectifiedLinear()
+        square = nengo.Ensemble(400, 16, label="square", neuron_type=rates)
         nengo.Connection(x, memory.input, transform=0.1, synapse=None)
         nengo.Connection(memory.output, memory.input, synapse=0.1)
         nengo.Connection(memory.output, square, synapse=None)

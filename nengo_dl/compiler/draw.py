@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-WIDTH, MARGIN, LEFT, RIGHT = 960, 14, 46, 70  # [px]; beside the rows there is room for lines
+WIDTH, MARGIN, LEFT, RIGHT = 840, 14, 46, 70  # [px]; beside the rows there is room for lines
 ROW, LINE, HEAD, GAP = 42, 20, 34, 18
 CHARACTER = 6.63  # width of one at a size of 11 px, in any monospaced font
 SHOWN = 40  # groups of a stage; of others, the number is told
@@ -103,7 +103,7 @@ def draw(program: Any) -> str:
     Returns
     -------
     str
-        An ``<svg>`` element, 960 pixels wide.
+        An ``<svg>`` element, 840 pixels wide.
     """
     return _Drawing(program).source()
 
@@ -206,7 +206,7 @@ class _Drawing:
         for group in shown:
             self.group(group)
         if hidden:
-            self.text(LEFT, self.y + 13, f"and {hidden} more groups")
+            self.text(LEFT, self.y + 13, f"and {_counted(hidden, 'more group')}")
             self.y += LINE
         self.states(stage)
         if stage.looped and stage.carried:
@@ -291,8 +291,12 @@ def _title(stage: Any) -> str:
     operators = sum(len(g.ops) for g in stage.groups)
     when = "in each step" if stage.looped else "once for all steps of a chunk of time"
     how = ", as a single kernel" if stage.inline else ""
-    what = f"{operators:,} operators in {len(stage.groups)} groups"
+    what = f"{_counted(operators, 'operator')} in {_counted(len(stage.groups), 'group')}"
     return f"{'Loop: ' if stage.looped else ''}{when}{how}: {what}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _notes(stage: Any) -> int:
