@@ -25,9 +25,10 @@ class ConvertFallback(LayerConverter):
         try:
             _copy(layer, converter)
         except Exception as error:
+            what = f"{type(error).__name__}: {str(error).splitlines()[0]}"
             return False, (
-                f"and it cannot become a TensorNode, as it cannot be copied "
-                f"({type(error).__name__}: {error}); its get_config may be incomplete"
+                f"and it cannot become a TensorNode, as it cannot be copied ({what}); "
+                f"its get_config may be incomplete"
             )
         return True, None
 
