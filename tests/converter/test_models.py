@@ -114,6 +114,38 @@ def test_keys_of_swaps():
     assert converter.swap_activations.unused_keys() == {nengo.Tanh()}
 
 
+def test_scales_of_wrapped_layers():
+    x = keras.Input((3, 5, 2))
+    layer = layers.TimeDistributed(layers.Conv1D(2, 2, activation="relu"))
+    model = keras.Model(x, layer(x))
+    converter = Converter(model, scale_firing_rates={layer: 10.0})
+    assert converter.net.ensembles[0].neuron_type.amplitude == 0.1
+    assert converter.verify()
+
+
+def test_activations_with_weights_are_copied():
+    x = keras.Input((4,))
+    activation = layers.PReLU(alpha_initializer="ones")
+    activation.build((None, 3))
+    model = keras.Model(x, layers.Dense(3, activation=activation)(x))
+    converter = Converter(model)
+    with nengo_dl.Simulator(converter.net, progress_bar=False) as sim:
+        sim.compile(optimizer="sgd", loss="mse")
+        sim.fit(-np.ones((1, 1, 4)), np.ones((1, 1, 3)), epochs=3, verbose=0)
+    np.testing.assert_array_equal(activation.alpha, np.ones(3))
+
+
+def test_lists_of_tensors_are_keys():
+    x = keras.Input((4,))
+    y = layers.ReLU()(x)
+    converter = Converter(keras.Model(x, [y, layers.Dense(2)(y)]))
+    assert converter.inputs[converter.model.inputs] is converter.inputs[x]
+    first, second = converter.outputs[converter.model.outputs]
+    assert first is converter.outputs[y]
+    assert list(converter.net.probes) == [first, second]
+    assert "no tensor" not in converter.layers
+
+
 # -------------------------------------------------------------------- forms of models
 
 
@@ -165,6 +197,12 @@ def test_fallbacks_with_several_inputs_are_trained():
     converter = Converter(keras.Model([a, b], layers.Flatten()(y)))
     assert converter.verify(atol=1e-6)
     assert converter.verify(training=True, atol=1e-4)
+
+
+def test_inputs_that_are_numbers():
+    x = keras.Input(())
+    model = keras.Model(x, layers.Dense(2)(layers.Lambda(lambda z: keras.ops.sin(z)[:, None])(x)))
+    assert Converter(model).verify()
 
 
 def test_operations_on_tensors():
@@ -272,7 +310,7 @@ def test_spikes_average_to_the_activations():
     converter = Converter(
         model,
         swap_activations={nengo.RectifiedLinear(): nengo.SpikingRectifiedLinear()},
-        scale_firing_rates=1000,
+        scale_firing_rates=10000,
     )
     x = np.random.RandomState(0).uniform(size=(2, 6, 6, 1))
     steps = np.repeat(x.reshape(2, 1, -1), 200, axis=1)

@@ -63,6 +63,8 @@ class LayerConverter:
         Whether its weights can take in a batch normalisation after it; see `factors_after`.
     exactness, reason : str
         For the record of the layer; see `LayerRecord`.
+    source : keras.Layer
+        The layer of the model: another one, if this one is wrapped.
     """
 
     activation_map: ClassVar[dict] = ACTIVATIONS
@@ -78,6 +80,7 @@ class LayerConverter:
 
     def __init__(self, layer: Any, converter: Any) -> None:
         self.layer, self.converter = layer, converter
+        self.source = layer
 
     def convert(self, node_id: int) -> Any:
         """Make what one call of the layer becomes, and connect it to its inputs.
