@@ -36,7 +36,7 @@ class ConvertTimeDistributed(LayerConverter):
         elif not converter.temporal_model and issubclass(found, WINDOWED):
             inner = with_steps(inner)
         self.inner = found(inner, converter)
-        self.inner.call, self.inner.label = self.call, self.label
+        self.inner.call, self.inner.label, self.inner.source = self.call, self.label, layer
         self.exactness, self.reason = self.inner.exactness, self.inner.reason
 
     @property
