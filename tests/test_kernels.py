@@ -89,6 +89,7 @@ NEURONS = {
     "QuantizedReLU": (QuantizedReLU(levels=3, amplitude=0.5), THRESHOLD),
     "IntegrateAndFire": (IntegrateAndFire(amplitude=0.5), RATES),
     "IntegrateAndFire-limited": (IntegrateAndFire(max_spikes=2), RATES),
+    "IntegrateAndFire-leaky": (IntegrateAndFire(0.5, max_spikes=2, negative_slope=0.25), RATES),
     "SignedIntegrateAndFire": (SignedIntegrateAndFire(amplitude=0.5), RATES),
     "SignedIntegrateAndFire-limited": (SignedIntegrateAndFire(max_spikes=1), RATES),
     "SoftLIFRate": (SoftLIFRate(), THRESHOLD),

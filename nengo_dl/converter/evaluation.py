@@ -135,13 +135,15 @@ class Evaluation:
         for steps in self.steps:
             table.add_column(f"{steps} steps", justify="right")
         table.add_column("Keras", justify="right")
-        table.add_column("Source")
         for figure in FIGURES:
             keras = self.keras_energies[figure.name]
             found = [si(energy, "J") for energy in self.energies[figure.name]]
-            table.add_row(
-                figure.name, *found, "" if keras is None else si(keras, "J"), figure.source
-            )
+            table.add_row(figure.name, *found, "" if keras is None else si(keras, "J"))
+        sources = dict.fromkeys(
+            f"{figure.name.split(',')[0]}: {figure.source}" for figure in FIGURES
+        )
+        table.caption = "\n".join(["Sources:", *sources])
+        table.caption_justify = "left"
         return table
 
 

@@ -11,9 +11,9 @@ from nengo.neurons import NeuronType
 
 from ...utils import warn
 from ..qcfs import QCFS
-from . import scaling
 from .base import Recipe
 from .readout import starts
+from .scaling import can_be_scaled, is_line, largest_error, rates, spiking, through_step
 from .statistics import Activations, check_calibration, statistics_of
 from .thresholds import Method, method_of, thresholds_of
 
@@ -44,8 +44,9 @@ class Calibrated(Recipe):
         Firing rate at the threshold [Hz]; 1000 is one spike in each step of a millisecond.
     max_spikes : float, default inf
         Most spikes of a neuron in a step. With 1, what is above the threshold is clipped.
-    initial_voltage : float, default 0.5
+    initial_voltage : float or "uniform", default 0.5
         Of integrating neurons, in thresholds; a half makes them round to the nearest spike.
+        ``"uniform"``: evenly spread at random, so that neurons that are pooled round differently.
     readout : int or "auto", default "auto"
         From which step on outputs are averaged in evaluations. ``"auto"``: where they are closest
         to the outputs of the Keras model on calibration data.
@@ -64,16 +65,17 @@ class Calibrated(Recipe):
         signed: bool = False,
         max_rate: float = 1000.0,
         max_spikes: float = np.inf,
-        initial_voltage: float = 0.5,
+        initial_voltage: float | str = 0.5,
         readout: int | str = "auto",
     ) -> None:
         self.method = method_of(method)
         self.per_channel, self.signed = per_channel, signed
         self.max_rate = _number(max_rate, "max_rate", lambda x: 0 < x < np.inf, "positive")
         self.max_spikes = _number(max_spikes, "max_spikes", lambda x: x >= 1, "of at least 1")
-        self.initial_voltage = _number(
-            initial_voltage, "initial_voltage", lambda x: 0 <= x < 1, "from 0 to below 1"
-        )
+        self.initial_voltage = initial_voltage
+        if initial_voltage != "uniform":
+            expected = "from 0 to below 1, or 'uniform'"
+            _number(initial_voltage, "initial_voltage", lambda x: 0 <= x < 1, expected)
         if readout != "auto" and not (isinstance(readout, int) and readout >= 0):
             raise ValidationError(f"got {readout!r}, expected 'auto' or an int >= 0", "readout")
         self._readout = readout
@@ -95,10 +97,10 @@ class Calibrated(Recipe):
 
     def activation(self, layer: Any, neuron_type: NeuronType) -> NeuronType:
         """Spiking neurons; see `Recipe`."""
-        made = scaling.spiking(neuron_type, self.signed, self.max_spikes)
-        if not made.spiking or scaling.is_line(made) or id(layer) not in self._statistics:
+        made = spiking(neuron_type, self.signed, self.max_spikes)
+        if not made.spiking or is_line(made) or id(layer) not in self._statistics:
             return made
-        faster = scaling.through_step(made, self._scale_of_curve(layer, made))
+        faster = through_step(made, self._scale_of_curve(layer, made))
         return made if faster is None else faster
 
     def scale(self, layer: Any, activation: NeuronType) -> float | np.ndarray | None:
@@ -106,19 +108,22 @@ class Calibrated(Recipe):
         if isinstance(layer, QCFS):
             return self.max_rate
         known = id(layer) in self._statistics
-        if not known or not activation.spiking or scaling.through_step(activation, 1) is not None:
+        if not known or not activation.spiking or through_step(activation, 1) is not None:
             return None  # the neurons are fast enough as they are
-        if not scaling.is_line(activation):
+        if not is_line(activation):
             return self._changed_curve(layer, activation)
         scales = self.max_rate / self._threshold(layer)
         return float(scales[0]) if len(scales) == 1 else scales
 
     def initial_state(self, layer: Any, neuron_type: NeuronType) -> dict | None:
         """Half a threshold, for neurons that integrate; see `Recipe`."""
-        integrates = scaling.is_line(neuron_type) or isinstance(neuron_type, nengo.RegularSpiking)
+        if self.initial_voltage == "uniform" and not isinstance(layer, QCFS):
+            return None  # the default of all neurons
+        integrates = is_line(neuron_type) or isinstance(neuron_type, nengo.RegularSpiking)
         if not integrates or "voltage" not in neuron_type.state or neuron_type.initial_state:
             return None
-        return {"voltage": nengo.dists.Choice([self.initial_voltage])}
+        exact = isinstance(layer, QCFS)
+        return {"voltage": nengo.dists.Choice([0.5 if exact else self.initial_voltage])}
 
     def readout(self, converter: Any, n_steps: int) -> int:
         """The first step that is averaged; see `Recipe`."""
@@ -150,7 +155,7 @@ class Calibrated(Recipe):
         """The factor that makes a neuron with the largest threshold fire at `max_rate`."""
         amplitude = getattr(neuron_type, "amplitude", 1)
         if isinstance(neuron_type, nengo.LIF):
-            rate = scaling.rates(neuron_type, np.array([self._largest(layer)]))[0] / amplitude
+            rate = rates(neuron_type, np.array([self._largest(layer)]))[0] / amplitude
         else:
             rate = self._largest(layer) / amplitude
         return self.max_rate / rate if rate > 0 else 1.0
@@ -159,13 +164,13 @@ class Calibrated(Recipe):
         """A scale that changes the function of neurons, with a warning."""
         found = self._statistics[id(layer)]
         scale = self.max_rate / self._largest(layer)
-        if not scaling.can_be_scaled(neuron_type):
+        if not can_be_scaled(neuron_type):
             warn(
                 f"The firing rates of layer {layer.name!r} cannot be scaled: {neuron_type} has no "
                 f"amplitude that could undo it. It stays as it is"
             )
             return None
-        error = scaling.largest_error(neuron_type, scale, found.lowest, found.highest)
+        error = largest_error(neuron_type, scale, found.lowest, found.highest)
         warn(
             f"The firing rates of layer {layer.name!r} are scaled by {scale:.4g}, which changes "
             f"the function of {neuron_type}: by up to {error:.4g} for currents from "

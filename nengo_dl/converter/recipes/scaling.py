@@ -61,7 +61,8 @@ def spiking(neuron_type: NeuronType, signed: bool = False, max_spikes: float = n
         made = SignedIntegrateAndFire if signed else IntegrateAndFire
         return made(neuron_type.amplitude, max_spikes=max_spikes)
     if kind is LeakyReLU:
-        return SpikingLeakyReLU(neuron_type.negative_slope, neuron_type.amplitude)
+        slope = neuron_type.negative_slope
+        return IntegrateAndFire(neuron_type.amplitude, max_spikes, negative_slope=slope)
     if kind in (nengo.Sigmoid, nengo.Tanh):
         return nengo.RegularSpiking(neuron_type)
     return neuron_type

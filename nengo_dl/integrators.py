@@ -1,0 +1,240 @@
+"""Neuron types for networks that are converted. They run on every Nengo back end.
+
+They are part of `nengo_dl.neurons`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from nengo.dists import Choice, Uniform
+from nengo.neurons import RectifiedLinear, SpikingRectifiedLinear
+from nengo.params import IntParam, NumberParam
+
+
+class IntegrateAndFire(SpikingRectifiedLinear):
+    r"""Integrate-and-fire neurons whose current is integrated before it is rectified.
+
+    In each step, the voltage :math:`v` grows by :math:`J\,dt`, whatever its sign, and loses a unit
+    for every spike (soft reset):
+
+    .. math::
+
+        v \leftarrow v + J\,dt, \qquad
+        n = \operatorname{clip}(\lfloor v \rfloor, 0, n_{max}), \qquad
+        v \leftarrow v - n
+
+    `nengo.SpikingRectifiedLinear` rectifies :math:`J` first. For constant currents both are the
+    same. A current that is made of spikes varies, and the mean of what was rectified is more than
+    the rectified mean: networks in which one layer of spikes drives the next then fire too much.
+
+    With a negative slope :math:`s`, the rate is that of `LeakyReLU`: a voltage of :math:`-1/s`
+    makes a negative spike, which takes it back to 0.
+
+    Parameters
+    ----------
+    amplitude : float, default 1
+        Factor on the output.
+    max_spikes : float, default inf
+        Largest number of spikes in a step (at least 1); the voltage keeps the rest.
+    negative_slope : float, default 0
+        Slope of the rate for negative currents (at least 0); 0: no negative spikes.
+    initial_state : dict, default None
+        Initial values of state variables (``"voltage"``, uniform between 0 and 1 by default; half a
+        unit rounds to the nearest number of spikes).
+
+    Raises
+    ------
+    ValidationError
+        If ``amplitude`` is not positive, ``max_spikes`` less than 1, ``negative_slope`` negative,
+        or a state variable unknown.
+
+    References
+    ----------
+    Rueckauer et al. (2017). Conversion of continuous-valued deep networks to efficient event-driven
+    networks for image classification. https://doi.org/10.3389/fnins.2017.00682
+    """
+
+    max_spikes = NumberParam("max_spikes", low=1)
+    negative_slope = NumberParam("negative_slope", low=0)
+
+    def __init__(
+        self,
+        amplitude: float = 1,
+        max_spikes: float = np.inf,
+        negative_slope: float = 0,
+        initial_state: dict | None = None,
+    ):
+        super().__init__(amplitude=amplitude, initial_state=initial_state)
+        self.max_spikes = max_spikes
+        self.negative_slope = negative_slope
+
+    def rates(self, x: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        """Compute the firing rates for constant inputs; as of `SpikingLeakyReLU`."""
+        J = self.current(x, gain, bias)
+        return self.amplitude * np.where(J < 0, self.negative_slope * J, J)
+
+    def step(self, dt: float, J: np.ndarray, output: np.ndarray, voltage: np.ndarray) -> None:
+        """Compute the output of one step, and update the voltage.
+
+        Parameters
+        ----------
+        dt : float
+            Length of a step [s].
+        J : array (N,)
+            Input current.
+        output : array (N,)
+            Receives the spikes: ``amplitude / dt`` for each.
+        voltage : array (N,)
+            Integral of the current, less the spikes; updated in place.
+        """
+        voltage += dt * J
+        n_spikes = np.clip(np.floor(voltage), 0, self.max_spikes)
+        voltage -= n_spikes
+        slope = self.negative_slope
+        if slope:
+            taken = np.clip(np.floor(-slope * voltage), 0, self.max_spikes)
+            voltage += taken / slope
+            n_spikes -= taken
+        output[...] = (self.amplitude / dt) * n_spikes
+
+    step_math = step  # the name before Nengo 3.1
+
+
+class SignedIntegrateAndFire(IntegrateAndFire):
+    r"""`IntegrateAndFire` neurons that take back spikes which came too early.
+
+    A neuron remembers how many spikes it emitted. After any number of steps :math:`t`, with
+    :math:`v_0` the initial voltage, their sum is
+
+    .. math::
+
+        \operatorname{clip}\left(\left\lfloor v_0 + \textstyle\sum J\,dt \right\rfloor,
+        0, t\,n_{max}\right)
+
+    so that it depends on the sum of the inputs, and not on their order: where that falls, the
+    neuron emits negative spikes.
+
+    Parameters
+    ----------
+    amplitude : float, default 1
+        Factor on the output.
+    max_spikes : float, default inf
+        Largest number of spikes per step, on average from the beginning (at least 1).
+    initial_state : dict, default None
+        Initial values of state variables: ``"voltage"``, uniform between 0 and 1 by default;
+        ``"emitted"``, the sum of spikes so far; and ``"allowed"``, how many more may follow.
+
+    Raises
+    ------
+    ValidationError
+        If ``amplitude`` is not positive, ``max_spikes`` less than 1, or a state variable unknown.
+
+    References
+    ----------
+    Wang et al. (2022). Signed neuron with memory: towards simple, accurate and high-efficient
+    ANN-SNN conversion. https://doi.org/10.24963/ijcai.2022/347
+    """
+
+    state = {"voltage": Uniform(low=0, high=1), "emitted": Choice([0]), "allowed": Choice([0])}
+
+    def __init__(
+        self,
+        amplitude: float = 1,
+        max_spikes: float = np.inf,
+        initial_state: dict | None = None,
+    ):
+        super().__init__(amplitude, max_spikes=max_spikes, initial_state=initial_state)
+
+    def step(
+        self,
+        dt: float,
+        J: np.ndarray,
+        output: np.ndarray,
+        voltage: np.ndarray,
+        emitted: np.ndarray,
+        allowed: np.ndarray,
+    ) -> None:
+        """Compute the output of one step, and update the state.
+
+        Parameters
+        ----------
+        dt : float
+            Length of a step [s].
+        J : array (N,)
+            Input current.
+        output : array (N,)
+            Receives the spikes: ``amplitude / dt`` for each, negative ones with a minus.
+        voltage, emitted, allowed : array (N,)
+            Integral of the current, less the spikes; sum of the spikes; spikes that may still
+            follow. Updated in place.
+        """
+        voltage += dt * J
+        allowed += self.max_spikes
+        n_spikes = np.clip(np.floor(voltage), -emitted, allowed)
+        output[...] = (self.amplitude / dt) * n_spikes
+        voltage -= n_spikes
+        emitted += n_spikes
+        allowed -= n_spikes
+
+    step_math = step  # the name before Nengo 3.1
+
+
+class QuantizedReLU(RectifiedLinear):
+    r"""Rectified linear neurons that know a few levels, up to a largest one; they do not spike.
+
+    The quantised clip-floor-shift activation, for a threshold of 1:
+
+    .. math::
+
+        \text{amplitude} \cdot
+        \operatorname{clip}\left(\tfrac{1}{L} \lfloor L J + \tfrac{1}{2} \rfloor, 0, 1\right)
+
+    In training, its gradient is that of the line between the levels (straight-through).
+
+    Parameters
+    ----------
+    levels : int, default 4
+        Number of levels above zero, :math:`L` (at least 1).
+    amplitude : float, default 1
+        Factor on the output.
+    initial_state : dict, default None
+        Initial values of state variables (there are none).
+
+    Raises
+    ------
+    ValidationError
+        If ``levels`` is not a positive integer, or ``amplitude`` not positive.
+
+    References
+    ----------
+    Bu et al. (2022). Optimal ANN-SNN conversion for high-accuracy and ultra-low-latency spiking
+    neural networks. https://arxiv.org/abs/2303.04347
+    """
+
+    levels = IntParam("levels", low=1)
+
+    def __init__(
+        self,
+        levels: int = 4,
+        amplitude: float = 1,
+        initial_state: dict | None = None,
+    ):
+        super().__init__(amplitude=amplitude, initial_state=initial_state)
+        self.levels = levels
+
+    def step(self, dt: float, J: np.ndarray, output: np.ndarray) -> None:
+        """Compute the output of one step.
+
+        Parameters
+        ----------
+        dt : float
+            Length of a step [s] (of no influence).
+        J : array (N,)
+            Input current [threshold = 1].
+        output : array (N,)
+            Receives the levels, times the amplitude.
+        """
+        level = np.clip(np.floor(self.levels * J + 0.5), 0, self.levels)
+        output[...] = self.amplitude * (level / self.levels)
+
+    step_math = step  # the name before Nengo 3.1
