@@ -33,6 +33,7 @@ class Drifting(nengo.Process):
 def add_python(net):
     """Add processes with state of their own, one that is fed, one that feeds; probe both."""
     with net:
+        nengo_dl.configure_settings(trainable=None)
         source = nengo.Node(Drifting(default_size_out=2))
         fed = nengo.Node(Drifting(default_size_in=2, default_size_out=2), size_in=2)
         nengo.Connection(source, fed, synapse=None)
