@@ -15,7 +15,7 @@ from nengo.utils.progress import ProgressBar as NengoProgressBar
 from nengo.utils.progress import ProgressTracker
 
 REFRESH_PER_SECOND = 10
-PATIENCE = 1.0  # seconds after which a notebook shows that something takes long
+PATIENCE = 2.0  # seconds after which a notebook shows that something takes long
 SHOWN_TO_NENGO = ("Build", "Simulation")  # one stage a call: its bars are closed at the end
 
 
@@ -25,10 +25,10 @@ class Progress:
     Parameters
     ----------
     progress_bar : bool, "always" or nengo.utils.progress.ProgressBar, default True
-        True: show progress if standard output is a terminal; in a Jupyter notebook, show one line
-        for all stages that is there only while they last. False: print nothing. ``"always"``:
-        report the end of each stage, also when standard output is a file or a pipe. A progress bar
-        of Nengo's is shown the building and the simulation.
+        True: show progress if standard output is a terminal; in a Jupyter notebook, by one line for
+        all stages, if they take seconds. False: print nothing. ``"always"``: report the end of each
+        stage, also when standard output is a file or a pipe. A progress bar of Nengo's is shown the
+        building and the simulation.
 
     Raises
     ------
@@ -177,12 +177,17 @@ class SilentStage:
 class NotebookLine:
     """One line below a cell of a Jupyter notebook, for stages that take long.
 
-    It is written over and over, in one place, and taken away at the end of each stage: what is
-    saved with the notebook is empty. What takes less than `PATIENCE` shows nothing at all.
+    It is written over and over, in one place, and says in the end how long all took. What takes
+    less than `PATIENCE` shows nothing at all.
     """
 
     def __init__(self) -> None:
         self._handle: Any = None
+        self._begun: tuple[str, float] | None = None
+
+    def begin(self, name: str, now: float) -> None:
+        """Note the name and the time of the first stage."""
+        self._begun = self._begun or (name, now)
 
     def show(self, text: str) -> None:
         """Write over what is there."""
@@ -193,10 +198,11 @@ class NotebookLine:
         else:
             self._handle.update(HTML(text))
 
-    def clear(self) -> None:
-        """Leave the line empty, if something was shown."""
+    def end(self, now: float) -> None:
+        """Say how long it took since the first stage began, if something was shown."""
         if self._handle is not None:
-            self.show("")
+            name, start = self._begun
+            self.show(f"{name} finished in {timedelta(seconds=int(now - start))}")
 
 
 class NotebookStage:
@@ -221,13 +227,14 @@ class NotebookStage:
         if self._depth == 0:
             self._start = time.perf_counter()
             self._next = self._start + PATIENCE
+            self._line.begin(self._name, self._start)
         self._depth += 1
         return self
 
     def __exit__(self, *exc_info: Any) -> None:
         self._depth -= 1
         if self._depth == 0:
-            self._line.clear()
+            self._line.end(time.perf_counter())
 
     def step(self, n: int = 1) -> None:
         """Say that ``n`` more steps were done."""

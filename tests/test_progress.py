@@ -166,10 +166,8 @@ def test_notebooks_have_one_line_for_all_stages(monkeypatch, capfd):
     notebook, now = Notebook(monkeypatch), [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     progress = Progress()
-    for name, total, shown in (
-        ("Build", 4, "Build: 50%, 0:00:02"),
-        ("Other", None, "Other: 0:00:02"),
-    ):
+    stages = [("Build", 4, "Build: 50%, 0:00:02"), ("Construction", None, "Construction: 0:00:02")]
+    for number, (name, total, shown) in enumerate(stages):
         with progress.stage(name, total) as stage:
             stage.step()
             now[0] += 2.4
@@ -177,7 +175,7 @@ def test_notebooks_have_one_line_for_all_stages(monkeypatch, capfd):
             assert notebook.outputs == [shown]
             stage.step()  # at once: not shown
             assert notebook.outputs == [shown]
-        assert notebook.outputs == [""]
+        assert notebook.outputs == [f"Build finished in 0:00:0{(2, 4)[number]}"]
     assert notebook.updates == 3 and capfd.readouterr() == ("", "")
 
 

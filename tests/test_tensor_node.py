@@ -520,8 +520,11 @@ class Around(keras.layers.Layer):
         return self.inner(x)
 
 
+ALONE = ("itself", "built before")
+
+
 @pytest.mark.training
-@pytest.mark.parametrize("kind", ["itself", "built before", "within a model", "within a layer"])
+@pytest.mark.parametrize("kind", [*ALONE, "within a model", "within a layer"])
 def test_layers_are_always_told_whether_they_train(monkeypatch, kind):
     told = []
     monkeypatch.setattr(Told, "call", lambda self, x, training=None: told.append(training) or x)
@@ -534,6 +537,9 @@ def test_layers_are_always_told_whether_they_train(monkeypatch, kind):
         nengo.Connection(nengo.Node([1.0, 2.0]), node, synapse=None)
         nengo.Probe(node)
     with simulator(net) as sim:
+        # Keras itself tells layers within others nothing while it lets the outer one build them
+        assert told and set(told) <= ({False} if kind in ALONE else {None, False})
+        told.clear()
         sim.run_steps(2)
         assert told and set(told) == {False}
         sim.compile("sgd", loss="mse")
@@ -572,7 +578,7 @@ def test_variables_that_a_function_uses_are_named():
         Layer(func)(node, label="user")
         nengo_dl.Layer(known)(node)
         nengo_dl.Layer(lambda x: known(x))(node)
-    names = "'captured/kernel', 'captured/bias', 'mine'|'mine', 'captured/kernel', 'captured/bias'"
-    with pytest.warns(UserWarning, match=f"user.*({names}), which fit does not train") as caught:
+    message = "user.*'captured/bias', 'captured/kernel', 'mine', which fit does not train"
+    with pytest.warns(UserWarning, match=message) as caught:
         simulator(net).close()
-    assert len(caught) == 1 and caught[0].filename == __file__
+    assert [w.filename for w in caught] == [__file__]

@@ -93,7 +93,7 @@ def _refuse_variable(name: str) -> None:
 
 def _warn_of_untrained(name: str, traced: Any, known: Collection[int]) -> None:
     """Warn of variables that a function reads, and that no layer of the simulation has."""
-    used = [v.name.partition(":")[0] for v in traced.graph.variables if id(v) not in known]
+    used = sorted(v.name.partition(":")[0] for v in traced.graph.variables if id(v) not in known)
     if used:
         warn(
             f"{name}: the function uses {', '.join(map(repr, used))}, which fit does not train, "
