@@ -151,7 +151,6 @@ def lower(
     pinned = [*sources.parameters, *(f.signal for f in feeds if f.node is not None and f.signal)]
     graph = Graph(tuple(ctx.ops + sums), following, outputs, tuple(pinned))
     trained = {c.parameter.obj: c.sig for c in constants.values()}
-    by_op = {feed.op: feed for feed in feeds}
     return Lowered(
         graph,
         feeds,
@@ -160,10 +159,16 @@ def lower(
         trained,
         sources.where,
         list(sources.both.values()),
-        [by_op[op] for op in sourcing],
+        _of_operators(feeds, sourcing),
         len(sourcing) < len(python),
         sources.readable,
     )
+
+
+def _of_operators(feeds: list[Feed], operators: Sequence[Operator]) -> list[Feed]:
+    """The inputs that stand for some operators, in their order."""
+    found = {feed.op: feed for feed in feeds}
+    return [found[op] for op in operators]
 
 
 def _connect(feeds: list[Feed], ctx: Context) -> set[Operator]:
