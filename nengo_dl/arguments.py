@@ -65,6 +65,8 @@ def seconds(value: Any, name: str) -> float:
 
 def whole(value: Any, name: str, lowest: int = 0, advice: str = "") -> int:
     """A whole number (also a float that is one) of at least 0 or 1, or ValidationError."""
+    if type(value) is int and value >= lowest:  # as in each single step
+        return value
     number = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
     if not number or not np.isfinite(value) or int(value) != value or value < lowest:
         expected = "an integer of at least 0" if lowest == 0 else "a positive integer"

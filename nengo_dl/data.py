@@ -92,9 +92,9 @@ class SimulationData(Mapping):
     def _probe(self, probe: nengo.Probe) -> np.ndarray:
         parts = self._recorded(probe)
         if not parts:
-            sig = self._parameters.model.sig[probe]["in"]
-            shape = (*self._parameters.items, 0, *sig.shape)
-            return np.empty(shape, sig.dtype).view(NothingRecorded)
+            dtype = self._parameters.model.sig[probe]["in"].dtype
+            shape = (*self._parameters.items, 0)  # as Nengo's
+            return np.empty(shape, dtype).view(NothingRecorded)
         count, array = self._cache.get(probe, (0, None))
         if count != len(parts) or array is None:
             array = np.concatenate(parts, axis=1)
