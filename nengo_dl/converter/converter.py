@@ -102,7 +102,7 @@ class Converter(Reports):
         self.temporal_model = temporal_model
         self.recipe = choose(recipe, scale_firing_rates)
         self.model = functional(model)
-        check_shapes(self.model, temporal_model)
+        check_shapes(self.model.inputs, temporal_model)
         self.records: list[LayerRecord] = []
         self._frames: list[Frame] = []
         self._converters: dict[tuple[int, bool], LayerConverter] = {}

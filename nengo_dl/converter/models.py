@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -62,16 +63,17 @@ def _input(shape: tuple) -> Any:
     return keras.Input(tuple(shape[1:]))
 
 
-def check_shapes(model: keras.Model, temporal: bool) -> None:
+def check_shapes(inputs: Sequence[Any], temporal: bool) -> None:
     """Raise ValidationError unless the shapes of the inputs are fully known.
 
     Parameters
     ----------
-    model : keras.Model
+    inputs : list of KerasTensor
+        Of a model.
     temporal : bool
         Whether the axis after the batch is time, which need not be known.
     """
-    for tensor in model.inputs:
+    for tensor in inputs:
         shape = tuple(tensor.shape[1:])
         if temporal and not shape:
             raise ValidationError(

@@ -45,6 +45,13 @@ def test_shapes_that_are_not_known(shape):
         Converter(keras.Model(x, layers.ReLU()(x)))
 
 
+def test_shapes_of_nested_models_that_are_not_known():
+    y = keras.Input((None, 3))
+    x = keras.Input((4, 3))
+    with pytest.raises(ValidationError, match=r"has shape \(None, 3\).*full shape"):
+        Converter(keras.Model(x, keras.Model(y, layers.ReLU()(y))(x)))
+
+
 def test_shapes_in_the_middle_that_are_not_known():
     x = keras.Input((3, 4))
     y = layers.EinsumDense("abc,cd->abd", output_shape=(None, 2))(x)
@@ -134,6 +141,12 @@ def test_verify_says_how_far_outputs_are_apart():
     )
     with pytest.raises(ValueError, match="differs from that of the Keras model: .*[0-9.]+$"):
         converter.verify()
+
+
+@pytest.mark.parametrize("inputs", [np.ones((2, 3)), [np.ones((2, 4))] * 2, np.ones(4)])
+def test_verify_with_inputs_of_another_shape(inputs):
+    with pytest.raises(ValidationError, match=r"inputs: got arrays of shape .*\(None, 4\)"):
+        Converter(dense()).verify(inputs=inputs)
 
 
 def test_verify_counts_what_is_trained():
