@@ -175,7 +175,7 @@ def evaluate(
     outputs = found.outputs[0]
     starts = np.array([converter.recipe.readout(converter, int(n)) for n in steps])
     means = [outputs[:, s:n].mean(axis=1) for s, n in zip(starts, steps, strict=True)]
-    counted = _counts(layers, found.probes)[:, :, steps - 1]
+    counted = _counts(layers, found.probes, int(steps[-1]))[:, :, steps - 1]
     neurons = np.array([record.neurons for record in layers], dtype=float)
     inputs, neural = _weights(converter, layers, fan_out)
     return Evaluation(
@@ -227,13 +227,13 @@ def _counter(ens: nengo.Ensemble, fan_out: FanOut) -> nengo.Probe:
     return nengo.Probe(node)
 
 
-def _counts(layers: Sequence[Any], probes: Sequence[np.ndarray]) -> np.ndarray:
+def _counts(layers: Sequence[Any], probes: Sequence[np.ndarray], n_steps: int) -> np.ndarray:
     """Spikes and operations of each layer up to each step; array (layers, 2, T)."""
     found, rest = [], list(probes)
     for record in layers:
         own = [rest.pop(0) for _ in record.ensembles]
         found.append(np.cumsum(sum(own).mean(axis=0), axis=0).T)
-    return np.array(found).reshape(len(layers), 2, -1)
+    return np.array(found).reshape(len(layers), 2, n_steps)
 
 
 def _weights(converter: Any, layers: Sequence[Any], fan_out: FanOut) -> tuple[float, float]:
