@@ -63,20 +63,21 @@ def seconds(value: Any, name: str) -> float:
     return float(value)
 
 
-def whole(value: Any, name: str, lowest: int = 0, advice: str = "") -> int:
-    """A whole number (also a float that is one) of at least 0 or 1, or ValidationError."""
+def whole(value: Any, name: str, lowest: float = 0, expected: str = "", advice: str = "") -> int:
+    """A whole number (also a float that is one) of at least `lowest`, or ValidationError."""
     if type(value) is int and value >= lowest:  # as in each single step
         return value
     number = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
     if not number or not np.isfinite(value) or int(value) != value or value < lowest:
-        expected = "an integer of at least 0" if lowest == 0 else "a positive integer"
+        expected = expected or ("an integer of at least 0" if lowest == 0 else "a positive integer")
         raise ValidationError(f"expected {expected}, got {value!r}{advice}", attr=name)
     return int(value)
 
 
-def steps(value: Any, name: str = "n_steps") -> int:
+def steps(value: Any, lowest: float = 0) -> int:
     """A number of steps, or ValidationError."""
-    return whole(value, name, advice=" (a time in seconds is for `run`)")
+    advice = " (a time in seconds is for `run`)"
+    return whole(value, "n_steps", lowest, "a whole number of steps", advice)
 
 
 def seed_of(value: Any) -> int:

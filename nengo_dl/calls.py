@@ -55,7 +55,7 @@ class Call:
             raise ValidationError(
                 "'n_steps' is among the data; give it as the argument n_steps", attr="n_steps"
             )
-        n_steps = feeds.whole_number(n_steps)
+        n_steps = None if n_steps is None else arguments.steps(n_steps, lowest=-np.inf)
         data = feeds.by_object(x, names, "input")
         self.flat = n_steps in (1, None) and takes_single_steps(session, n_steps)
         self.flat = self.flat and all(array.ndim == 2 for array in data.values())
@@ -67,7 +67,6 @@ class Call:
         steps = feeds.agree(data, names, 1, "steps")
         if steps is None and n_steps is None:
             raise ValidationError("n_steps is needed where no input data are given", attr="n_steps")
-        n_steps = None if n_steps is None else arguments.steps(n_steps)
         self.n_steps = n_steps if steps is None else steps
         feeds.check_steps(self.n_steps, n_steps, session.unroll, session.settings.use_loop)
         self.data = feeds.cast(data, session.settings.dtype)

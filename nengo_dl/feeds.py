@@ -206,19 +206,6 @@ def agree(arrays: Mapping[Any, np.ndarray], names: Names, axis: int, what: str) 
     return next(iter(lengths.values()), None)
 
 
-def whole_number(n_steps: Any) -> int | None:
-    """A number of steps as an int; None stays None."""
-    if n_steps is None:
-        return None
-    try:
-        whole = int(n_steps) == n_steps
-    except (TypeError, ValueError, OverflowError):
-        whole = False
-    if not whole:
-        raise ValidationError(f"expected a whole number of steps, got {n_steps!r}", attr="n_steps")
-    return int(n_steps)
-
-
 def check_steps(n_steps: int, given: int | None, unroll: int, use_loop: bool) -> None:
     """Raise ValidationError unless the simulation can run for so many steps."""
     if n_steps < 1:

@@ -94,12 +94,12 @@ def test_what_is_no_network(network, message):
         (
             "run_steps",
             2.5,
-            "n_steps: expected an integer.*got 2.5.*seconds is for `run`",
+            "n_steps: expected a whole number of steps, got 2.5.*seconds is for `run`",
         ),
-        ("run_steps", "a", "n_steps: expected an integer of at least 0, got 'a'"),
-        ("run_steps", None, "n_steps: expected an integer of at least 0, got None"),
-        ("run_steps", True, "n_steps: expected an integer of at least 0, got True"),
-        ("run_steps", -1, "n_steps: expected an integer of at least 0, got -1"),
+        ("run_steps", "a", "n_steps: expected a whole number of steps, got 'a'"),
+        ("run_steps", None, "n_steps: expected a whole number of steps, got None"),
+        ("run_steps", True, "n_steps: expected a whole number of steps, got True"),
+        ("run_steps", -1, "n_steps: expected a whole number of steps, got -1"),
         ("run", "1s", "time_in_seconds: expected a number of seconds, got '1s'"),
         ("run", None, "time_in_seconds: expected a number of seconds, got None"),
         ("run", np.nan, "time_in_seconds: expected a finite number of seconds, got nan"),
@@ -118,7 +118,7 @@ def test_of_methods(sim, method, argument, message):
 
 @pytest.mark.parametrize("method", ["predict", "predict_on_batch", "evaluate", "fit"])
 def test_numbers_of_steps(sim, method):
-    with pytest.raises(ValidationError, match="n_steps: expected an integer.*got 2.5"):
+    with pytest.raises(ValidationError, match="n_steps: expected a whole number of steps, got 2.5"):
         getattr(sim, method)(n_steps=2.5)
 
 
