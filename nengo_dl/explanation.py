@@ -26,6 +26,11 @@ REMEDIES = {
         "compiled, and trains. A function of time alone needs no input: as a node without one it "
         "is called before each chunk of time, not in the loop."
     ),
+    "source": (
+        "It may share what it knows with other Python in the step. If it depends on nothing but "
+        "the time, say so, and it is called before each chunk of time: configure_settings("
+        "pure=True), or net.config[node].pure = True."
+    ),
     "neurons": (
         "Neuron types that come with Nengo or nengo_dl are compiled; a subclass is a type of its "
         "own, and needs a kernel (nengo_dl.kernels.registry.neuron)."
@@ -52,6 +57,7 @@ REMEDIES = {
 
 CALLED = {
     "python": "{when}, Python calls {names}.",
+    "source": "{when}, Python calls {names}.",
     "neurons": "{when}, Nengo's own code steps {names} in Python.",
     "process": "{when}, Nengo's own code steps {names} in Python.",
     "drawn_spikes": "{when}, Nengo's own code draws the spikes of {names} in Python.",
@@ -135,7 +141,7 @@ def _python(session: Session) -> Iterator[str]:
         text = CALLED[kind].format(when=when, names=_listed(names))
         if looped and not in_numpy:
             text += f" {COST_IN_TENSORFLOW}"
-        if kind not in ("tensor_node", "drawn_spikes"):
+        if kind not in ("tensor_node", "drawn_spikes", "source"):
             text += " No gradient flows through what it returns."
         yield f"{text} {REMEDIES[kind]}"
     if not found:
@@ -154,7 +160,7 @@ def _uncompiled(session: Session) -> Iterator[tuple[Stage, Op]]:
 def _kind(op: Op) -> str:
     """A key of `REMEDIES`."""
     if op.kind != "host":
-        return op.kind
+        return op.kind if op.kind in CALLED else "operator"
     operator = type(op.attrs["operator"]).__name__
     return {"SimNeurons": "neurons", "SimProcess": "process"}.get(operator, "operator")
 
@@ -174,9 +180,7 @@ def _listed(names: dict[str, None], most: int = 3) -> str:
 
 def _inputs(session: Session) -> str:
     """What gives inputs that nobody feeds."""
-    feeds = [
-        f for f in session.compiled.lowered.feeds if f.node is not None and f.source is not None
-    ]
+    feeds = [f for f in session.compiled.lowered.feeds if f.node is not None and not f.called]
     called = [f for f in feeds if not isinstance(session.sources[f], Constant)]
     if not called:
         return ""

@@ -139,7 +139,7 @@ def numpy_function(func: Callable, inp: Any, Tout: Any, name: str | None = None)
     func : callable
         Takes arrays that are its own: it may change them.
     inp : list of tensor
-        Its arguments.
+        Its arguments, of any shape.
     Tout : tf.DType, or list of tf.DType
         Types of what it returns.
     name : str, optional
@@ -148,7 +148,7 @@ def numpy_function(func: Callable, inp: Any, Tout: Any, name: str | None = None)
     Returns
     -------
     tensor, or list of tensor
-        As of `tf.numpy_function`; no gradient flows through.
+        As of `tf.numpy_function`, without a known shape; no gradient flows through.
     """
     from .engine.backend import call_numpy
 

@@ -46,7 +46,10 @@ INTERNAL = {
     "config.says",
     "tensor_node.TensorFuncParam",
     "utils.blame",
+    "utils.continue_with",
     "utils.io_names",
+    "utils.is_bool",
+    "utils.is_positive",
     "utils.own_generator",
     "utils.warn",
 }

@@ -76,7 +76,7 @@ def test_all_networks_can_be_drawn(name):
     """And what is said to call Python is what the kernels say."""
     net = NETWORKS[name]()
     with nengo_dl.Simulator(net, progress_bar=False) as sim:
-        for program in (sim.program, sim.program.plain or sim.program):
+        for program in (sim.program, sim.strategy.program):
             text_of(draw.draw(program))
             for group in program.groups:
                 assert draw.runs_on_host(group) == CATALOGUE.runs_on_host(group.ops[0])

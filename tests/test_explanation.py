@@ -101,6 +101,22 @@ def test_which_object_runs_in_python_and_what_would_change_that(net, told):
     assert "No Python runs in a step" not in text
 
 
+def test_functions_of_time_beside_other_python():
+    """They are called in the step, unless they are said to share nothing."""
+    net = loop(lambda: nengo.Node(lambda t, x: x, size_in=1, label="back"))
+    with net:
+        own = nengo.Node(lambda t: t, label="own")
+        nengo.Connection(own, net.ensembles[0])
+    text = explained(net)
+    assert "Once a step, Python calls function '<lambda>' of <Node 'own'>. It may share" in text
+    assert "<Node 'x'> is called in Python once a step, before each chunk of time" in text
+    with net:
+        nengo_dl.configure_settings(pure=True)
+    text = explained(net)
+    assert "It may share" not in text
+    assert "<Node 'x'> and <Node 'own'> are called in Python once a step, before" in text
+
+
 def test_calls_out_of_tensorflow():
     """Where the network is too large for NumPy; and with several items."""
     net = loop(lambda: nengo.Node(lambda t, x: x, size_in=1, label="back"))
