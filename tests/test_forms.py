@@ -154,7 +154,12 @@ BROADCAST = [
 ]
 
 
-@pytest.mark.parametrize("loss, shape", BROADCAST, ids=str)
+def without_address(value):
+    """Return what is called the same in all processes that collect tests."""
+    return str(value) if isinstance(value, str | tuple) else getattr(value, "__name__", value.name)
+
+
+@pytest.mark.parametrize("loss, shape", BROADCAST, ids=without_address)
 @pytest.mark.parametrize("form", ["fit", "evaluate", "validation_data", "generator", "Dataset"])
 def test_targets_are_not_broadcast(pair, loss, shape, form):
     pair.compile("sgd", loss=loss)
