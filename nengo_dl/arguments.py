@@ -77,7 +77,10 @@ def whole(value: Any, name: str, lowest: float = 0, expected: str = "", advice: 
 def steps(value: Any, lowest: float = 0) -> int:
     """A number of steps, or ValidationError."""
     advice = " (a time in seconds is for `run`)"
-    return whole(value, "n_steps", lowest, "a whole number of steps", advice)
+    number = whole(value, "n_steps", -np.inf, "a whole number of steps", advice)
+    if number < lowest:
+        raise ValidationError(f"must not be negative, got {value!r}", attr="n_steps")
+    return number
 
 
 def seed_of(value: Any) -> int:

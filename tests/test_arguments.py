@@ -99,7 +99,7 @@ def test_what_is_no_network(network, message):
         ("run_steps", "a", "n_steps: expected a whole number of steps, got 'a'"),
         ("run_steps", None, "n_steps: expected a whole number of steps, got None"),
         ("run_steps", True, "n_steps: expected a whole number of steps, got True"),
-        ("run_steps", -1, "n_steps: expected a whole number of steps, got -1"),
+        ("run_steps", -1, "n_steps: must not be negative, got -1"),
         ("run", "1s", "time_in_seconds: expected a number of seconds, got '1s'"),
         ("run", None, "time_in_seconds: expected a number of seconds, got None"),
         ("run", np.nan, "time_in_seconds: expected a finite number of seconds, got nan"),
