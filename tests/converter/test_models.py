@@ -135,6 +135,17 @@ def test_activations_with_weights_are_copied():
     np.testing.assert_array_equal(activation.alpha, np.ones(3))
 
 
+def test_activations_that_are_layers():
+    x = keras.Input((4,))
+    y = layers.Dense(3, activation=layers.LeakyReLU(negative_slope=0.25))(x)
+    y = layers.Activation(layers.Activation(layers.ReLU(max_value=0.5)))(y)
+    converter = Converter(keras.Model(x, y), allow_fallback=False)
+    first = converter.net.ensembles[0]
+    assert first.neuron_type == nengo_dl.LeakyReLU(0.25)
+    assert len(converter.net.ensembles) == 3
+    assert converter.verify()
+
+
 def test_lists_of_tensors_are_keys():
     x = keras.Input((4,))
     y = layers.ReLU()(x)
