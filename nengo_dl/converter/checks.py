@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from nengo.exceptions import ValidationError
 
 from ..simulator import Simulator
 
@@ -32,11 +33,29 @@ def verify(converter: Any, training: bool, inputs: Any, atol: float, rtol: float
 
 def _inputs(converter: Any, inputs: Any) -> list[np.ndarray]:
     if inputs is not None:
-        return [np.asarray(x) for x in (inputs if isinstance(inputs, list | tuple) else [inputs])]
+        return _checked(converter.model, inputs, 2 if converter.temporal_model else 1)
     shapes = [list(t.shape[1:]) for t in converter.model.inputs]
     if converter.temporal_model:
         shapes = [[shape[0] or 10, *shape[1:]] for shape in shapes]
     return [np.ones((2, *shape)) for shape in shapes]
+
+
+def _checked(model: keras.Model, inputs: Any, first: int) -> list[np.ndarray]:
+    """Arrays for the inputs of the model, whose shapes are known from an axis on."""
+    arrays = list(map(np.asarray, inputs if isinstance(inputs, list | tuple) else [inputs]))
+    shapes = [tuple(t.shape) for t in model.inputs]
+    given = [x.shape for x in arrays]
+    agree = len(given) == len(shapes) and all(
+        len(x) == len(shape) and x[first:] == shape[first:]
+        for x, shape in zip(given, shapes, strict=True)
+    )
+    if not agree:
+        raise ValidationError(
+            f"got arrays of shape {given}, expected one for each input of model {model.name!r}: "
+            f"{shapes}",
+            attr="inputs",
+        )
+    return arrays
 
 
 def data_for(converter: Any, arrays: list[np.ndarray]) -> dict[Any, np.ndarray]:

@@ -14,11 +14,12 @@ from ..config import configure_settings
 from ..utils import warn
 from .activations import Swaps
 from .checks import verify
+from .folding import find_foldings
 from .frame import Frame
 from .graph import Call, Graph, compute, is_model
 from .layers import CONVERTERS, LayerConverter, choose_converter, register
 from .mapping import KerasTensorDict
-from .models import check_shapes, functional
+from .models import check_known, check_shapes, functional
 from .recipes import choose
 from .records import FALLBACK, LayerRecord
 from .reports import Reports
@@ -101,7 +102,7 @@ class Converter(Reports):
         self.temporal_model = temporal_model
         self.recipe = choose(recipe, scale_firing_rates)
         self.model = functional(model)
-        check_shapes(self.model, temporal_model)
+        check_shapes(self.model.inputs, temporal_model)
         self.records: list[LayerRecord] = []
         self._frames: list[Frame] = []
         self._converters: dict[tuple[int, bool], LayerConverter] = {}
@@ -155,6 +156,7 @@ class Converter(Reports):
         network.outputs, network.layers = KerasTensorDict("outputs"), KerasTensorDict("layers")
         for tensor, node in zip(graph.inputs, nodes, strict=False):
             frame.set(tensor, node)
+        frame.foldings = find_foldings(graph, self)
         with network:
             for call in graph.calls:
                 self._convert(call)
@@ -172,12 +174,15 @@ class Converter(Reports):
             for tensor in call.outputs:
                 frame.network.layers[tensor] = frame.value(tensor)
             return
+        check_known(call, self.temporal_model)
         converter = self._converter(call.layer, call.is_plain)
         self._check_sharing(call, converter)
         n_ensembles = len(frame.network.ensembles)
         made = _each(converter.convert(call.index), self.graph_of, call)
         objects = tuple(frame.set(t, obj) for t, obj in zip(call.outputs, made, strict=True))
-        for tensor, obj in zip(call.outputs, objects, strict=True):
+        if id(call) in frame.foldings:
+            objects = ()  # none gives out what the layer does
+        for tensor, obj in zip(call.outputs, objects, strict=False):
             frame.network.layers[tensor] = obj
         self._record(call, converter, objects, tuple(frame.network.ensembles[n_ensembles:]))
 
@@ -189,7 +194,7 @@ class Converter(Reports):
                 name=f"{frame.path}{layer.name}.{call.index}",
                 layer=layer,
                 exactness=FALLBACK if frame.fallback else converter.exactness,
-                reason=frame.fallback or converter.reason,
+                reason=frame.fallback or _folded(frame, call) or converter.reason,
                 objects=objects,
                 outputs=call.outputs,
                 ensembles=ensembles,
@@ -312,6 +317,14 @@ class Converter(Reports):
     def register(cls, layer_class: type) -> Callable:
         """Register the decorated `LayerConverter` for a class of layers."""
         return register(layer_class)
+
+
+def _folded(frame: Frame, call: Call) -> str:
+    """What is to be said of a layer that became one with another."""
+    if frame.is_absorbed(call):
+        return "part of the weights before it"
+    other = frame.foldings.get(id(call))
+    return "" if other is None else f"with the normalisation {other.layer.name!r} in its weights"
 
 
 def _each(made: Any, graph_of: Callable[[Any], Graph], call: Call) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import nengo
 
-from .graph import Graph
+from .graph import Call, Graph
 
 
 class Frame:
@@ -21,6 +21,8 @@ class Frame:
         Comes before the names of its layers.
     outlets : dict
         The object that gives out what another has received, where these are two.
+    foldings : dict
+        The normalisation that a product takes in, by the id of the product's call.
     scale : float, array or None
         Of the last neurons that were made.
     fallback : str
@@ -31,6 +33,7 @@ class Frame:
         self.graph, self.network, self.path = graph, network, path
         self._values: dict[int, Any] = {}
         self.outlets: dict[Any, Any] = {}
+        self.foldings: dict[int, Call] = {}
         self.begin()
 
     def begin(self) -> None:
@@ -49,3 +52,7 @@ class Frame:
 
     def __contains__(self, tensor: Any) -> bool:
         return id(tensor) in self._values
+
+    def is_absorbed(self, call: Call) -> bool:
+        """Whether a call is a normalisation that the weights before it have taken in."""
+        return any(call is other for other in self.foldings.values())

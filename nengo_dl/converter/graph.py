@@ -43,7 +43,7 @@ class Call:
         """
         kwargs = self.arguments.kwargs
         given = [*self.arguments.args, *(kwargs[k] for k in kwargs if k != "training")]
-        return all(_is_tensors(value) or value is None or value is False for value in given)
+        return all(map(_is_tensors, given))
 
     def repeat(self, values: Callable[[Any], Any], training: Any = False) -> list[Any]:
         """Call the layer again, or another in its place.
@@ -76,9 +76,10 @@ class Call:
 
 
 def _is_tensors(value: Any) -> bool:
+    """Whether it is a tensor, none, or several of these; masks and switches may be left out."""
     if isinstance(value, list | tuple):
         return all(map(_is_tensors, value))
-    return isinstance(value, keras.KerasTensor)
+    return isinstance(value, keras.KerasTensor) or value is None or value is False
 
 
 class Graph:

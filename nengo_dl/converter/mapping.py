@@ -25,7 +25,8 @@ class KerasTensorDict(Mapping):
         if missing or not tensors:
             raise KeyError(
                 f"{getattr(key, 'name', key)!r} is not among the {self._kind} of the converted "
-                f"model; use tensors and layers of `converter.model`"
+                f"model; use tensors and layers of `converter.model`. With inference_only, what a "
+                f"layer gives to a batch normalisation alone is not computed"
             )
         found = [self._items[id(t)][1] for t in tensors]
         return found[0] if len(found) == 1 else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -62,16 +63,17 @@ def _input(shape: tuple) -> Any:
     return keras.Input(tuple(shape[1:]))
 
 
-def check_shapes(model: keras.Model, temporal: bool) -> None:
+def check_shapes(inputs: Sequence[Any], temporal: bool) -> None:
     """Raise ValidationError unless the shapes of the inputs are fully known.
 
     Parameters
     ----------
-    model : keras.Model
+    inputs : list of KerasTensor
+        Of a model.
     temporal : bool
         Whether the axis after the batch is time, which need not be known.
     """
-    for tensor in model.inputs:
+    for tensor in inputs:
         shape = tuple(tensor.shape[1:])
         if temporal and not shape:
             raise ValidationError(
@@ -81,5 +83,29 @@ def check_shapes(model: keras.Model, temporal: bool) -> None:
             raise ValidationError(
                 f"input {tensor.name!r} has shape {shape}, whose size is not known. Give "
                 f"keras.Input a full shape; if the first axis is time, use temporal_model=True",
+                attr="model",
+            )
+
+
+def check_known(call: Any, temporal: bool) -> None:
+    """Raise ValidationError unless the shapes of what a layer gives out are fully known.
+
+    Parameters
+    ----------
+    call : Call
+    temporal : bool
+        Whether the axis after the batch is time.
+    """
+    for tensor in call.outputs:
+        shape = tuple(tensor.shape[1:])
+        if temporal and len(call.outputs[0].shape) < 2:
+            raise ValidationError(
+                f"layer {call.layer.name!r} gives out no axis of time, but the model is temporal",
+                attr="model",
+            )
+        if None in (shape[1:] if temporal else shape):
+            raise ValidationError(
+                f"layer {call.layer.name!r} ({type(call.layer).__name__}) gives out shape {shape}, "
+                f"whose size is not known; give its arguments full shapes",
                 attr="model",
             )

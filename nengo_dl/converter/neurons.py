@@ -12,6 +12,7 @@ from nengo.neurons import NeuronType
 from ..tensor_node import TensorNode
 from ..utils import warn
 from .activations import UNKNOWN, Rectifiers, Term, resolve, with_parameters
+from .copies import copy_of
 from .nodes import ConstantNode
 
 
@@ -102,10 +103,10 @@ def _ensemble(
     trainable: bool = True,
 ) -> tuple[Neurons, Any]:
     """Neurons, scaled as the recipe says; an array of scales is for the caller to undo."""
-    layer, recipe = part.layer, part.converter.recipe
+    layer, recipe = part.source, part.converter.recipe
     shape = part.output_shape(node_id)
     neuron_type = recipe.activation(layer, neuron_type)
-    scale = _scale_of(layer, shape, recipe.scale(layer, neuron_type))
+    scale = _scale_of(part.layer, shape, recipe.scale(layer, neuron_type))
     if scale is not None and np.ndim(scale) == 0:
         neuron_type = _lower(layer, neuron_type, scale)
     state = recipe.initial_state(layer, neuron_type)
@@ -149,7 +150,7 @@ def _scale_of(layer: Any, shape: tuple[int, ...], scale: Any) -> Any:
 
 def _unknown(part: Any, node_id: int, activation: Any) -> TensorNode:
     """A TensorNode, for an activation that no neurons have."""
-    layer = part.layer
+    layer = part.source
     name = getattr(activation, "__name__", activation)
     if not part.converter.allow_fallback:
         raise TypeError(
@@ -162,6 +163,7 @@ def _unknown(part: Any, node_id: int, activation: Any) -> TensorNode:
     )
     part.converter.frame.fallback = f"activation {name!r} is a TensorNode"
     shape = part.output_shape(node_id)
+    function = copy_of(activation, part.converter)
     return TensorNode(
-        activation, shape_in=shape, shape_out=shape, pass_time=False, label=part.label(node_id)
+        function, shape_in=shape, shape_out=shape, pass_time=False, label=part.label(node_id)
     )

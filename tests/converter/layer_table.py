@@ -111,7 +111,15 @@ def spatial(options, rank, channels=2):
     return [(o, shape(n, channels, o)) for o in options]
 
 
+def steps(layer_class, **arguments):
+    """Arguments of a wrapper; made anew each time, as layers keep their weights."""
+    return {"layer": layer_class(**arguments, dtype="float64")}
+
+
 VECTOR, IMAGE = (4,), (5, 6, 2)
+SEQUENCE, COLOURS = (4, 3), (8, 8, 3)
+IMAGES = [({}, COLOURS)]
+FACTOR = [(dict(factor=0.3), COLOURS)]
 NOTHING = [({}, VECTOR), ({}, IMAGE)]
 RATE = [(dict(rate=0.4), VECTOR)]
 BATCH_NORMALIZATION = [
@@ -131,6 +139,7 @@ EXACT = {
     **{f"AdaptiveAveragePooling{r}D": adaptive_options(r) for r in (1, 2, 3)},
     "Add": [({}, [VECTOR] * 2), ({}, [VECTOR] * 3), ({}, [(3, 4), (1, 4)]), ({}, [(3, 4), (3, 1)])],
     "AlphaDropout": RATE,
+    "AugMix": IMAGES,
     "Average": [({}, [VECTOR] * 2), ({}, [IMAGE] * 3)],
     **{f"AveragePooling{r}D": pool_options(r) for r in (1, 2, 3)},
     "BatchNormalization": BATCH_NORMALIZATION,
@@ -145,6 +154,7 @@ EXACT = {
     "Cropping1D": spatial([dict(cropping=1), dict(cropping=(0, 2))], 1),
     "Cropping2D": spatial([dict(cropping=1), dict(cropping=((1, 0), (2, 1)), **FIRST)], 2),
     "Cropping3D": spatial([dict(cropping=1), dict(cropping=((1, 0), (2, 1), (0, 1)))], 3),
+    "CutMix": IMAGES,
     "Dense": [
         (dict(units=3), VECTOR),
         (dict(units=3, activation="relu"), VECTOR),
@@ -172,6 +182,7 @@ EXACT = {
     **{f"GlobalAveragePooling{r}D": global_options(r) for r in (1, 2, 3)},
     "Identity": NOTHING,
     "LeakyReLU": [(dict(negative_slope=0.5), VECTOR), (dict(negative_slope=0.125), IMAGE)],
+    "MixUp": IMAGES,
     "Normalization": [
         (dict(mean=[1.0, 2.0], variance=[0.5, 2.0]), IMAGE),
         (dict(mean=2.0, variance=0.3, axis=None), IMAGE),
@@ -184,6 +195,15 @@ EXACT = {
         (dict(shared_axes=2), IMAGE),
     ],
     "Permute": [(dict(dims=(2, 1)), (3, 4)), (dict(dims=(3, 1, 2)), IMAGE)],
+    "RandAugment": IMAGES,
+    **{f"Random{what}": FACTOR for what in ("Brightness", "ColorDegeneration", "Contrast")},
+    **{f"Random{what}": FACTOR for what in ("Hue", "Rotation", "Saturation", "Sharpness")},
+    **{f"Random{what}": IMAGES for what in ("ColorJitter", "ElasticTransform", "Erasing")},
+    **{f"Random{what}": IMAGES for what in ("Flip", "GaussianBlur", "Grayscale", "Invert")},
+    **{f"Random{what}": IMAGES for what in ("Perspective", "Shear")},
+    "RandomPosterization": [(dict(factor=3), COLOURS)],
+    "RandomTranslation": [(dict(height_factor=0.1, width_factor=0.1), COLOURS)],
+    "RandomZoom": [(dict(height_factor=0.1), COLOURS)],
     "ReLU": [
         ({}, VECTOR),
         (dict(max_value=0.75), IMAGE),
@@ -203,6 +223,18 @@ EXACT = {
     "SpatialDropout2D": [(dict(rate=0.4), IMAGE)],
     "SpatialDropout3D": [(dict(rate=0.4), (3, *IMAGE))],
     "Subtract": [({}, [VECTOR] * 2), ({}, [(3, 4), (1, 4)])],
+    "TimeDistributed": [
+        (lambda: steps(keras.layers.Dense, units=3, activation="relu"), SEQUENCE),
+        (lambda: steps(keras.layers.LeakyReLU, negative_slope=0.5), SEQUENCE),
+        (lambda: steps(keras.layers.Flatten), (3, *IMAGE)),
+        (lambda: steps(keras.layers.Cropping2D, cropping=1), (3, *IMAGE)),
+        (lambda: steps(keras.layers.Conv1D, filters=3, kernel_size=2, padding="causal"), (3, 4, 2)),
+        (lambda: steps(keras.layers.Conv2D, filters=3, kernel_size=2, strides=2), (3, *IMAGE)),
+        (lambda: steps(keras.layers.DepthwiseConv2D, kernel_size=2, dilation_rate=2), (3, *IMAGE)),
+        (lambda: steps(keras.layers.SeparableConv1D, filters=3, kernel_size=2), (3, 4, 2)),
+        (lambda: steps(keras.layers.AveragePooling2D, pool_size=2, padding="same"), (3, *IMAGE)),
+        (lambda: steps(keras.layers.Dropout, rate=0.5), SEQUENCE),
+    ],
     "UpSampling1D": spatial([{}, dict(size=3)], 1),
     "UpSampling2D": spatial([{}, dict(size=(1, 3)), dict(size=2, **FIRST)], 2),
     "UpSampling3D": spatial([{}, dict(size=(1, 3, 2), **FIRST)], 3),
@@ -212,20 +244,103 @@ EXACT = {
 }
 
 
+# Layers whose one output is computed by a copy of the layer.
+FALLBACK = {
+    **{f"AdaptiveMaxPooling{r}D": adaptive_options(r)[:1] for r in (1, 2)},
+    "AdaptiveMaxPooling3D": [(dict(output_size=2), (4, 4, 4, 2))],
+    "AdditiveAttention": [({}, [SEQUENCE, SEQUENCE])],
+    "Attention": [({}, [SEQUENCE, SEQUENCE]), (dict(use_scale=True), [SEQUENCE] * 3)],
+    "AutoContrast": IMAGES,
+    "Bidirectional": [(lambda: dict(layer=keras.layers.LSTM(2, dtype="float64")), SEQUENCE)],
+    "CategoryEncoding": [(dict(num_tokens=4), (3,))],
+    "ContrastLimitedAdaptiveHistogramEqualization": IMAGES,
+    **{f"ConvLSTM{r}D": [(dict(filters=2, kernel_size=2), (3, *[4] * r, 2))] for r in (1, 2, 3)},
+    "Discretization": [(dict(bin_boundaries=[0.0, 1.0]), VECTOR)],
+    "Dot": [(dict(axes=1), [VECTOR, VECTOR])],
+    "ELU": [({}, VECTOR)],
+    "Embedding": [(dict(input_dim=5, output_dim=3), (4,))],
+    "GRU": [(dict(units=3), SEQUENCE), (dict(units=3, return_sequences=True), SEQUENCE)],
+    "GRUCell": [(dict(units=3), [VECTOR, (3,)])],
+    **{f"GlobalMaxPooling{r}D": global_options(r)[:2] for r in (1, 2, 3)},
+    "GroupNormalization": [(dict(groups=2), (5, 4))],
+    "GroupedQueryAttention": [
+        (dict(head_dim=2, num_query_heads=2, num_key_value_heads=1), [SEQUENCE] * 2)
+    ],
+    "LSTM": [(dict(units=3), SEQUENCE), (dict(units=3, return_state=True), SEQUENCE)],
+    "LSTMCell": [(dict(units=3), [VECTOR, [(3,), (3,)]])],
+    "Lambda": [(dict(function=keras.ops.square), VECTOR)],
+    "LayerNormalization": [({}, VECTOR), ({}, SEQUENCE)],
+    **{f"MaxPooling{r}D": pool_options(r)[:3] for r in (1, 2)},
+    "MaxPooling3D": [(dict(pool_size=2), (4, 4, 4, 2))],
+    "Maximum": [({}, [VECTOR] * 2)],
+    "MelSpectrogram": [(dict(fft_length=16, sequence_stride=8, num_mel_bins=4), (64,))],
+    "Minimum": [({}, [VECTOR] * 3)],
+    "MultiHeadAttention": [(dict(num_heads=2, key_dim=2), [SEQUENCE] * 2)],
+    "Multiply": [({}, [VECTOR] * 2)],
+    "RMSNormalization": [({}, VECTOR)],
+    "RNN": [(lambda: dict(cell=keras.layers.GRUCell(2, dtype="float64")), SEQUENCE)],
+    "Pipeline": [(lambda: dict(layers=[keras.layers.Solarization(dtype="float64")]), COLOURS)],
+    "Resizing": [(dict(height=3, width=5), COLOURS)],
+    "ReversibleEmbedding": [(dict(input_dim=5, output_dim=3), (4,))],
+    "STFTSpectrogram": [(dict(frame_length=16), (64, 1))],
+    "SimpleRNN": [(dict(units=3), SEQUENCE)],
+    "SimpleRNNCell": [(dict(units=3), [VECTOR, (3,)])],
+    "Softmax": [({}, VECTOR)],
+    "Solarization": IMAGES,
+    "SpectralNormalization": [(lambda: dict(layer=keras.layers.Dense(3, dtype="float64")), VECTOR)],
+    "StackedRNNCells": [
+        (
+            lambda: dict(cells=[keras.layers.GRUCell(2, dtype="float64") for _ in range(2)]),
+            [VECTOR, [(2,), (2,)]],
+        )
+    ],
+    "UnitNormalization": [({}, VECTOR)],
+}
+
+
+LAYERS = {
+    cls.__name__: cls
+    for cls in vars(keras.layers).values()
+    if isinstance(cls, type) and issubclass(cls, keras.layers.Layer)
+}
+#: TensorFlow has these for 32 bits alone.
+ONLY_FLOAT32 = ("AdaptiveMaxPooling3D", "MaxPooling3D", "MelSpectrogram")
+NO_DTYPE = ("Pipeline",)
+
+
 def build(name, options):
     """A model of float64 with one output for each option, and values for its inputs."""
     rng = np.random.RandomState(0)
     inputs, outputs, values = [], [], []
+    dtype = "float32" if name in ONLY_FLOAT32 else "float64"
     for arguments, shapes in options:
-        many = isinstance(shapes, list)
-        given = [keras.Input(s, dtype="float64") for s in (shapes if many else [shapes])]
-        layer = getattr(keras.layers, name)(**arguments, dtype="float64")
-        outputs.extend(keras.tree.flatten(layer(given if many else given[0])))
+        given = keras.tree.map_shape_structure(lambda s: keras.Input(s, dtype=dtype), shapes)
+        arguments = arguments() if callable(arguments) else arguments
+        layer = LAYERS[name](**arguments, **({} if name in NO_DTYPE else dict(dtype=dtype)))
+        outputs.extend(keras.tree.flatten(called(layer, given)))
+        given = keras.tree.flatten(given)
         inputs.extend(given)
-        values.extend(rng.uniform(-2, 2, size=(2, *x.shape[1:])) for x in given)
+        values.extend(numbers(name, x, rng) for x in given)
         for weight in layer.weights:
             randomize(weight, rng)
     return keras.Model(inputs, outputs), values
+
+
+def called(layer, given):
+    """Call a layer as it is meant to be: most take all inputs as one argument."""
+    name = type(layer).__name__
+    apart = name.endswith(("HeadAttention", "QueryAttention", "Cell", "Cells"))
+    return layer(*given) if apart else layer(given)
+
+
+def numbers(name, tensor, rng):
+    """Values for an input: whole ones for what looks them up, bright ones for images."""
+    shape = (2, *tensor.shape[1:])
+    if name in ("Embedding", "ReversibleEmbedding", "CategoryEncoding"):
+        return rng.randint(0, 4, size=shape).astype(float)
+    if tensor.shape[1:] == COLOURS:
+        return rng.uniform(0, 255, size=shape)
+    return rng.uniform(-2, 2, size=shape)
 
 
 def randomize(weight, rng):

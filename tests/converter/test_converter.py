@@ -85,3 +85,12 @@ def test_layers_without_an_equivalent_become_tensor_nodes():
     assert converter.verify(inputs=[np.array([[1.0, 2.0]]), np.array([[2.0, 1.0]])])
     with pytest.raises(TypeError, match="allow_fallback=True"):
         Converter(model, allow_fallback=False)
+
+
+def test_converters_of_the_original_are_public():
+    for family in ("AvgPool", "Conv", "UpSampling", "ZeroPadding"):
+        base = getattr(nengo_dl.converter, f"Convert{family}")
+        for rank in (1, 2, 3):
+            assert issubclass(getattr(nengo_dl.converter, f"Convert{family}{rank}D"), base)
+    assert nengo_dl.Converter is Converter
+    assert all(hasattr(nengo_dl.converter, name) for name in nengo_dl.converter.__all__)

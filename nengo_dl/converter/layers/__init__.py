@@ -11,8 +11,8 @@ from . import (
     normalization,
     pooling,
     qcfs,
-    refused,
     reshaping,
+    wrappers,
 )
 from .base import CONVERTERS, LayerConverter, register
 from .choice import choose_converter
@@ -31,7 +31,7 @@ __all__ = [
     "normalization",
     "pooling",
     "qcfs",
-    "refused",
     "register",
     "reshaping",
+    "wrappers",
 ]

@@ -59,8 +59,12 @@ class LayerConverter:
         Whether what the layer does with one step of a temporal model does not depend on others.
     takes_constants : bool
         Whether arguments other than tensors are converted too.
+    folds : bool
+        Whether its weights can take in a batch normalisation after it; see `factors_after`.
     exactness, reason : str
         For the record of the layer; see `LayerRecord`.
+    source : keras.Layer
+        The layer of the model: another one, if this one is wrapped.
     """
 
     activation_map: ClassVar[dict] = ACTIVATIONS
@@ -70,11 +74,13 @@ class LayerConverter:
     allow_fallback: ClassVar[bool] = True
     along_time: ClassVar[bool] = False
     takes_constants: ClassVar[bool] = False
+    folds: ClassVar[bool] = False
     exactness: str = EXACT
     reason: str = ""
 
     def __init__(self, layer: Any, converter: Any) -> None:
         self.layer, self.converter = layer, converter
+        self.source = layer
 
     def convert(self, node_id: int) -> Any:
         """Make what one call of the layer becomes, and connect it to its inputs.
@@ -178,6 +184,26 @@ class LayerConverter:
         target = node if len(there) == len(index) else node[there]
         if len(there):
             self.connect(source, target, synapse=self.converter.synapse_of(pre))
+
+    def factors_after(self, node_id: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Scale and shift (channels,) of the normalisation that the weights are to take in."""
+        call = self.converter.frame.foldings.get(id(self.call(node_id)))
+        if call is None:
+            return None
+        return self.converter.get_converter(call.layer).by_channel()
+
+    def folded(self, node_id: int, kernel: np.ndarray) -> np.ndarray:
+        """A kernel (…, channels), scaled by the normalisation after the layer."""
+        factors = self.factors_after(node_id)
+        return kernel if factors is None else kernel * factors[0]
+
+    def folded_bias(self, node_id: int) -> np.ndarray | None:
+        """The layer's biases (channels,), with the normalisation after it; None if it has none."""
+        bias = np.asarray(self.layer.bias) if self.layer.use_bias else None
+        factors = self.factors_after(node_id)
+        if factors is None:
+            return bias
+        return factors[1] if bias is None else factors[0] * bias + factors[1]
 
     def label(self, node_id: int) -> str:
         """Name of a call."""

@@ -8,6 +8,7 @@ import keras
 
 from ...utils import warn
 from .base import LayerConverter
+from .refused import refusal
 
 
 def choose_converter(converter: Any, layer: Any, plain: bool) -> LayerConverter:
@@ -25,6 +26,8 @@ def choose_converter(converter: Any, layer: Any, plain: bool) -> LayerConverter:
     TypeError
         If the layer cannot be converted.
     """
+    if (refused := refusal(layer)) is not None:
+        raise TypeError(f"{_name(layer)} cannot be converted: {refused}")
     found = converter.converters.get(type(layer))
     if found is None and isinstance(layer, keras.Model):
         found = converter.converters[keras.Model]
@@ -48,7 +51,7 @@ def _fallback(
     converter: Any, layer: Any, why: str | None, found: type[LayerConverter] | None
 ) -> LayerConverter:
     """The converter for a layer that has no equivalent."""
-    what = f"layer {layer.name!r} ({type(layer).__name__}) cannot be converted"
+    what = f"{_name(layer)} cannot be converted"
     if (found is not None and not found.allow_fallback) or converter.temporal_model:
         raise TypeError(f"{what}: {why}")
     fallback = converter.converters[None]
@@ -61,3 +64,7 @@ def _fallback(
     made = fallback(layer, converter)
     made.reason = why or ""
     return made
+
+
+def _name(layer: Any) -> str:
+    return f"layer {layer.name!r} ({type(layer).__name__})"

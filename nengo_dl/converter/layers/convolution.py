@@ -19,12 +19,13 @@ class ConvertConv(LayerConverter):
     unsupported_args = ("lora_rank", "quantization_mode")
     unsupported_training_args = REGULARISED
     has_weights = True
+    folds = True
 
     def convert(self, node_id: int) -> Any:
         output = self.add_nengo_obj(node_id, activation=self.layer.activation)
         self.multiply(node_id, output)
-        if self.layer.use_bias:
-            bias = np.asarray(self.layer.bias)
+        bias = self.folded_bias(node_id)
+        if bias is not None:
             channels = self.channels_last(np.zeros(self.output_shape(node_id), dtype=int))
             channels = channels + np.arange(bias.size)
             if self.is_channels_first:
@@ -34,7 +35,7 @@ class ConvertConv(LayerConverter):
 
     def multiply(self, node_id: int, output: Any) -> None:
         """Connect the input to the output."""
-        kernel = np.asarray(self.layer.kernel)
+        kernel = self.folded(node_id, np.asarray(self.layer.kernel))
         groups = getattr(self.layer, "groups", 1)
         if self.is_channels_first and self._is_nengos:
             self._channels_first(node_id, output, kernel, groups)
@@ -143,8 +144,9 @@ class ConvertDepthwiseConv(ConvertConv):
     def multiply(self, node_id: int, output: Any) -> None:
         """As of `ConvertConv`."""
         kernel = np.asarray(self.layer.kernel)
+        by_channel = self.folded(node_id, _by_channel(kernel))
         out = self.channels_last(elements(self.output_shape(node_id)))
-        self.add_convolution(node_id, output, _by_channel(kernel), kernel.shape[-2], out)
+        self.add_convolution(node_id, output, by_channel, kernel.shape[-2], out)
 
 
 @register(keras.layers.SeparableConv1D)
@@ -158,7 +160,7 @@ class ConvertSeparableConv(ConvertConv):
     def multiply(self, node_id: int, output: Any) -> None:
         """As of `ConvertConv`."""
         depthwise = np.asarray(self.layer.depthwise_kernel)
-        pointwise = np.asarray(self.layer.pointwise_kernel)
+        pointwise = self.folded(node_id, np.asarray(self.layer.pointwise_kernel))
         out = self.channels_last(elements(self.output_shape(node_id)))
         shape = (*out.shape[:-1], depthwise.shape[-2] * depthwise.shape[-1])
         between = nengo.Node(size_in=int(np.prod(shape)), label=f"{self.label(node_id)}.depthwise")
@@ -177,7 +179,7 @@ class ConvertConvTranspose(ConvertConv):
         """As of `ConvertConv`."""
         layer, kernel = self.layer, np.asarray(self.layer.kernel)
         axes = tuple(range(layer.rank))
-        mirrored = np.swapaxes(np.flip(kernel, axes), -1, -2)
+        mirrored = self.folded(node_id, np.swapaxes(np.flip(kernel, axes), -1, -2))
         out = self.channels_last(elements(self.output_shape(node_id)))
         index = self.channels_last(elements(self.input_shape(node_id)))
         for axis in axes:

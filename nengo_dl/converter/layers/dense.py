@@ -27,10 +27,11 @@ class ConvertDense(LayerConverter):
     unsupported_training_args = REGULARISED
     has_weights = True
     along_time = True
+    folds = True
 
     def convert(self, node_id: int) -> Any:
-        kernel = np.asarray(self.layer.kernel)
-        bias = np.asarray(self.layer.bias) if self.layer.use_bias else None
+        kernel = self.folded(node_id, np.asarray(self.layer.kernel))
+        bias = self.folded_bias(node_id)
         shape = self.input_shape(node_id)
         if int(np.prod(shape)) > shape[-1]:
             return self._shared(node_id, kernel, bias)

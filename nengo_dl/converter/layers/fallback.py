@@ -10,6 +10,7 @@ import nengo
 import numpy as np
 
 from ...tensor_node import TensorNode
+from ..copies import copy_of
 from ..records import FALLBACK
 from .base import LayerConverter, register
 
@@ -23,26 +24,28 @@ class ConvertFallback(LayerConverter):
     @classmethod
     def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
         try:
-            _copy(layer, converter)
+            copy_of(layer, converter)
         except Exception as error:
+            what = f"{type(error).__name__}: {str(error).splitlines()[0]}"
             return False, (
-                f"and it cannot become a TensorNode, as it cannot be copied "
-                f"({type(error).__name__}: {error}); its get_config may be incomplete"
+                f"and it cannot become a TensorNode, as it cannot be copied ({what}); "
+                f"its get_config may be incomplete"
             )
         return True, None
 
     def convert(self, node_id: int) -> Any:
         call = self.call(node_id)
-        layer = _copy(self.layer, self.converter)
-        if call.is_plain and len(call.inputs) == len(call.outputs) == 1:
+        layer = copy_of(self.layer, self.converter)
+        is_simple = call.is_plain and len(call.inputs) == len(call.outputs) == 1
+        if is_simple and self.input_shape(node_id) and self.output_shape(node_id):
             return self._simple(node_id, layer)
         return self._general(node_id, layer, call)
 
     def _simple(self, node_id: int, layer: Any) -> TensorNode:
         node = TensorNode(
             layer,
-            shape_in=self.input_shape(node_id) or (1,),
-            shape_out=self.output_shape(node_id) or (1,),
+            shape_in=self.input_shape(node_id),
+            shape_out=self.output_shape(node_id),
             pass_time=False,
             label=self.label(node_id),
         )
@@ -92,39 +95,17 @@ class CallOfLayer(keras.layers.Layer):
     def __init__(self, operation: Any, call: Any, sizes: Sequence[int], **kwargs: Any) -> None:
         super().__init__(dtype=getattr(operation, "dtype_policy", None), **kwargs)
         self.operation, self.recorded = operation, call
-        self.ends = [int(n) for n in np.cumsum(sizes)]
+        self.sizes = [int(n) for n in sizes]
         self.built = True
 
     def call(self, x: Any, training: bool = False) -> Any:
-        parts = keras.ops.split(x, self.ends[:-1], axis=1)
-        values = {}
-        for part, tensor in zip(parts, self.recorded.inputs, strict=True):
-            shaped = keras.ops.reshape(part, (-1, *tensor.shape[1:]))
-            values[id(tensor)] = keras.ops.cast(shaped, tensor.dtype)
+        values, start = {}, 0
+        for tensor, size in zip(self.recorded.inputs, self.sizes, strict=True):
+            part = keras.ops.reshape(x[:, start : start + size], (-1, *tensor.shape[1:]))
+            values[id(tensor)] = keras.ops.cast(part, tensor.dtype)
+            start += size
         results = self.recorded.repeat_with(
             self.operation, lambda tensor: values[id(tensor)], training
         )
         flat = [keras.ops.reshape(r, (-1, int(np.prod(r.shape[1:])))) for r in results]
         return keras.ops.concatenate([keras.ops.cast(r, x.dtype) for r in flat], axis=1)
-
-
-def _copy(layer: Any, converter: Any) -> Any:
-    """A copy with the same weights, one for each layer; what has no weights may be used itself."""
-    if not isinstance(layer, keras.layers.Layer):
-        return layer
-    if id(layer) not in converter.copies:
-        converter.copies[id(layer)] = _copied(layer)
-    return converter.copies[id(layer)]
-
-
-def _copied(layer: Any) -> Any:
-    try:
-        made = type(layer).from_config(layer.get_config())
-        if layer.built and not made.built:
-            made.build_from_config(layer.get_build_config())
-        made.set_weights(layer.get_weights())
-    except Exception:
-        if layer.weights:
-            raise
-        return layer
-    return made

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import nengo
 
+from ..models import check_shapes
 from .base import LayerConverter, register
 
 
@@ -19,6 +20,7 @@ class ConvertModel(LayerConverter):
 
     def convert(self, node_id: int) -> nengo.Network:
         graph = self.converter.graph_of(self.layer)
+        check_shapes(graph.inputs, self.converter.temporal_model)
         with nengo.Network(label=self.label(node_id)) as network:
             self.converter.configure(network)
             nodes = [_inlet(self, t) for t in graph.inputs]

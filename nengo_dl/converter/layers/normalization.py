@@ -47,8 +47,13 @@ class ConvertBatchNormalization(ConvertAffine):
             return False, f"axis={layer.axis!r}, only a single axis can be converted"
         return super().convertible(layer, converter)
 
-    def factors(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """As of `ConvertAffine`."""
+    def convert(self, node_id: int) -> Any:
+        if self.converter.frame.is_absorbed(self.call(node_id)):
+            return self.get_input_obj(node_id)
+        return super().convert(node_id)
+
+    def by_channel(self) -> tuple[np.ndarray, np.ndarray]:
+        """Scale and shift (channels,)."""
         layer = self.layer
         mean, variance = np.asarray(layer.moving_mean), np.asarray(layer.moving_variance)
         scale = 1 / np.sqrt(variance.astype(float) + layer.epsilon)
@@ -57,8 +62,13 @@ class ConvertBatchNormalization(ConvertAffine):
         shift = -mean * scale
         if layer.center:
             shift = shift + np.asarray(layer.beta)
+        return scale, shift
+
+    def factors(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """As of `ConvertAffine`."""
+        scale, shift = self.by_channel()
         skipped = 2 if self.converter.temporal_model else 1
-        axis = layer.axis % (len(shape) + skipped) - skipped
+        axis = self.layer.axis % (len(shape) + skipped) - skipped
         wide = [1] * len(shape)
         wide[axis] = -1
         return scale.reshape(wide), shift.reshape(wide)

@@ -77,6 +77,21 @@ class ConvertAvgPool(ConvertPooling):
         return [(max(a, 0), min(a + width, size)) for a in starts]
 
 
+@register(keras.layers.AveragePooling1D)
+class ConvertAvgPool1D(ConvertAvgPool):
+    """In one dimension."""
+
+
+@register(keras.layers.AveragePooling2D)
+class ConvertAvgPool2D(ConvertAvgPool):
+    """In two dimensions."""
+
+
+@register(keras.layers.AveragePooling3D)
+class ConvertAvgPool3D(ConvertAvgPool):
+    """In three dimensions."""
+
+
 class ConvertGlobalAvgPool(ConvertPooling):
     """The average over all positions."""
 
@@ -117,5 +132,6 @@ def _maximum(base: type[ConvertPooling]) -> type[ConvertPooling]:
 _FAMILIES = {"": ConvertAvgPool, "Global": ConvertGlobalAvgPool, "Adaptive": ConvertAdaptiveAvgPool}
 for _prefix, _base in _FAMILIES.items():
     for _rank in (1, 2, 3):
-        register(getattr(keras.layers, f"{_prefix}AveragePooling{_rank}D"))(_base)
+        if _prefix:
+            register(getattr(keras.layers, f"{_prefix}AveragePooling{_rank}D"))(_base)
         register(getattr(keras.layers, f"{_prefix}MaxPooling{_rank}D"))(_maximum(_base))

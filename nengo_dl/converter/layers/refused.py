@@ -6,25 +6,28 @@ from typing import Any
 
 import keras
 
-from .base import LayerConverter, register
-
 TEXT = "it works on text, and Nengo on numbers; apply it to the data beforehand"
+TABLE = "it looks up whole numbers in a table; apply it to the data beforehand"
 FOREIGN = "it wraps code of another library, which cannot be copied; write it as a Keras layer"
 ABSTRACT = "it is a base class, which computes nothing"
+NO_MODEL = "Keras cannot make a functional model of it; apply it to the data beforehand"
 MASKS = (
     "later layers would not see its mask, and give other numbers; leave the mask out, and cut "
     "or pad the data beforehand"
 )
 
+#: Why, by the name of a class of `keras.layers`.
 REFUSED: dict[str, str] = {
+    "Equalization": NO_MODEL,
     "FlaxLayer": FOREIGN,
     "HashedCrossing": TEXT,
     "Hashing": TEXT,
-    "IntegerLookup": "it looks up whole numbers in a table; apply it to the data beforehand",
+    "IntegerLookup": TABLE,
     "JaxLayer": FOREIGN,
     "Layer": ABSTRACT,
     "Masking": MASKS,
     "MaxNumBoundingBoxes": "it works on bounding boxes; apply it to the data beforehand",
+    "RandomCrop": "in inference it gives out another shape than it says; use CenterCrop",
     "StringLookup": TEXT,
     "TFSMLayer": FOREIGN,
     "TextVectorization": TEXT,
@@ -33,16 +36,11 @@ REFUSED: dict[str, str] = {
 }
 
 
-class ConvertRefused(LayerConverter):
-    """Always an error."""
-
-    allow_fallback = False
-
-    @classmethod
-    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
-        return False, REFUSED[type(layer).__name__]
-
-
-for _name in REFUSED:
-    if hasattr(keras.layers, _name):
-        register(getattr(keras.layers, _name))(ConvertRefused)
+def refusal(layer: Any) -> str | None:
+    """Why a layer is refused, whatever the arguments of the converter; None if it is not."""
+    name = type(layer).__name__
+    if type(layer) is getattr(keras.layers, name, None) and name in REFUSED:
+        return REFUSED[name]
+    if getattr(layer, "mask_zero", False):
+        return MASKS
+    return None

@@ -40,33 +40,41 @@ class ConvertReshape(ConvertRearrangement):
     """Nothing: Nengo's values are flat."""
 
 
+class ConvertZeroPadding(ConvertRearrangement):
+    """Adds zeros around."""
+
+
+class ConvertUpSampling(ConvertRearrangement):
+    """Repeats elements."""
+
+
 @register(keras.layers.ZeroPadding1D)
-class ConvertZeroPadding1D(ConvertRearrangement):
+class ConvertZeroPadding1D(ConvertZeroPadding):
     """In one dimension."""
 
 
 @register(keras.layers.ZeroPadding2D)
-class ConvertZeroPadding2D(ConvertRearrangement):
+class ConvertZeroPadding2D(ConvertZeroPadding):
     """In two dimensions."""
 
 
 @register(keras.layers.ZeroPadding3D)
-class ConvertZeroPadding3D(ConvertRearrangement):
+class ConvertZeroPadding3D(ConvertZeroPadding):
     """In three dimensions."""
 
 
 @register(keras.layers.UpSampling1D)
-class ConvertUpSampling1D(ConvertRearrangement):
-    """Repeats elements."""
+class ConvertUpSampling1D(ConvertUpSampling):
+    """In one dimension."""
 
 
 @register(keras.layers.UpSampling3D)
-class ConvertUpSampling3D(ConvertRearrangement):
-    """Repeats elements."""
+class ConvertUpSampling3D(ConvertUpSampling):
+    """In three dimensions."""
 
 
 @register(keras.layers.UpSampling2D)
-class ConvertUpSampling2D(ConvertRearrangement):
+class ConvertUpSampling2D(ConvertUpSampling):
     """Repeats elements; does not interpolate between them."""
 
     unsupported_args = (("interpolation", "nearest"),)
@@ -108,6 +116,29 @@ _ONLY_IN_TRAINING = (
     "AlphaDropout",
     "GaussianDropout",
     "GaussianNoise",
+    "AugMix",
+    "CutMix",
+    "MixUp",
+    "RandAugment",
+    "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomColorJitter",
+    "RandomContrast",
+    "RandomElasticTransform",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomGaussianBlur",
+    "RandomGrayscale",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPerspective",
+    "RandomPosterization",
+    "RandomRotation",
+    "RandomSaturation",
+    "RandomSharpness",
+    "RandomShear",
+    "RandomTranslation",
+    "RandomZoom",
 )
 for _name in _ONLY_IN_TRAINING:
     register(getattr(keras.layers, _name))(ConvertNothing)
