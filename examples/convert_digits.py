@@ -139,10 +139,12 @@ def find_what_is_broken(model, train, test, output):
     """Spoil one layer of a converted network, and ask which it is."""
     converter = converted(model, WAYS["auto, local"], train)
     layer = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)][1]
-    broken = converter.layers[layer]
-    for conn in converter.net.all_connections:
-        if conn.post_obj is broken and isinstance(conn.transform, nengo.Convolution):
-            conn.transform = scaled(conn.transform, 20)
+    weights = [
+        conn
+        for conn in converter.net.all_connections
+        if getattr(conn.transform, "kernel_size", None) == (3, 3)
+    ]
+    weights[1].transform = scaled(weights[1].transform, 20)
     diagnosis = converter.diagnose(test[0][:20], n_steps=32, start=0)
     console.print(f"\nThe weights of {layer.name} were multiplied by 20.", diagnosis.table())
     console.print(f"The layer that loses most: [bold]{diagnosis.worst.layer.name}[/bold]")

@@ -175,13 +175,14 @@ def diagnose(
     arrays = as_arrays(converter.model.inputs, x, "x")
     start = converter.recipe.readout(converter, n_steps) if start is None else start
     records = _records(converter)
-    expected, input_of = _exact(converter, arrays, {record.name for record in records})
+    expected, input_of, folded = _exact(converter, arrays, {record.name for record in records})
     reduce = partial(_mean_from, start=start)
     actual = _in_network(converter, arrays, records, n_steps, minibatch_size, reduce)
     alone = _alone(converter, arrays, records, expected, n_steps, minibatch_size, reduce)
     rows: dict[str, LayerDiagnosis] = {}
     for record, made, own in zip(records, actual, alone, strict=True):
-        row = LayerDiagnosis(record.name, record.layer, expected[record.name], made, own)
+        name, layer = folded.get(record.name, (record.name, record.layer))
+        row = LayerDiagnosis(name, layer, expected[record.name], made, own)
         before = [rows[name].error for name in input_of[record.name] if name in rows]
         row.input_error = max(before, default=0.0)
         _look_at_neurons(row, record)
@@ -205,19 +206,32 @@ def _records(converter: Any) -> list[Any]:
 
 def _exact(
     converter: Any, arrays: list[np.ndarray], names: set[str]
-) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
-    """Activations (B, N) of layers, and for each the layers that it gets its inputs from."""
+) -> tuple[dict[str, np.ndarray], dict[str, list[str]], dict[str, tuple[str, Any]]]:
+    """What the Keras model does, by name of the layer.
+
+    Activations (B, N); the layers whose outputs are its inputs; and, for a normalisation that the
+    weights before it have taken in, the name of both and the layer with the weights.
+    """
+    absorbing = {record.name for record in converter.records if not record.objects}
     found: dict[str, np.ndarray] = {}
     made_by: dict[int, list[str]] = {}
     input_of: dict[str, list[str]] = {}
+    waiting: dict[int, tuple[str, Any]] = {}
+    folded: dict[str, tuple[str, Any]] = {}
     for name, call, outputs in converter.activations(arrays):
         before = [n for t in call.inputs for n in made_by.get(id(t), [])]
         if name in names:
             found[name] = np.asarray(outputs[0]).reshape(len(arrays[0]), -1)
             input_of[name] = before
+        for tensor in call.inputs:
+            if id(tensor) in waiting:
+                first, layer = waiting[id(tensor)]
+                folded[name] = f"{first} + {name}", layer
         for tensor in call.outputs:
             made_by[id(tensor)] = [name] if name in names else before
-    return found, input_of
+            if name in absorbing:
+                waiting[id(tensor)] = name, call.layer
+    return found, input_of, folded
 
 
 def _in_network(

@@ -213,6 +213,25 @@ def test_diagnosis_names_the_layer_that_is_broken(name, tmp_path):
         assert (tmp_path / "diagnosis.png").stat().st_size > 10_000
 
 
+def test_a_normalization_that_was_taken_in_is_told_with_its_weights():
+    x = inputs = keras.Input((4,))
+    x = layers.Dense(6, name="weights")(x)
+    x = layers.ReLU(name="relu")(layers.BatchNormalization(name="norm")(x))
+    model = keras.Model(inputs, x)
+    data = np.random.RandomState(0).normal(size=(9, 4)).astype("float32")
+    recipe = Calibrated(readout=0)
+    converter = Converter(model, inference_only=True, recipe=recipe, calibration=data)
+    (conn,) = [
+        c
+        for c in converter.net.connections
+        if np.ndim(getattr(c.transform, "init", 0)) == 2 and c.pre_obj.size_out == 4
+    ]
+    conn.transform = times_20(conn.transform)
+    diagnosis = converter.diagnose(data, n_steps=10)
+    assert [row.name for row in diagnosis.layers] == ["weights.0 + norm.0", "relu.0"]
+    assert diagnosis.worst.layer is model.get_layer("weights")
+
+
 def times_20(transform):
     if isinstance(transform, nengo.transforms.Dense):
         return nengo.transforms.Dense(transform.shape, 20 * transform.init)
