@@ -89,8 +89,11 @@ class Drawn:
 
 
 def runs_on_host(group: Any) -> bool:
-    """Whether a group calls Python: its ops then have Nengo's operator, whose code that is."""
-    return "operator" in group.ops[0].attrs
+    """Whether a group calls Python: its ops have Nengo's operator, whose code that is, or a source.
+
+    Sources are functions of time that are called in the step.
+    """
+    return group.kind == "source" or "operator" in group.ops[0].attrs
 
 
 def draw(program: Any) -> str:
