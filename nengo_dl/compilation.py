@@ -24,7 +24,7 @@ from .compiler.ir import Block, Graph, Program
 from .compiler.pipeline import Options, build_program, for_training
 from .config import Settings, keep_history
 from .kernels import CATALOGUE
-from .lowering import Lowered, build_model, lower
+from .lowering import Choices, Lowered, build_model, lower
 from .lowering.order import draw_seeds, process_order
 from .lowering.roles import Feed, Uniform
 from .opinions import (
@@ -59,20 +59,18 @@ class Compilation:
         self.model, self.settings, self.batch = model, settings, batch
         self._options = _options(settings)
         trainable = resolve_trainable(network)
+        choices = Choices(
+            trainable=trainable,
+            explicitly_trainable=lambda obj: trainable.setting(obj) is True,
+            keep_history=lambda probe: keep_history(network, probe),
+            training_spikes=resolve_training_spikes(network),
+            trainable_synapses=resolve_trainable_synapses(network),
+            is_pure=resolve_pure(network),
+            within_steps=within_steps,
+        )
         operators = _user_simplified(model.operators, settings)
         with _no_garbage_collection():
-            self.lowered: Lowered = lower(
-                model,
-                operators,
-                CATALOGUE,
-                trainable,
-                lambda obj: trainable.setting(obj) is True,
-                lambda probe: keep_history(network, probe),
-                resolve_training_spikes(network),
-                resolve_trainable_synapses(network),
-                resolve_pure(network),
-                within_steps,
-            )
+            self.lowered: Lowered = lower(model, operators, CATALOGUE, choices)
         with _no_garbage_collection():
             self.program = self._compiled(self.lowered.graph)
         nodes = [f.node for f in self.lowered.feeds if f.node is not None and f.signal is not None]

@@ -2,7 +2,7 @@
 
 from . import filters
 from .build import NengoBuilder, build_model
-from .lower import Lowered, lower
+from .lower import Choices, Lowered, lower
 from .operators import lowers
 
-__all__ = ["Lowered", "NengoBuilder", "build_model", "filters", "lower", "lowers"]
+__all__ = ["Choices", "Lowered", "NengoBuilder", "build_model", "filters", "lower", "lowers"]

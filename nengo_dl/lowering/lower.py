@@ -68,18 +68,36 @@ class Lowered:
     readable: Callable[[str], str]
 
 
-def lower(
-    model: Model,
-    operators: Sequence[Operator],
-    catalogue: Any,
-    trainable: Callable[[object], bool],
-    explicitly_trainable: Callable[[object], bool],
-    keep_history: Callable[[object], bool],
-    training_spikes: Callable[[object], object],
-    trainable_synapses: Any,
-    is_pure: Callable[[object], bool] = lambda node: False,
-    within_steps: bool = True,
-) -> Lowered:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Choices:
+    """What the user chose for single objects.
+
+    Attributes
+    ----------
+    trainable, explicitly_trainable : callable
+        Whether an Ensemble, Neurons or Connection is to be trained, and whether the user said so.
+    keep_history : callable
+        Whether a probe records all steps.
+    training_spikes : callable
+        What the neurons of an ensemble, or of None, do in training.
+    trainable_synapses
+        Of which connections time constants are trained; see `resolve_trainable_synapses`.
+    is_pure : callable
+        Whether the output of a node depends on nothing but its arguments.
+    within_steps : bool
+        Whether inputs may be made within steps; otherwise all are made ahead.
+    """
+
+    trainable: Callable[[object], bool]
+    explicitly_trainable: Callable[[object], bool]
+    keep_history: Callable[[object], bool]
+    training_spikes: Callable[[object], object]
+    trainable_synapses: Any
+    is_pure: Callable[[object], bool]
+    within_steps: bool = True
+
+
+def lower(model: Model, operators: Sequence[Operator], catalogue: Any, choices: Choices) -> Lowered:
     """Lower all operators of a model.
 
     Parameters
@@ -90,79 +108,81 @@ def lower(
         What to compile: the model's operators, perhaps rewritten.
     catalogue
         The kernels there are.
-    trainable, explicitly_trainable
-        Whether an Ensemble, Neurons or Connection is to be trained, and whether the user said so.
-    keep_history
-        Whether a probe records all steps.
-    training_spikes
-        What the neurons of an ensemble, or of None, do in training.
-    trainable_synapses
-        Of which connections time constants are trained; see `resolve_trainable_synapses`.
-    is_pure
-        Whether the user says that the output of a node depends on nothing but its arguments.
-    within_steps
-        Whether inputs may be made within steps; otherwise all are made ahead.
+    choices : Choices
     """
-    sources = _Sources(model, operators, trainable, explicitly_trainable)
-    constants = find_time_constants(model, trainable_synapses, sources.objects)
+    sources = _Sources(model, operators, choices.trainable, choices.explicitly_trainable)
+    constants = find_time_constants(model, choices.trainable_synapses, sources.objects)
     sources.known.update((c.sig, c.parameter) for c in constants.values())
     memory = Memory(operators, sources.make, sources.readable)
+    python = find_python(model, operators, catalogue, choices.is_pure)
+    sourcing = [op for op in python if is_driven_by_time(op)]
+    others = len(sourcing) < len(python)
+    called = set(sourcing) if choices.within_steps and others else ()
+    feeds = find_feeds(model, operators, sources.readable, called)
+    ctx = Context(
+        memory=memory,
+        steps=_clock(model, memory),
+        dt=model.dt,
+        catalogue=catalogue,
+        feeds=feeds,
+        training_spikes=find_training_spikes(model, choices.training_spikes),
+        time_constants=constants,
+        readable=sources.readable,
+        python=python,
+    )
+    _lower_all(operators, feeds, ctx)
+    graph = _graph(model, ctx, sources, choices)
+    return Lowered(
+        graph=graph,
+        feeds=feeds,
+        parameters=sources.parameters,
+        names=sources.objects,
+        time_constants={c.parameter.obj: c.sig for c in constants.values()},
+        where=sources.where,
+        both=list(sources.both.values()),
+        together=_of_operators(feeds, sourcing),
+        others=others,
+        readable=sources.readable,
+    )
+
+
+def _clock(model: Model, memory: Memory) -> View:
+    """Declare the number of the step, which is viewed, and the time."""
     steps = Signal("step", (), Role.TIME, dtype="int")
     memory.declare(model.step, steps)
     memory.declare(model.time, Signal("time", (), Role.TIME))
-    python = find_python(model, operators, catalogue, is_pure)
-    sourcing = [op for op in python if is_driven_by_time(op)]
-    called = set(sourcing) if within_steps and len(sourcing) < len(python) else ()
-    feeds = find_feeds(model, operators, sources.readable, called)
-    choices = find_training_spikes(model, training_spikes)
-    ctx = Context(
-        memory,
-        View(steps),
-        model.dt,
-        catalogue,
-        feeds,
-        choices,
-        constants,
-        sources.readable,
-        python,
-    )
+    return View(steps)
+
+
+def _lower_all(operators: Sequence[Operator], feeds: list[Feed], ctx: Context) -> None:
     fed = _connect(feeds, ctx)
     for op in operators:
         if op not in fed:
             LOWERINGS.get(type(op), run_on_host)(op, ctx)
-    views = [(p, model.sig[p]["in"]) for p in model.probes]
-    for _, sig in views:
+
+
+def _graph(model: Model, ctx: Context, sources: _Sources, choices: Choices) -> Graph:
+    """What was lowered as the graph of a step, with what probes see as its outputs."""
+    memory = ctx.memory
+    views = [(probe, model.sig[probe]["in"]) for probe in model.probes]
+    for sig in (*(sig for _, sig in views), *sources.known):
         memory.read(sig)
-    for base in sources.known:
-        memory.read(base)
     sums, following, final = memory.finish()
-    outputs = tuple(
-        Output(
-            probe,
-            View(
-                final[sig.base], positions(sig), final[sig.base].shape if sig.sparse else sig.shape
-            ),
-            batched=sources.is_batched(sig.base),
-            last_only=not keep_history(probe),
-            name=sources.readable(str(probe)),
+    outputs = []
+    for probe, sig in views:
+        signal = final[sig.base]
+        shape = signal.shape if sig.sparse else sig.shape
+        outputs.append(
+            Output(
+                probe,
+                View(signal, positions(sig), shape),
+                batched=sources.is_batched(sig.base),
+                last_only=not choices.keep_history(probe),
+                name=sources.readable(str(probe)),
+            )
         )
-        for probe, sig in views
-    )
-    pinned = [*sources.parameters, *(f.signal for f in feeds if f.node is not None and f.signal)]
-    graph = Graph(tuple(ctx.ops + sums), following, outputs, tuple(pinned))
-    trained = {c.parameter.obj: c.sig for c in constants.values()}
-    return Lowered(
-        graph,
-        feeds,
-        sources.parameters,
-        sources.objects,
-        trained,
-        sources.where,
-        list(sources.both.values()),
-        _of_operators(feeds, sourcing),
-        len(sourcing) < len(python),
-        sources.readable,
-    )
+    fed = [f.signal for f in ctx.feeds if f.node is not None and f.signal]
+    return Graph(tuple(ctx.ops + sums), following, tuple(outputs), (*sources.parameters, *fed))
 
 
 def _of_operators(feeds: list[Feed], operators: Sequence[Operator]) -> list[Feed]:
