@@ -59,12 +59,12 @@ def _checked(model: keras.Model, inputs: Any, first: int) -> list[np.ndarray]:
 
 
 def data_for(converter: Any, arrays: list[np.ndarray]) -> dict[Any, np.ndarray]:
-    """Arrays (B, *shape) of Keras, as data (B, steps, size) for the input Nodes.
+    """Arrays (B, ...) of Keras, as data (B, steps, size) for the input Nodes.
 
     Parameters
     ----------
     converter : Converter
-    arrays : list of array (B, *shape)
+    arrays : list of array (B, ...)
         One for each input of the model.
     """
     data = {}

@@ -53,7 +53,7 @@ class Converter(Reports):
         Filter of what neurons give out. None by default.
     temporal_model : bool
         Whether the axis after the batch is time. False by default.
-    calibration : array or list of array (B, *shape), optional
+    calibration : array or list of array (B, ...), optional
         Typical data for the inputs of the model, for recipes that look at activations.
     recipe : Recipe, optional
         How values become spikes; see `nengo_dl.converter.Recipe`.
@@ -220,7 +220,7 @@ class Converter(Reports):
 
         Parameters
         ----------
-        x : array or list of array (B, *shape)
+        x : array or list of array (B, ...)
             One for each input of the model.
 
         Yields
@@ -229,7 +229,7 @@ class Converter(Reports):
             As in `records`.
         call : Call
             Its ``layer``, and ``inputs`` and ``outputs``.
-        outputs : list of tensor (B, *shape)
+        outputs : list of tensor (B, ...)
         """
         arrays = x if isinstance(x, list | tuple) else [x]
         pairs = zip(arrays, self.graph.inputs, strict=True)
@@ -295,7 +295,7 @@ class Converter(Reports):
         ----------
         training : bool
             Whether to train both before; this changes the Keras model. False by default.
-        inputs : list of array (B, *shape), optional
+        inputs : list of array (B, ...), optional
             For the inputs of the model. By default, ones: two items, of ten steps if the model is
             temporal.
         atol, rtol : float

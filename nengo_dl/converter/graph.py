@@ -170,7 +170,7 @@ def compute(
     ----------
     graph : Graph
     values : list of array
-        For each input, (B, *shape).
+        For each input, (B, ...).
     graph_of : callable
         Gives the graph of a nested model.
     path : str
@@ -181,7 +181,7 @@ def compute(
     path : str
         Such as ``"model.0/dense.0"``.
     call : Call
-    outputs : list of tensor (B, *shape)
+    outputs : list of tensor (B, ...)
     """
     known = {id(t): v for t, v in zip(graph.inputs, values, strict=True)}
     left = _counts(graph)

@@ -72,7 +72,7 @@ class Reports:
 
         Parameters
         ----------
-        x : array or list of array (B, *shape)
+        x : array or list of array (B, ...)
             For each input of the model; some tens of items are enough.
         n_steps : int, default 64
             How long each item is shown.
@@ -105,7 +105,7 @@ class Reports:
 
         Parameters
         ----------
-        x : array or list of array (B, *shape)
+        x : array or list of array (B, ...)
             For each input of the model.
         y : array (B,), (B, 1) or one-hot (B, classes), optional
             What is right. By default, what the Keras model says. It is about the first output.

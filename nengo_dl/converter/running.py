@@ -81,7 +81,7 @@ def run(
     Parameters
     ----------
     converter : Converter
-    arrays : list of array (B, *shape)
+    arrays : list of array (B, ...)
         For each input of the model.
     n_steps : int
     network : nengo.Network, optional
@@ -138,7 +138,7 @@ def _minibatch(
 
 
 def expected_outputs(converter: Any, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """What the Keras model gives, for each of its outputs (B, *shape)."""
+    """What the Keras model gives, for each of its outputs (B, ...)."""
     packed = keras.tree.pack_sequence_as(converter.model.input, list(arrays))
     found = converter.model.predict(packed, batch_size=LARGEST_MINIBATCH, verbose=0)
     return [np.asarray(output) for output in keras.tree.flatten(found)]

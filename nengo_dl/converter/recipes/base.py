@@ -22,7 +22,7 @@ class Recipe:
         converter : nengo_dl.Converter
             ``converter.model`` is the model; ``converter.activations(x)`` gives what each of its
             layers does with data.
-        calibration : array or list of array (B, *shape), or None
+        calibration : array or list of array (B, ...), or None
             One array for each input of the model, as Keras takes them.
         """
 

@@ -44,7 +44,7 @@ def starts(converter: Any, arrays: list[np.ndarray], n_steps: int) -> np.ndarray
     Parameters
     ----------
     converter : Converter
-    arrays : list of array (B, *shape)
+    arrays : list of array (B, ...)
         For each input of the model.
     n_steps : int
     """

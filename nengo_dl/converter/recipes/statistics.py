@@ -73,7 +73,7 @@ def check_calibration(converter: Any, calibration: Any) -> list[np.ndarray]:
 
 
 def as_arrays(tensors: list, data: Any, attr: str) -> list[np.ndarray]:
-    """Data for Keras tensors, one array (B, *shape) for each, checked.
+    """Data for Keras tensors, one array (B, ...) for each, checked.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def chunks(arrays: list[np.ndarray], size: int = CHUNK) -> Iterator[list[np.ndar
 
 
 def by_channel(values: np.ndarray, layer: Any, per_channel: bool) -> np.ndarray:
-    """Values (B, *shape) as (n, channels); as (n, 1), if all are to be alike."""
+    """Values (B, ...) as (n, channels); as (n, 1), if all are to be alike."""
     if not per_channel:
         return values.reshape(-1, 1)
     if getattr(layer, "data_format", None) == "channels_first" and values.ndim > 2:
@@ -146,7 +146,7 @@ def statistics_of(
     Parameters
     ----------
     converter : Converter
-    arrays : list of array (B, *shape)
+    arrays : list of array (B, ...)
         For each input of the model.
     per_channel : bool
         Whether channels are to be kept apart.
