@@ -26,7 +26,8 @@ class Calibrated(Recipe):
     Each channel gets a threshold, the activation at which it fires at `max_rate`. Rectified lines
     become `IntegrateAndFire` neurons that begin with half a threshold; `QCFS` layers keep the
     threshold that they were trained with, and become `SignedIntegrateAndFire` neurons, which
-    represent them exactly after as many steps as they have levels.
+    represent them exactly after as many steps as they have levels. An instance is for one
+    converter.
 
     Parameters
     ----------
