@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from nengo_dl import config, dists, graph_optimizer, neurons, surrogate, utils, version
-from nengo_dl.config import configure_settings
+from nengo_dl.config.settings import configure_settings
 from nengo_dl.neurons import (
     IntegrateAndFire,
     LeakyReLU,

@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .quiet import keras  # isort: skip
+from .runtimes.quiet import keras  # isort: skip
 import nengo
 import tensorflow as tf
 from nengo.ensemble import Neurons
 from nengo.exceptions import ValidationError
 
-from . import saving
-from .simulator import Simulator
+from .simulator import saving
+from .simulator.simulator import Simulator
 from .utils import sanitize_name
 
 

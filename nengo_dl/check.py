@@ -91,7 +91,7 @@ def check_imports() -> str:
 
 def check_devices() -> str:
     """What TensorFlow computes on."""
-    backend = importlib.import_module("nengo_dl.engine.backend")
+    backend = importlib.import_module("nengo_dl.runtimes.tensorflow.backend")
     names = backend.device_names()
     cores = backend.cores()
     return f"{', '.join(names)}; {cores} core{'s' if cores > 1 else ''} for parts of a minibatch"
@@ -100,7 +100,7 @@ def check_devices() -> str:
 def check_xla() -> str:
     """Let XLA compile a function, and compare what it computes."""
     keras = importlib.import_module("keras")
-    backend = importlib.import_module("nengo_dl.engine.backend")
+    backend = importlib.import_module("nengo_dl.runtimes.tensorflow.backend")
     compiled = float(backend.by_xla(lambda: keras.ops.sum(keras.ops.arange(100, dtype="float32"))))
     if compiled != 4950:
         raise CheckError(f"XLA sums 0 to 99 to {compiled}, not 4950", REINSTALL)

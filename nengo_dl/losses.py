@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .quiet import keras  # isort: skip
+from .runtimes.quiet import keras  # isort: skip
 from keras import ops
 from nengo.exceptions import ValidationError
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from .quiet import keras  # isort: skip
+from .runtimes.quiet import keras  # isort: skip
 import nengo
 import numpy as np
 from nengo.base import NengoObject
@@ -15,7 +15,7 @@ from nengo.config import SupportDefaultsMixin
 from nengo.exceptions import SimulationError, ValidationError
 from nengo.params import BoolParam, Default, Parameter, ShapeParam
 
-from .config import configure_settings
+from .config.settings import configure_settings
 from .kernels.tensor_node import check_output
 
 # Arguments of what a `Layer` makes that it gives itself.

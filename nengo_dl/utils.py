@@ -150,7 +150,7 @@ def numpy_function(func: Callable, inp: Any, Tout: Any, name: str | None = None)
     tensor, or list of tensor
         As of `tf.numpy_function`, without a known shape; no gradient flows through.
     """
-    from .engine.backend import call_numpy
+    from .runtimes.tensorflow.backend import call_numpy
 
     return call_numpy(func, inp, Tout, name)
 
@@ -158,11 +158,11 @@ def numpy_function(func: Callable, inp: Any, Tout: Any, name: str | None = None)
 def __getattr__(name: str) -> Any:
     """Names that need TensorFlow, or what imports this module."""
     if name == "tf_gpu_installed":
-        from .engine.backend import has_gpu
+        from .runtimes.tensorflow.backend import has_gpu
 
         return has_gpu()
     if name == "ProgressBar":
-        from .progress import ProgressBar
+        from .session.progress import ProgressBar
 
         return ProgressBar
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

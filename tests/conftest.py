@@ -55,6 +55,6 @@ def uncompiled(monkeypatch):
     """Return a function that makes each Simulator built afterwards run without XLA."""
 
     def switch_off():
-        monkeypatch.setattr("nengo_dl.engine.backend.XLA", False)
+        monkeypatch.setattr("nengo_dl.runtimes.switches.XLA", False)
 
     return switch_off

@@ -313,9 +313,9 @@ _COMPUTE = {
 
 def run_program(program, inputs, span, unroll=1, batch=BATCH):
     """Run a program; return outputs (T or 1, B or 1, size) by key and final states (B, size)."""
-    from nengo_dl.engine.execute import execute
-    from nengo_dl.engine.strategy import Scope, Strategy
     from nengo_dl.kernels.context import Context
+    from nengo_dl.runtimes.tensorflow.execute import execute
+    from nengo_dl.runtimes.tensorflow.strategy import Scope, Strategy
 
     ctx = Context(DT, "float64", batch, False, host=None, steppers=None)
     sources, carry = start_values(program, inputs, batch)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from nengo.exceptions import ValidationError
 
 import nengo_dl
-from nengo_dl.engine import backend
+from nengo_dl.runtimes.tensorflow import backend
 
 BATCH, STEPS = 4, 6
 

@@ -8,7 +8,7 @@ import pytest
 
 from nengo_dl import check
 from nengo_dl.check import CHECKS, Check, CheckError, results
-from nengo_dl.engine import backend
+from nengo_dl.runtimes.tensorflow import backend
 
 
 def test_all_is_well_here(capfd):

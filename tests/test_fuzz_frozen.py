@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import nengo_dl
-from tests.test_fuzz import BOUNDED, N_NETWORKS, N_STEPS, networks
+from tests.parity.test_fuzz import BOUNDED, N_NETWORKS, N_STEPS, networks
 
 
 class Drifting(nengo.Process):

@@ -7,8 +7,8 @@ import tensorflow as tf
 from nengo.exceptions import BuildError, SimulationError, ValidationError
 
 import nengo_dl
-from nengo_dl import feeds
-from nengo_dl.engine import runner
+from nengo_dl.runtimes.tensorflow import runner
+from nengo_dl.simulator import checks as feeds
 
 BAD = [np.nan, np.inf, -np.inf]
 N_STEPS = 6

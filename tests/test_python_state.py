@@ -10,7 +10,7 @@ import tensorflow as tf
 from nengo.exceptions import ConfigError, ValidationError
 
 import nengo_dl
-from nengo_dl.engine import runner
+from nengo_dl.runtimes.tensorflow import runner
 
 N_STEPS = 5
 

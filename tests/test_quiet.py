@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from nengo_dl import quiet
+from nengo_dl.runtimes import quiet
 
 USE = """
 import nengo, nengo_dl

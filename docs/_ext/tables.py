@@ -34,7 +34,7 @@ def _markdown(text: str) -> str:
 
 def settings_table() -> Iterator[str]:
     """One row for each option of `configure_settings`, from its declaration."""
-    from nengo_dl.config import OPTIONS
+    from nengo_dl.config.settings import OPTIONS
 
     yield _row("option", "accepts", "default", "what it does")
     yield _row("---", "---", "---", "---")

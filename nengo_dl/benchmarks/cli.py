@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import neurons
-from ..rules import DTYPES
+from ..config.validators import DTYPES
 from .growth import Size, measure_growth, per_doubling
 from .measure import Measurement, Spread, environment, measure, start_backend
 from .networks import BENCHMARKS, LARGE

@@ -19,10 +19,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ..config import configure_settings
+from ..config.settings import configure_settings
 from ..converter import Converter
 from ..converter.checks import data_for
-from ..simulator import Simulator
+from ..simulator.simulator import Simulator
 
 NAMES = ("MobileNetV2", "EfficientNetB0", "ResNet50", "DenseNet121")
 CLASSES = 10

@@ -9,7 +9,7 @@ import numpy as np
 from nengo.dists import Choice
 from scipy.signal import cont2discrete
 
-from ..config import configure_settings
+from ..config.settings import configure_settings
 from ..dists import Glorot
 
 

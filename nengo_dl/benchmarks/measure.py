@@ -20,7 +20,7 @@ from typing import Any
 
 import nengo
 
-from ..config import configure_settings
+from ..config.settings import configure_settings
 
 PACKAGES = ("nengo-dl", "nengo", "numpy", "scipy", "tensorflow", "tensorflow-cpu", "keras")
 
@@ -255,7 +255,7 @@ def make(factory: Callable, arguments: dict[str, Any], dtype: str) -> nengo.Netw
 
 def our_simulator() -> Callable:
     """Import and return our simulator's class."""
-    from ..simulator import Simulator  # it imports TensorFlow
+    from ..simulator.simulator import Simulator
 
     return Simulator
 
@@ -294,7 +294,7 @@ def _enough(sim: Any, steps: int, seconds: float) -> int:
 
 def _by_hand(name: str, net: nengo.Network, model: Any, steps: int) -> list[tuple[Callable, int]]:
     """The run of a network written by hand, already warm; nothing if it is not written."""
-    from .limits import by_hand  # it imports TensorFlow
+    from .limits import by_hand
 
     loop = by_hand(name, net, model)
     if loop is None:

@@ -23,7 +23,7 @@ import keras
 import nengo
 import numpy as np
 
-from ..config import configure_settings
+from ..config.settings import configure_settings
 from .measure import our_simulator
 
 MODULE = "nengo_dl.benchmarks.memory"

@@ -8,7 +8,7 @@ from typing import Any
 import nengo
 import numpy as np
 
-from ..config import configure_settings
+from ..config.settings import configure_settings
 from .measure import our_simulator
 
 

@@ -27,7 +27,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
-from ..config import configure_settings
+from ..config.settings import configure_settings
 from . import deep
 from .measure import our_simulator
 

@@ -11,20 +11,7 @@ from .catalogue import Catalogue, TraitsOf
 from .chain import Part
 from .costs import CPU, Costs
 from .graph import ordered
-from .ir import (
-    Block,
-    Graph,
-    Group,
-    Layout,
-    Op,
-    Output,
-    Program,
-    Read,
-    Role,
-    Signal,
-    Stage,
-    View,
-)
+from .ir import Block, Graph, Group, Layout, Op, Output, Program, Read, Role, Signal, Stage, View
 from .members import order_members, split_by_sharing
 from .schedule import schedule
 from .simplify import find_routes, simplify

@@ -7,15 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import pairwise
 
-from .graph import (
-    CycleError,
-    in_order,
-    in_turn,
-    predecessors,
-    reachable,
-    sources_of,
-    successors,
-)
+from .graph import CycleError, in_order, in_turn, predecessors, reachable, sources_of, successors
 from .ir import Op
 
 Signature = Callable[[Op], Hashable]

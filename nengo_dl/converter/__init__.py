@@ -1,5 +1,6 @@
 """Converts Keras models to Nengo networks; see `Converter`."""
 
+from ..runtimes import quiet as quiet  # isort: skip  # imports Keras before anything else does
 from .converter import Converter
 from .layers import LayerConverter, register
 from .layers.activation import ConvertActivation, ConvertLeakyReLU, ConvertPReLU, ConvertReLU

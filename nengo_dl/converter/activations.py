@@ -14,8 +14,8 @@ import nengo
 from nengo.exceptions import ValidationError
 from nengo.neurons import NeuronType
 
-from ..engine.backend import activation_functions
 from ..neurons import LeakyReLU
+from ..runtimes.tensorflow.backend import activation_functions
 
 UNKNOWN = object()
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from nengo.exceptions import ValidationError
 
-from ..simulator import Simulator
+from ..simulator.simulator import Simulator
 
 EPOCHS, LEARNING_RATE = 3, 0.1
 

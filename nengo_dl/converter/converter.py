@@ -10,7 +10,7 @@ import nengo
 import numpy as np
 from nengo.ensemble import Neurons
 
-from ..config import configure_settings
+from ..config.settings import configure_settings
 from ..utils import warn
 from .activations import Swaps
 from .checks import verify

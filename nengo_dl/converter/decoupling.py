@@ -10,7 +10,7 @@ import numpy as np
 from nengo.base import ObjView
 from nengo.ensemble import Neurons
 
-from ..config import Settings, configure_settings
+from ..config.settings import Settings, configure_settings
 
 
 class Decoupled:

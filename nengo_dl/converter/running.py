@@ -12,8 +12,8 @@ import nengo
 import numpy as np
 from nengo.exceptions import ValidationError
 
-from ..config import Settings, configure_settings
-from ..simulator import Simulator
+from ..config.settings import Settings, configure_settings
+from ..simulator.simulator import Simulator
 
 MEMORY = 2**28  # bytes that the inputs and outputs of one minibatch may take
 LARGEST_MINIBATCH = 100

@@ -18,16 +18,7 @@ from ..compiler.ir import Group, Op, Signal, View
 from ..surrogate import Rates
 from ..utils import blame, own_generator
 from .neurons import Constants
-from .registry import (
-    CATALOGUE,
-    Action,
-    Arrays,
-    Context,
-    Kernel,
-    NeuronKernel,
-    kernel,
-    neuron,
-)
+from .registry import CATALOGUE, Action, Arrays, Context, Kernel, NeuronKernel, kernel, neuron
 from .surrogate import with_gradient_of
 
 

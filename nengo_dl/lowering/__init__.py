@@ -1,4 +1,7 @@
-"""Nengo's operators become the compiler's own graph.  The only part that knows `nengo.builder`."""
+"""Nengo's operators become the compiler's own graph.  The only part that knows `nengo.builder`.
+
+May import `compiler`. An operator of Nengo's is one decorated function in `operators.py`.
+"""
 
 from . import filters
 from .build import NengoBuilder, build_model

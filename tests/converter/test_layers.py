@@ -13,7 +13,7 @@ import nengo_dl
 from nengo_dl.converter import Converter
 from nengo_dl.converter.checks import data_for
 from nengo_dl.converter.layers.refused import REFUSED, refusal
-from nengo_dl.engine.backend import by_xla
+from nengo_dl.runtimes.tensorflow.backend import by_xla
 
 
 def predict(converter, values):

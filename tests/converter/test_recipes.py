@@ -10,12 +10,7 @@ import nengo_dl
 from nengo_dl.converter import QCFS, Calibrated, Converter, Recipe
 from nengo_dl.converter.recipes import scaling
 from nengo_dl.converter.running import expected_outputs, run
-from nengo_dl.neurons import (
-    IntegrateAndFire,
-    QuantizedReLU,
-    SignedIntegrateAndFire,
-    SoftLIFRate,
-)
+from nengo_dl.neurons import IntegrateAndFire, QuantizedReLU, SignedIntegrateAndFire, SoftLIFRate
 
 DATA = np.random.RandomState(1).normal(size=(30, 5)).astype("float32")
 

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from ..catalogue import TraitsOf
 from ..graph import ordered
 from ..ir import Graph
-from .aliases import remove_aliases
+from .common_subexpressions import remove_repeats
+from .copy_propagation import remove_aliases
 from .dead_code import remove_dead_code
+from .duplicate_states import merge_twin_states
 from .identities import remove_identity_products
-from .repeats import remove_repeats
 from .routes import find_routes
-from .twins import merge_twin_states
 from .zeros import remove_zeros
 
 Pass = Callable[[Graph, TraitsOf], Graph]

@@ -1,0 +1,8 @@
+"""What users can choose: the options, their rules, and what was chosen for single objects.
+
+May import `surrogate` and Nengo. A new option is one field of `Settings` in `settings.py`.
+"""
+
+from .settings import configure_settings, get_setting
+
+__all__ = ["configure_settings", "get_setting"]

@@ -1,1 +1,0 @@
-"""Runs programs with TensorFlow.  The only part that imports it."""

@@ -1,0 +1,52 @@
+"""What the session needs of whoever runs a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..compiler.ir import Block, Output
+
+
+class Runtime(Protocol):
+    """Runs a program, chunk after chunk of time: NumPy goes in, NumPy comes out.
+
+    What it carries from chunk to chunk belongs to it alone in between.
+    """
+
+    def chunk(self, steps: int, first: int) -> int:
+        """How many of `steps` to run in the next chunk, which begins after `first` steps."""
+        ...
+
+    def run(
+        self,
+        carry: Mapping[Block, Any],
+        inputs: Mapping[Block, np.ndarray],
+        constant: set[Block],
+        first: int,
+        steps: int,
+        split: bool = False,
+    ) -> tuple[dict[Output, np.ndarray], dict[Block, Any]]:
+        """Simulate one chunk.
+
+        Parameters
+        ----------
+        carry : dict of Block to array (B, size)
+            State, and what was learned.
+        inputs : dict of Block to array (n, B or 1, size)
+            n is 1 for blocks in `constant`, else `steps`.
+        constant : set of Block
+        first : int
+            Steps simulated before.
+        steps : int
+        split : bool
+            Whether replicas, if there are several, simulate a part of the items each.
+
+        Returns
+        -------
+        outputs : dict of Output to array (steps or 1, B or 1, size)
+        carry : dict of Block to array (B, size)
+        """
+        ...

@@ -1,0 +1,357 @@
+"""Runs the stages of a program over a chunk of time.
+
+Here every block is an array (t, b, size), where t is 1 or the number of steps T, and b is 1 or the
+minibatch size B: 1 where all steps, or all items, share the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import tensorflow as tf
+
+from ...compiler.costs import Costs
+from ...compiler.ir import Block, Group, Output, Read, Role, Stage
+from ...kernels.context import Context, as_they_are
+from ...kernels.registry import CATALOGUE
+from .backend import by_xla, on_blocks
+from .carry import begin, end
+from .chunk import Span
+from .emit import argument, as_held, assemble, in_own_order, per_item, run_groups
+from .host_in_loop import run_segments
+from .large_elementwise import run_with_islands
+from .loops.scan import scan, scan_again, scan_keeping
+from .single_kernel import as_one_kernel
+from .strategy import Scope, Strategy
+from .time_batch import Rows
+
+
+def execute(
+    sources: Mapping[Block, Any],
+    carry: Mapping[Block, Any],
+    span: Span,
+    ctx: Context,
+    how: Strategy,
+) -> tuple[dict[Output, Any], dict[Block, Any]]:
+    """Simulate a chunk of time.
+
+    Parameters
+    ----------
+    sources : dict of Block to tensor (t, b, size)
+        Parameters, constants and inputs.
+    carry : dict of Block to tensor (B, size)
+        State before the first step.
+    span : Span
+    ctx : Context
+    how : Strategy
+        Also says what program runs.
+
+    Returns
+    -------
+    outputs : dict of Output to tensor (T or 1, B or 1, size)
+    carry : dict of Block to tensor (B, size)
+        State after the last step.
+    """
+    blocks = dict(sources)
+    blocks.update({block: tf.expand_dims(array, 0) for block, array in carry.items()})
+    outputs: dict[Output, Any] = {}
+    following = dict(carry)
+    for number, stage in enumerate(how.program.stages):
+        if how.single_kernels and stage.inline:
+            inside = replace(ctx, inline=True)
+            found, after = _compiled(stage, blocks, span, inside, how.inside, as_one_kernel)
+        elif _is_compiled_alone(stage, how):
+            found, after = _compiled(stage, blocks, span, ctx, how.inside)
+        else:
+            rest = () if stage.looped else how.program.stages[number + 1 :]
+            later = {b for s in rest for b in _needed(s)}
+            found, after = _run(stage, blocks, span, ctx, how, later)
+        following.update(after)
+        outputs.update(found)
+    return outputs, following
+
+
+def _is_compiled_alone(stage: Stage, how: Strategy) -> bool:
+    """Whether XLA compiles a stage by itself; loops with a gradient of their own see to that."""
+    if how.scope is Scope.LOOPS:
+        return stage.looped and not repeatable(stage)
+    return how.scope is Scope.SEGMENTS and not any(g in how.uncompiled for g in stage.groups)
+
+
+def _run(
+    stage: Stage,
+    blocks: dict,
+    span: Span,
+    ctx: Context,
+    how: Strategy,
+    later: Collection[Block] | None = None,
+) -> tuple[dict[Output, Any], dict[Block, Any]]:
+    """Run a stage; `blocks` receives what `later` stages read, or all that they may read."""
+    if stage.looped:
+        return _run_loop(stage, blocks, span, ctx, how)
+    return _run_at_once(stage, blocks, span, ctx, how, later), {}
+
+
+def _compiled(
+    stage: Stage,
+    blocks: dict,
+    span: Span,
+    ctx: Context,
+    how: Strategy,
+    call: Callable = by_xla,
+) -> tuple[dict[Output, Any], dict[Block, Any]]:
+    """Run a stage as one XLA function, or as `call` calls a function."""
+    made = stage.exports if stage.looped else [b for g in stage.groups for b in g.writes]
+    keys = [o for o, _ in stage.outputs], stage.states
+
+    def compute(local: dict, first: Any, valid: Any) -> tuple[list, list, list]:
+        found, after = _run(stage, local, replace(span, first=first, valid=valid), ctx, how)
+        return [found[o] for o in keys[0]], [after[b] for b in keys[1]], [local[b] for b in made]
+
+    needed = *_needed(stage), *stage.states
+    *values, new = on_blocks(call, compute, blocks, needed, span.first, span.valid)
+    blocks.update(zip(made, new, strict=True))
+    found, after = (dict(zip(k, v, strict=True)) for k, v in zip(keys, values, strict=True))
+    return found, after
+
+
+def _run_at_once(
+    stage: Stage,
+    blocks: dict,
+    span: Span,
+    ctx: Context,
+    how: Strategy,
+    later: Collection[Block] | None,
+) -> dict[Output, Any]:
+    """All steps at once: time and batch are one axis."""
+    written = [b for g in stage.groups for b in g.writes]
+    made = written if later is None else [b for b in written if b in later]
+    number = span.length * ctx.batch
+    ctx = replace(ctx, rows=number, valid=span.valid * ctx.batch)
+    given = {b: _time(b, span, ctx, blocks) for b in dict.fromkeys(_needed(stage))}
+    rows = Rows(span.length, ctx.batch, span.by_item and _moves_less(stage, given, made, ctx))
+    flat = {block: rows.flat(array) for block, array in given.items()}
+    if how.scope is Scope.LOOPS:
+        shown = {b for _, read in stage.outputs for b in read.blocks}
+        wanted = shown.union(made)
+        run_with_islands(stage.groups, flat, number, ctx, wanted, how.costs)
+    else:
+        run_groups(stage.groups, flat, number, ctx)
+    blocks.update((block, rows.block(flat[block])) for block in made)
+    outputs = {}
+    for output, read in stage.outputs:
+        value = rows.block(assemble(read, flat, number, ctx.dtype))
+        if output.batched and value.shape[1] != ctx.batch:
+            value = tf.repeat(value, ctx.batch, axis=1)
+        outputs[output] = _last(value, span) if output.last_only else value
+    return outputs
+
+
+def _moves_less(stage: Stage, given: Mapping, made: Collection[Block], ctx: Context) -> bool:
+    """Whether to put what is `made` for later stages in the order of steps, and not the inputs."""
+    series = [b for b, array in given.items() if array.shape[0] != 1]
+    if not (ctx.training and repeatable(stage) and all(b.role is Role.INPUT for b in series)):
+        return False
+    return sum(b.size for b in made) < sum(b.size for b in series)
+
+
+def _last(value: Any, span: Span) -> Any:
+    return value if value.shape[0] == 1 else tf.expand_dims(value[span.valid - 1], 0)
+
+
+def _run_loop(
+    stage: Stage,
+    blocks: dict,
+    span: Span,
+    ctx: Context,
+    how: Strategy,
+) -> tuple[dict[Output, Any], dict[Block, Any]]:
+    """Step after step; what does not change over time stays outside."""
+    carried = [block for block, _ in stage.carried]
+    series, shared = {}, {}
+    for block in _needed(stage):
+        if block not in carried and block.role is not Role.TIME:
+            array = blocks[block]
+            # one row for all steps; with a single step there is nothing to tell apart
+            target = shared if array.shape[0] == 1 else series
+            target[block] = tf.squeeze(array, 0) if array.shape[0] == 1 else array
+    arguments = _assembled_before(stage, shared, ctx)
+    fixed = _differentiable(shared, arguments)
+    recorded = _joined([(o, r) for o, r in stage.outputs if not o.last_only], how.costs)
+    latest = [(o, r) for o, r in stage.outputs if o.last_only]
+
+    def step(i, carry, xs, values, keep=as_they_are):
+        known = dict(zip(fixed, values, strict=True))
+        now = shared | {b: v for b, v in known.items() if b in shared}
+        now.update(zip(carried, carry, strict=False))
+        now.update(zip(series, xs, strict=True))
+        now.update(_clock(stage, span.first + tf.cast(i, tf.int64) + 1, ctx))
+        if how.uncompiled:
+            results = run_segments(
+                stage.groups, how.uncompiled, now, ctx, arguments, finish, _wanted(stage)
+            )
+        else:
+            run_groups(stage.groups, now, ctx.batch, replace(ctx, keep=keep), arguments | known)
+            results = finish(now)
+        n_carried = len(carried) + len(latest)
+        return results[:n_carried], results[n_carried:]
+
+    def finish(now):
+        following = [
+            per_item(as_held(r, now, ctx.batch, ctx.dtype), ctx.batch) for _, r in stage.carried
+        ]
+        following += [_row(o, r, now, ctx) for o, r in latest]
+        ys = [_joined_row([_row(o, r, now, ctx) for o, r in outputs]) for outputs in recorded]
+        return following + ys + [per_item(in_own_order(now[b]), ctx.batch) for b in stage.exports]
+
+    start = begin(stage, blocks, ctx)
+    start += [tf.zeros(_row_shape(o, r, ctx), ctx.dtype) for o, r in latest]
+    specs = [(_joined_shape([_row_shape(o, r, ctx) for o, r in j]), ctx.dtype) for j in recorded]
+    specs += [((ctx.batch, b.size), ctx.dtype) for b in stage.exports]
+    arrays = start, list(series.values()), list(fixed.values())
+    after, ys = _loop_of(stage, ctx, how)(step, *arrays, specs, span, how.unroll)
+    outputs = {}
+    for joined, y in zip(recorded, ys, strict=False):
+        parts = tf.split(y, [r.size for _, r in joined], axis=2) if len(joined) > 1 else [y]
+        outputs.update(zip([o for o, _ in joined], parts, strict=True))
+    last = [tf.expand_dims(y, 0) for y in after[len(carried) :]]
+    outputs.update(zip([o for o, _ in latest], last, strict=True))
+    blocks.update(zip(stage.exports, ys[len(recorded) :], strict=True))
+    return outputs, end(stage, after, ctx)
+
+
+def _joined(outputs: list[tuple[Output, Read]], costs: Costs) -> list[list[tuple[Output, Read]]]:
+    """Outputs whose rows are recorded as one: a loop over many series costs their square."""
+    series: dict[Any, list[tuple[Output, Read]]] = {}
+    for output, read in outputs:
+        key = output.batched if read.size <= costs.joined_row_elements else output
+        series.setdefault(key, []).append((output, read))
+    return list(series.values())
+
+
+def _joined_row(rows: list) -> Any:
+    return rows[0] if len(rows) == 1 else tf.concat(rows, axis=1)
+
+
+def _joined_shape(shapes: list[tuple[int, int]]) -> tuple[int, int]:
+    return shapes[0][0], sum(size for _, size in shapes)
+
+
+def _loop_of(stage: Stage, ctx: Context, how: Strategy) -> Callable:
+    """The loop over a span; in training with a gradient of its own, if steps can run again."""
+    if not (ctx.training and repeatable(stage)):
+        return _scan
+    return partial(_scan_back, kept=_kept(stage, ctx), alone=how.scope is Scope.LOOPS)
+
+
+def _scan(
+    step: Callable, start: list, xs: list, fixed: list, specs: list, span: Span, unroll: int
+) -> tuple[list, list]:
+    bounds = span.length, span.valid, unroll
+    return scan(lambda i, c, x: step(i, c, x, fixed), start, xs, specs, *bounds)
+
+
+def _scan_back(
+    step: Callable,
+    start: list,
+    xs: list,
+    fixed: list,
+    specs: list,
+    span: Span,
+    unroll: int,
+    kept: list | None,
+    alone: bool,
+) -> tuple[list, list]:
+    """With a gradient that runs steps again, unless what is `kept` is all it needs."""
+    bounds = span.length, span.valid, unroll
+    if kept is None:
+        return scan_again(step, start, xs, fixed, specs, *bounds, alone)
+    return scan_keeping(step, start, xs, fixed, specs, kept, *bounds, alone)
+
+
+def _kept(stage: Stage, ctx: Context) -> list | None:
+    """Specs of all that the gradient of a step depends on; None if on what it begins with."""
+    numbers = [CATALOGUE.kept(g) for g in stage.groups]
+    if None in numbers:
+        return None
+    shapes = [(ctx.batch, g.writes[0].size) for g in stage.groups]
+    return [(s, ctx.dtype) for s, n in zip(shapes, numbers, strict=True) for _ in range(n)]
+
+
+def _assembled_before(stage: Stage, shared: dict, ctx: Context) -> dict[Read, Any]:
+    """Arguments that are the same in each step: put together once."""
+    return {
+        read: argument(group, slot, shared, ctx.batch, ctx.dtype)
+        for group in stage.groups
+        for slot, read in enumerate(group.reads)
+        if _is_put_together(group, read) and read.blocks and all(b in shared for b in read.blocks)
+    }
+
+
+def _is_put_together(group: Group, read: Read) -> bool:
+    return len(read.pieces) > 1 or read.gather is not None or group.interleaving is not None
+
+
+def _differentiable(shared: Mapping, arguments: Mapping) -> dict[Block | Read, Any]:
+    """What does not change over time, and may depend on what is trained or fed."""
+    found = {b: array for b, array in shared.items() if varies(b)}
+    found.update((r, array) for r, array in arguments.items() if any(map(varies, r.blocks)))
+    return {key: array for key, array in found.items() if array.dtype.is_floating}
+
+
+def varies(block: Block) -> bool:
+    """Whether a block may depend on what is trained or fed."""
+    return block.trainable if block.role is Role.PARAMETER else block.role is not Role.CONSTANT
+
+
+def repeatable(part: Stage | Group) -> bool:
+    """Whether it does the same when it is run again: all but Python and the user's own code."""
+    if isinstance(part, Stage):
+        return all(map(repeatable, part.groups))
+    return CATALOGUE.is_compiled(part.ops[0]) and part.kind != "tensor_node"
+
+
+def _row(output: Output, read: Read, blocks: dict, ctx: Context) -> Any:
+    row = assemble(read, blocks, ctx.batch, ctx.dtype)
+    return per_item(row, ctx.batch) if output.batched else row
+
+
+def _row_shape(output: Output, read: Read, ctx: Context) -> tuple[int, int]:
+    return (ctx.batch if output.batched else 1, read.size)
+
+
+def _needed(stage: Stage) -> Sequence[Block]:
+    """Blocks that a stage reads and does not write."""
+    reads = [r for g in stage.groups for r in g.reads]
+    reads += [r for _, r in stage.carried] + [r for _, r in stage.outputs]
+    written = {b for g in stage.groups for b in g.writes}
+    found = [b for r in reads for b in r.blocks] + list(stage.exports)
+    return [b for b in dict.fromkeys(found) if b not in written]
+
+
+def _wanted(stage: Stage) -> list[Block]:
+    """Blocks that the results of a step are made of."""
+    reads = [r for _, r in stage.carried] + [r for _, r in stage.outputs]
+    return list(dict.fromkeys([*(b for r in reads for b in r.blocks), *stage.exports]))
+
+
+def _clock(stage: Stage, step: Any, ctx: Context) -> dict[Block, Any]:
+    return {b: _ticks(b, step, ctx) for b in _needed(stage) if b.role is Role.TIME}
+
+
+def _time(block: Block, span: Span, ctx: Context, blocks: dict) -> Any:
+    """A block as (t, b, size); the clock is made here, as the stage before has none."""
+    if block.role is not Role.TIME:
+        return blocks[block]
+    steps = span.first + tf.range(1, tf.cast(span.length, tf.int64) + 1, dtype=tf.int64)
+    ticks = _ticks(block, steps, ctx)
+    return tf.reshape(ticks, (-1, 1, 1))
+
+
+def _ticks(block: Block, step: Any, ctx: Context) -> Any:
+    """The step counter (int64) or the time in seconds, as (n, 1)."""
+    value = tf.reshape(step, (-1, 1))
+    return value if block.dtype == "int" else tf.cast(value, ctx.dtype) * ctx.dt

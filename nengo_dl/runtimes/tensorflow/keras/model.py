@@ -1,0 +1,383 @@
+"""The Keras model around a simulation: losses and metrics belong to probes, by name."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from .. import backend
+from ..strategy import Scope, Strategy
+from .export import check_exportable, not_a_config
+from .layer import TensorGraph
+from .metrics import ProbeMetric, probe_metrics
+from .minibatch import inputs_by_name, targets_by_name
+from .step_functions import StepFunctions
+from .targets import check_targets, known_functions
+
+# what a model has of a call of `fit` or `evaluate` that it is in
+OF_CALLS = ("train_function", "test_function", "stop_training", "stop_evaluating")
+OF_CALLS += ("history", "validating", "expected_minibatches")
+
+
+@dataclass
+class Objective:
+    """What a model was compiled for; a plain object, so that Keras does not look into it."""
+
+    losses: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
+    trackers: dict[str, keras.metrics.Metric] = field(default_factory=dict)
+    metrics: list[ProbeMetric] = field(default_factory=list)
+
+    def results(self) -> dict[str, Any]:
+        """Losses, then metrics, by name."""
+        found = {f"{name}_loss": m.result() for name, m in self.trackers.items()}
+        return {**found, **{m.key: m.metric.result() for m in self.metrics}}
+
+
+class SimulationModel(keras.Model):
+    """A functional Keras model; see `make_model`."""
+
+    objective: Objective | None = None
+    inference_only = False
+    jit_wanted: bool | str = "auto"
+    expected_minibatches = 0  # that the present call has; 0 if that is not known
+    validating: Callable[[], Any] = contextlib.nullcontext  # around each validation of `fit`
+    at_present: Callable[[], Any] = contextlib.nullcontext  # calls begin from the present state
+
+    @property
+    def trainable_weights(self) -> list:
+        """Weights that `fit` changes; none, not even those of Keras layers, if `inference_only`."""
+        return [] if self.inference_only else super().trainable_weights
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs: the nodes in order, and `n_steps`."""
+        return [*self.simulation.plan.inputs, "n_steps"]
+
+    @property
+    def loss_names(self) -> list[str]:
+        """Names of the probes that have a loss, in order."""
+        losses = self.objective.losses if self.objective is not None else {}
+        return [name for name in self.simulation.plan.outputs if name in losses]
+
+    def measures(self) -> dict[str, list]:
+        """The loss and the metrics of each probe, by name."""
+        found: dict[str, list] = {name: [] for name in self.simulation.plan.outputs}
+        if self.objective is not None:
+            for name, loss in self.objective.losses.items():
+                found[name].append(loss)
+            for entry in self.objective.metrics:
+                found[entry.probe].append(entry.metric)
+        return found
+
+    def check_targets(self, y: Mapping[str, Any] | None, steps: int) -> None:
+        """Raise ValidationError for arrays of targets that would be broadcast."""
+        shapes = {name: array.shape for name, array in (y or {}).items()}
+        check_targets(shapes, known_functions(self.measures()), self.simulation.plan, steps)
+
+    def compile_for_probes(
+        self,
+        losses: Mapping[str, Any],
+        loss_weights: Mapping[str, float],
+        metrics: Mapping[str, list],
+        weighted_metrics: Mapping[str, list],
+        **kwargs: Any,
+    ) -> None:
+        """Compile with a loss and lists of metrics for each probe, by name.
+
+        Without `jit_compile` among the arguments, XLA compiles what it can and makes faster.
+        """
+        objective, replicas = Objective(), self.simulation.replicas
+        optimizer = kwargs.get("optimizer")
+        if isinstance(optimizer, keras.optimizers.Optimizer):
+            replicas.check_made_here(optimizer.variables, "the optimizer", "optimizer")
+        for name, loss in losses.items():
+            objective.losses[name] = keras.losses.get(loss)
+            objective.weights[name] = loss_weights.get(name, 1.0)
+            objective.trackers[name] = keras.metrics.Mean(name=f"{name}_loss")
+        objective.metrics = probe_metrics(metrics, weighted_metrics)
+        for entry in objective.metrics:
+            what = f"the metric {entry.key!r}"
+            replicas.check_made_here(entry.metric.variables, what, "metrics")
+        self.objective = objective
+        self.jit_wanted = kwargs.pop("jit_compile", "auto")
+        kwargs["jit_compile"] = False  # until it is known what is to be compiled
+        self.compile(**kwargs)
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Make what `fit` calls."""
+        self.jit_compile = self.strategy(True).scope is Scope.CALL
+        # replicas could not agree on it in their functions; others would be traced twice
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        if self._is_keras_own():
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+            self.train_function = StepFunctions(self, training=True)
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """Make what `evaluate` calls."""
+        self.jit_compile = self.strategy(False).scope is Scope.CALL
+        if self._is_keras_own():
+            return super().make_test_function(force)
+        if self.test_function is None or force:
+            self.test_function = StepFunctions(self, training=False)
+        return self.test_function
+
+    def _is_keras_own(self) -> bool:
+        """Whether functions are Keras's: replicas read their data within one."""
+        return self.simulation.replicas.several or self.objective is None
+
+    def can_share_lengths(self) -> bool:
+        """Whether a function may simulate fewer steps than it has room for."""
+        plan = self.simulation.plan
+        return self.jit_wanted is not True and not plan.checkpoint_steps
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """As of Keras, whose `fit` validates by it."""
+        with self.validating():
+            return super().evaluate(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def interrupted(self) -> Iterator[None]:
+        """Let a callback of `fit` or `evaluate` call one of them, and go on as if it had not."""
+        attributes = {name: getattr(self, name, None) for name in OF_CALLS}
+        measured = [(v, tf.identity(v.value)) for m in self.metrics for v in m.variables]
+        try:
+            yield
+        finally:
+            for name, value in attributes.items():
+                setattr(self, name, value)
+            for variable, value in measured:
+                variable.assign(value)
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Take no minibatch out of the data just to see its shapes: everything is built."""
+
+    @property
+    def simulation(self) -> TensorGraph:
+        """The layer."""
+        return self.get_layer(index=-1)
+
+    def strategy(self, training: bool) -> Strategy:
+        """Training may be compiled where simulating cannot, and the other way round."""
+        asked = False if self.run_eagerly else self.jit_wanted
+        purpose = "train" if training else "test"
+        return self.simulation.strategy(purpose, asked, masked=self.simulation.masked)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Keras's own, or one of which XLA compiles all but the draws and the optimizer."""
+        how = self.strategy(training=True)
+        with self.simulation.following(how):
+            if how.scope is Scope.STEP:
+                return self._train_step_within(data)
+            return self._logged(super().train_step(self._unpacked(data)))
+
+    def _train_step_within(self, data: Any) -> dict[str, Any]:
+        x, y, weight = self._unpacked(data)
+
+        def compute(x: Any, y: Any, weight: Any) -> Any:
+            with tf.GradientTape() as tape:
+                y_pred = self(x, training=True)
+                loss = self.compute_loss(x, y, y_pred, weight, training=True)
+                scaled = self.optimizer.scale_loss(loss)
+            return y_pred, loss, tape.gradient(scaled, self.trainable_weights)
+
+        y_pred, gradients = self._compiled(compute, x, y, weight, training=True)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+        return self._logged(self.compute_metrics(x, y, y_pred, weight))
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Keras's own, or one of which XLA compiles all but the draws."""
+        how = self.strategy(training=False)
+        with self.simulation.following(how):
+            if how.scope is Scope.STEP:
+                return self._test_step_within(data)
+            return self._logged(super().test_step(self._unpacked(data)))
+
+    def _test_step_within(self, data: Any) -> dict[str, Any]:
+        x, y, weight = self._unpacked(data)
+
+        def compute(x: Any, y: Any, weight: Any) -> Any:
+            y_pred = self(x, training=False)
+            return y_pred, self.compute_loss(x, y, y_pred, weight, training=False), None
+
+        y_pred, _ = self._compiled(compute, x, y, weight, training=False)
+        return self._logged(self.compute_metrics(x, y, y_pred, weight))
+
+    def _unpacked(self, data: Any) -> tuple[dict[str, Any], Any, Any]:
+        """Inputs, targets and weights by name; each replica has as many items as another."""
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        if not self._is_keras_own():
+            return x, y, weight
+        plan, size = self.simulation.plan, self.simulation.replicas.size
+        x = inputs_by_name(x, plan)
+        shapes = {tensor.name: tensor.shape for tensor in self.inputs}
+        x = {k: backend.of_shape(v, shapes[k], k) for k, v in x.items()}
+        if "n_steps" not in x:
+            first = next(iter(x.values()))
+            x["n_steps"] = tf.fill((size, 1), tf.shape(first)[1])
+        if self.simulation.inputs_unknown:
+            x = {k: backend.finite(v, k, self.simulation.host) for k, v in x.items()}
+        if y is not None and self.objective is not None:
+            y = targets_by_name(y, self.loss_names, plan)
+        if y is not None:
+            y = keras.tree.map_structure(lambda v: backend.of_shape(v, (size, ...), "targets"), y)
+        return x, y, weight
+
+    def _logged(self, logs: dict[str, Any]) -> dict[str, Any]:
+        """Logs of a step; Keras takes the mean over replicas of several processes along an axis."""
+        if not self.simulation.replicas.elsewhere:
+            return logs
+        return {key: ops.expand_dims(value, 0) for key, value in logs.items()}
+
+    def _compiled(self, compute: Any, x: Any, y: Any, weight: Any, training: bool) -> Any:
+        """Outputs and gradients, by XLA; the loss is added to the mean that the log shows."""
+        with self.simulation.drawing_ahead(x, training):
+            y_pred, loss, gradients = backend.by_xla(compute, x, y, weight)
+        (mean,) = (m for m in super().metrics if m.name == "loss")
+        items = y_pred["steps_run"].shape[0]
+        mean.update_state(loss * self.simulation.replicas.count, sample_weight=items)
+        return y_pred, gradients
+
+    @property
+    def metrics(self) -> list:
+        """All metrics, those of probes last."""
+        objective = self.objective
+        own = [] if objective is None else list(objective.trackers.values())
+        own += [] if objective is None else [m.metric for m in objective.metrics]
+        return [*super().metrics, *own]
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Total loss, then each probe's loss, then each probe's metrics."""
+        objective = self.objective
+        if objective is None:
+            return super().get_metrics_result()
+        own = {id(m) for m in objective.trackers.values()}
+        own |= {id(m.metric) for m in objective.metrics}
+        results = {m.name: m.result() for m in super().metrics if id(m) not in own}
+        return {**results, **objective.results()}
+
+    def in_order(self, logs: dict[str, Any]) -> dict[str, Any]:
+        """Logs with the total loss first, then losses of probes, then metrics.
+
+        Keras sorts by name.
+        """
+        order = ["loss", *(self.objective.results() if self.objective else ())]
+        order += [f"val_{key}" for key in order]
+        known = [key for key in order if key in logs]
+        return {key: logs[key] for key in (*known, *(k for k in logs if k not in known))}
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The weighted sum of the probes' losses, and of what layers add."""
+        objective = self.objective
+        if objective is None:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        targets = y or {}
+        total = ops.zeros((), dtype=keras.config.floatx())
+        count, items = self.simulation.replicas.count, y_pred["steps_run"].shape[0]
+        for name, loss in objective.losses.items():
+            if name not in targets:
+                continue
+            weight = _weight_of(name, sample_weight, y_pred)
+            value = _loss_value(loss, targets[name], y_pred[name], weight, count)
+            objective.trackers[name].update_state(value, sample_weight=items)
+            total = total + ops.cast(value, total.dtype) * objective.weights[name]
+        for extra in self.losses:
+            total = total + ops.sum(ops.cast(extra, total.dtype))
+        total = total / count  # the gradients of all replicas are added up
+        if training and self.trainable_weights:
+            smallest = min(self.trainable_weights, key=lambda w: w.shape.num_elements())
+            idle = [smallest, *self.get_layer(index=-1).unread_parameters()]
+            for weight in {id(w): w for w in idle}.values():
+                total = _reaching(total, tf.convert_to_tensor(weight.value))
+        return total
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Update the probes' metrics, and give all results."""
+        objective = self.objective
+        if objective is None:
+            return super().compute_metrics(x, y, y_pred, sample_weight)
+        targets = y or {}
+        for m in objective.metrics:
+            if m.probe in targets:
+                weight = _weight_of(m.probe, sample_weight, y_pred) if m.weighted else None
+                m.metric.update_state(targets[m.probe], y_pred[m.probe], sample_weight=weight)
+        return self.get_metrics_result()
+
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Not possible: Keras cannot write down a network."""
+        raise not_a_config(f" ({filepath})")
+
+    def get_config(self) -> dict[str, Any]:
+        """As `save`; Keras asks for it when it saves or clones a model."""
+        raise not_a_config()
+
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Keras's own; each call of what is exported begins from the state of now."""
+        check_exportable(self)
+        with self.at_present():
+            super().export(filepath, *args, **kwargs)
+
+
+def make_model(graph: TensorGraph) -> SimulationModel:
+    """A Keras model of a simulation.
+
+    Its inputs are the nodes by name, and `n_steps`; its outputs the probes, and `steps_run`.
+    """
+    inputs = graph.build_inputs()
+    outputs = graph(inputs)
+    model = SimulationModel(inputs=inputs, outputs=outputs, name="simulation")
+    model.output_names = list(outputs)  # Keras names them after the layer that they come from
+    half = any(layer.compute_dtype == "float16" for layer in graph.user_layers)
+    model.dtype_policy = "mixed_float16" if half else graph.plan.dtype  # whether losses are scaled
+    return model
+
+
+def _weight_of(name: str, sample_weight: Any, y_pred: Mapping[str, Any]) -> Any:
+    """The weights of a probe's items, as (B, 1) or (B, T)."""
+    if isinstance(sample_weight, Mapping):
+        sample_weight = sample_weight.get(name)
+    if sample_weight is None:
+        return None
+    weight = ops.cast(ops.convert_to_tensor(sample_weight), y_pred[name].dtype)
+    return ops.reshape(weight, (y_pred["steps_run"].shape[0], -1))
+
+
+def _loss_value(loss: Any, y_true: Any, y_pred: Any, weight: Any, count: int) -> Any:
+    """The mean of a loss over items and whatever axes it leaves, weighted by item.
+
+    Keras's own losses give it divided by the `count` of replicas.
+    """
+    if isinstance(loss, keras.losses.Loss):
+        return loss(y_true, y_pred, sample_weight=weight) * count
+    values = ops.convert_to_tensor(loss(y_true, y_pred), y_pred.dtype)
+    if weight is None or values.shape == ():
+        return ops.mean(values)
+    steps = ops.shape(weight)[1]
+    values = ops.reshape(values, (y_pred.shape[0], steps, -1))
+    return ops.mean(values * weight[..., None])
+
+
+def _reaching(total: Any, weight: Any) -> Any:
+    """Let the loss depend on a weight, with a gradient of zero.
+
+    Keras refuses losses that depend on nothing that is trained, such as those of networks in which
+    Python code lies between all weights and the probe; and it warns of weights that are trained
+    but never read, such as encoders of ensembles whose neurons are connected directly.
+    """
+    return total + tf.where(False, tf.cast(tf.reduce_sum(weight), total.dtype), 0)

@@ -1,0 +1,206 @@
+"""What `fit` and `evaluate` call for each minibatch: a compiled function for each of its shapes.
+
+The first number of steps that comes has a function of its own, and so has one that many minibatches
+have. Others share functions that have room for more steps: only those that are there are
+simulated, and losses, metrics and learning rules see nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from ....compiler import costs
+from ....utils import warn
+from ..backend import check_finite
+from ..strategy import Scope
+from .minibatch import Minibatch, read
+from .padding import bucket
+from .targets import check_targets, known_functions
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is fixed in a compiled function.
+
+    Attributes
+    ----------
+    room : int
+        Steps that there is room for.
+    masked : bool
+        Whether `n_steps` says how many of them are simulated.
+    carries_over : bool
+        Whether calls go on from each other.
+    names : tuple of (tuple of str or None)
+        Of inputs, of targets, and of weights.
+    specs : tuple of tf.TensorSpec
+        Of all data, in the same order.
+    """
+
+    room: int
+    masked: bool
+    carries_over: bool
+    names: tuple[tuple[str, ...] | None, ...]
+    specs: tuple[Any, ...]
+
+
+class StepFunctions:
+    """Functions of a model that take a step of training, or of testing.
+
+    Parameters
+    ----------
+    model : SimulationModel
+    training : bool
+
+    Attributes
+    ----------
+    compile_count : int
+        Functions compiled so far.
+    """
+
+    def __init__(self, model: Any, training: bool) -> None:
+        self._model, self._training = model, training
+        self._measured = known_functions(model.measures())
+        self._shares = model.can_share_lengths()
+        self._functions: OrderedDict[Kind, Callable] = OrderedDict()
+        self._warned = False
+        self.compile_count = 0
+
+    def __call__(self, iterator: Iterator) -> Any:
+        """Take the next minibatches of an iterator, and return the logs, as Keras expects."""
+        logs = None
+        for number in range(self._model.steps_per_execution):
+            try:
+                data = next(iterator)
+            except StopIteration:
+                if number == 0:
+                    raise
+                break
+            logs = self._step(data)
+        return logs
+
+    def _step(self, data: Any) -> Any:
+        """Take a step with one minibatch."""
+        model, graph = self._model, self._model.simulation
+        minibatch = read(data, model.loss_names, graph.plan)
+        shapes = {name: tuple(y.shape) for name, y in (minibatch.y or {}).items()}
+        check_targets(shapes, self._measured, graph.plan, minibatch.steps)
+        self._check_items(minibatch.items)
+        if graph.inputs_unknown:
+            for name in graph.plan.inputs:
+                check_finite(minibatch.x[name].numpy(), name)
+        if model.run_eagerly:
+            with graph.tracing(minibatch.steps, masked=False):
+                return self._take(minibatch.x, minibatch.y, minibatch.weight)
+        return self._compiled(minibatch)
+
+    def _compiled(self, minibatch: Minibatch) -> Any:
+        """Take a step with a function that was compiled for it, now or before."""
+        exact = self._kind(minibatch, minibatch.steps, masked=False)
+        if exact not in self._functions and self._is_shared(minibatch.steps):
+            room = bucket(minibatch.steps, self._model.simulation.plan.unroll)
+            kind = self._kind(minibatch.with_room(room), room, masked=True)
+            if kind in self._functions or self._can_compile(kind):
+                return self._call(kind, minibatch.with_room(room))
+        if exact not in self._functions:
+            self._compile(exact)
+        return self._call(exact, minibatch)
+
+    def _is_shared(self, steps: int) -> bool:
+        """Whether to simulate so many steps by a function that has room for more."""
+        others = {k.room for k in self._functions if not k.masked} - {steps}
+        few = self._model.expected_minibatches < costs.current().own_function_minibatches
+        return self._shares and bool(others) and few
+
+    def _can_compile(self, kind: Kind) -> bool:
+        """Compile, unless losses and metrics need a number of steps that is known."""
+        try:
+            self._compile(kind)
+        except (TypeError, ValueError) as error:
+            logger.info("Each number of steps is compiled by itself: %s", error)
+            self._shares = False
+        return self._shares
+
+    def _compile(self, kind: Kind) -> None:
+        model, graph = self._model, self._model.simulation
+
+        def run(*tensors: Any) -> Any:
+            self.compile_count += 1  # this is Python: it runs once per trace
+            return self._take(*_structured(kind.names, tensors))
+
+        with graph.tracing(kind.room, kind.masked):
+            jit = True if model.strategy(self._training).scope is Scope.CALL else None
+            function = tf.function(run, jit_compile=jit, autograph=False)
+            self._functions[kind] = function.get_concrete_function(*kind.specs)
+        while len(self._functions) > costs.current().kept_functions:
+            self._functions.popitem(last=False)
+
+    def _call(self, kind: Kind, minibatch: Minibatch) -> Any:
+        self._functions.move_to_end(kind)
+        return self._functions[kind](*_flat(minibatch))
+
+    def _take(self, x: Any, y: Any, weight: Any) -> Any:
+        model = self._model
+        step = model.train_step if self._training else model.test_step
+        if model.simulation.replicas.strategy is None:
+            return step((x, y, weight))
+        return model.distribute_strategy.run(step, args=((x, y, weight),))
+
+    def _kind(self, minibatch: Minibatch, room: int, masked: bool) -> Kind:
+        parts = minibatch.x, minibatch.y, minibatch.weight
+        names = tuple(None if part is None else tuple(part) for part in parts)
+        specs = [tf.TensorSpec(t.shape, t.dtype) for t in minibatch.x.values()]
+        for part in parts[1:]:
+            specs += [_spec(t, masked) for t in (part or {}).values()]
+        carries_over = self._model.simulation.carries_over
+        return Kind(room, masked, carries_over, names, tuple(specs))
+
+    def _check_items(self, items: int) -> None:
+        """Warn of layers that see items which are not there."""
+        graph = self._model.simulation
+        if self._warned or graph.plan.batch % items == 0 or not graph.trains(self._training):
+            return
+        self._warned = True
+        names = [layer.name for layer in _normalizing(graph.user_layers)]
+        if names:
+            warn(
+                f"A minibatch has {items} of {graph.plan.batch} items, and copies of them in the "
+                f"place of the others, which {', '.join(map(repr, names))} sees too: its "
+                f"statistics are not exact. Give a multiple of the minibatch size"
+            )
+
+
+def _flat(minibatch: Minibatch) -> list:
+    parts = minibatch.x, minibatch.y or {}, minibatch.weight or {}
+    return [tensor for part in parts for tensor in part.values()]
+
+
+def _structured(names: Sequence[Sequence[str] | None], tensors: Sequence[Any]) -> list:
+    left = iter(tensors)
+    return [None if part is None else {name: next(left) for name in part} for part in names]
+
+
+def _spec(tensor: Any, masked: bool) -> tf.TensorSpec:
+    """The shape of targets or weights; if steps are masked, without their number."""
+    shape = list(tensor.shape)
+    if masked and len(shape) > 1:
+        shape[1] = None
+    return tf.TensorSpec(shape, tensor.dtype)
+
+
+def _normalizing(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.Layer]:
+    """Layers that take statistics over a minibatch."""
+    found = []
+    for layer in layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            found.append(layer)
+        found += _normalizing(getattr(layer, "layers", ()))
+    return found

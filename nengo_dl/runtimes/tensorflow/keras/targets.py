@@ -1,0 +1,115 @@
+"""Whether targets have the shapes that losses and metrics compare with outputs.
+
+Keras broadcasts: a target of one element for an output of two is right to it. What a user wrote
+may take targets of any shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+from nengo.exceptions import ValidationError
+
+from ...plan import Plan
+
+#: Functions that compare each element of a target with that of the output.
+ELEMENTWISE = frozenset(
+    {"mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error"}
+    | {"mean_squared_logarithmic_error", "huber", "log_cosh", "poisson", "cosine_similarity"}
+    | {"hinge", "squared_hinge", "categorical_hinge", "kl_divergence", "dice", "tversky"}
+    | {"binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy"}
+    | {"categorical_focal_crossentropy", "nan_mse", "categorical_accuracy", "binary_accuracy"}
+    | {"top_k_categorical_accuracy"}
+)
+#: Functions that take the number of a class for each vector of an output.
+OF_CLASSES = frozenset(
+    {"sparse_categorical_crossentropy", "sparse_categorical_accuracy"}
+    | {"sparse_top_k_categorical_accuracy"}
+)
+METRICS = {
+    "MeanSquaredError": "mean_squared_error",
+    "RootMeanSquaredError": "mean_squared_error",
+    "MeanAbsoluteError": "mean_absolute_error",
+    "MeanAbsolutePercentageError": "mean_absolute_percentage_error",
+    "MeanSquaredLogarithmicError": "mean_squared_logarithmic_error",
+    "CosineSimilarity": "cosine_similarity",
+    "LogCoshError": "log_cosh",
+    "Hinge": "hinge",
+    "SquaredHinge": "squared_hinge",
+    "CategoricalHinge": "categorical_hinge",
+    "Poisson": "poisson",
+    "KLDivergence": "kl_divergence",
+    "BinaryCrossentropy": "binary_crossentropy",
+    "CategoricalCrossentropy": "categorical_crossentropy",
+    "SparseCategoricalCrossentropy": "sparse_categorical_crossentropy",
+    "BinaryAccuracy": "binary_accuracy",
+    "CategoricalAccuracy": "categorical_accuracy",
+    "SparseCategoricalAccuracy": "sparse_categorical_accuracy",
+    "TopKCategoricalAccuracy": "top_k_categorical_accuracy",
+    "SparseTopKCategoricalAccuracy": "sparse_top_k_categorical_accuracy",
+}
+
+
+def known_functions(measures: Mapping[str, Iterable[Any]]) -> dict[str, list[str]]:
+    """Names of what losses and metrics of each probe compute: of those above."""
+    found = {name: map(_known_function, listed) for name, listed in measures.items()}
+    return {name: list(filter(None, functions)) for name, functions in found.items()}
+
+
+def _known_function(measure: Any) -> str | None:
+    if isinstance(measure, keras.metrics.Metric):
+        return METRICS.get(type(measure).__name__) if _is_ours(type(measure)) else None
+    function = getattr(measure, "fn", None) if isinstance(measure, keras.losses.Loss) else measure
+    name = getattr(function, "__name__", None)
+    return name if name in ELEMENTWISE | OF_CLASSES and _is_ours(function) else None
+
+
+def _is_ours(definition: Any) -> bool:
+    """Whether Keras or this package defines it, and not the user."""
+    return definition.__module__.startswith(("keras.", "nengo_dl."))
+
+
+def check_targets(
+    shapes: Mapping[str, Sequence[int]],
+    functions: Mapping[str, Iterable[str]],
+    plan: Plan,
+    steps: int,
+) -> None:
+    """Raise ValidationError for targets that would be broadcast.
+
+    Parameters
+    ----------
+    shapes : dict of str to sequence of int
+        Of the targets (b, n, *shape), by the name of the probe.
+    functions : dict of str to iterable of str
+        What `known_functions` gave.
+    plan : Plan
+    steps : int
+        Of the inputs.
+    """
+    for name, shape in shapes.items():
+        output = plan.outputs[name]
+        expected = (shape[0], 1 if output.last_only else steps, *output.view.shape)
+        for function in functions.get(name, ()):
+            _check_shape(name, tuple(shape), expected, function)
+
+
+def _check_shape(name: str, shape: tuple[int, ...], output: tuple[int, ...], function: str) -> None:
+    """Keras adds an axis to what has one less, if that has one element."""
+    if function in OF_CLASSES:
+        wanted = (*output[:-1], 1)
+        reason = f"{function} takes the number of a class for each item and step"
+    else:
+        wanted = output
+        reason = (
+            f"{function} compares them element by element; np.broadcast_to repeats targets, and a "
+            f"loss function of your own may take others"
+        )
+    if shape not in (wanted, wanted[:-1] if wanted[-1] == 1 else wanted):
+        raise ValidationError(
+            f"targets for {name!r} have shape {shape}, expected {wanted}: the output has shape "
+            f"{output}, and {reason}",
+            attr=f"y[{name}]",
+        )

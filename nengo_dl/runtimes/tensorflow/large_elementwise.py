@@ -1,0 +1,90 @@
+"""Large populations of neurons between products, for all steps at once.
+
+XLA makes one function of what works element by element; the products it leaves to TensorFlow, whose
+convolutions are faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from itertools import groupby
+from typing import Any
+
+import tensorflow as tf
+
+from ...compiler.costs import Costs
+from ...compiler.ir import Block, Group
+from ...kernels.context import Context
+from ...kernels.registry import CATALOGUE
+from .backend import by_xla, on_blocks
+from .emit import Blocks, run_groups
+
+
+def run_with_islands(
+    groups: Sequence[Group],
+    blocks: Blocks,
+    rows: Any,
+    ctx: Context,
+    wanted: Collection[Block],
+    costs: Costs,
+) -> None:
+    """Compute groups in order, like `run_groups`; of what XLA computes, what is read elsewhere.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        What they compute must depend on nothing but what they read.
+    blocks : dict of Block to tensor (L or 1, size)
+    rows : int or scalar tensor
+        L.
+    ctx : Context
+    wanted : collection of Block
+        What is read of the results, apart from what `groups` read.
+    costs : Costs
+    """
+    for elementwise, members in groupby(groups, lambda g: CATALOGUE.is_flat(g.ops[0])):
+        part = list(members)
+        if not (elementwise and any(_is_large(g, rows, costs) for g in part)):
+            run_groups(part, blocks, rows, ctx)
+            continue
+        outside = {b for g in groups if g not in part for r in g.reads for b in r.blocks}
+        made = [b for g in part for b in g.writes if b in wanted or b in outside]
+        blocks.update(zip(made, _island(part, blocks, rows, ctx, made), strict=True))
+
+
+def _is_large(group: Group, rows: Any, costs: Costs) -> bool:
+    if not (CATALOGUE.traits(group).is_population and isinstance(rows, int)):
+        return False
+    return rows * group.writes[0].size >= costs.lone_population_elements
+
+
+def _island(
+    part: Sequence[Group], blocks: Blocks, rows: Any, ctx: Context, made: Sequence[Block]
+) -> list:
+    """The blocks made of a part."""
+    written = {b for g in part for b in g.writes}
+    read = (b for g in part for r in g.reads for b in r.blocks)
+
+    def compute(local: Blocks) -> list:
+        run_groups(part, local, rows, ctx)
+        return [local[b] for b in made]
+
+    return on_blocks(_fused, compute, blocks, (b for b in read if b not in written))
+
+
+def _fused(compute: Callable[[Sequence[Any]], list], arrays: Sequence[Any]) -> list:
+    """Call a function by XLA; its gradient, which keeps nothing, calls it again."""
+
+    @tf.custom_gradient
+    def run(*given: Any) -> tuple[list, Callable]:
+        given = tuple(map(tf.stop_gradient, given))
+
+        def back(upstream: Sequence[Any]) -> list:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch([x for x in given if x.dtype.is_floating])
+                results = compute(given)
+            return tape.gradient(results, given, output_gradients=list(upstream))
+
+        return by_xla(lambda: compute(given)), lambda *upstream: by_xla(lambda: back(upstream))
+
+    return list(run(*arrays))

@@ -1,0 +1,4 @@
+"""Loops over time, and their gradients.
+
+May import the kernels and `backend.py`.
+"""

@@ -1,0 +1,320 @@
+"""The loop over time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import tensorflow as tf
+
+from ....kernels.context import as_they_are
+from ..backend import by_xla
+
+# step(i, carry, x) -> (carry, y): lists of tensors; i counts from 0
+Step = Callable[[Any, list, list], tuple[list, list]]
+FixedStep = Callable[[Any, list, list, list], tuple[list, list]]
+Keep = Callable[..., tuple]
+KeepingStep = Callable[[Any, list, list, list, Keep], tuple[list, list]]
+Specs = Sequence[tuple[tuple[int, ...], Any]]
+
+
+def scan(
+    step: Step,
+    carry: Sequence[Any],
+    xs: Sequence[Any],
+    specs: Specs,
+    length: Any,
+    valid: Any,
+    unroll: int = 1,
+    backwards: bool = False,
+) -> tuple[list, list]:
+    """Apply `step` to slices of `xs` along their first axis, one after the other.
+
+    Keras's own `scan` gives the loop no bound, without which XLA has no gradient of it.
+
+    Parameters
+    ----------
+    step : callable
+    carry : list of tensor
+        Of fixed shapes; handed from step to step.
+    xs : list of tensor (length, ...)
+    specs : list of (shape, dtype)
+        Of what each step gives out.
+    length : int or scalar tensor
+        Steps that there is room for.
+    valid : int or scalar tensor
+        Steps to run, at most `length`. Later rows of the results mean nothing.
+    unroll : int
+        Steps in the body of the loop; `valid` is a multiple of it.
+    backwards : bool
+        Whether to go from the last of the valid rows to the first; `i` is the row.
+
+    Returns
+    -------
+    carry : list of tensor
+    ys : list of tensor (length, ...)
+    """
+    if isinstance(length, int) and length == unroll:
+        return _unrolled(step, list(carry), xs, specs, length, backwards)
+    inputs = [
+        tf.TensorArray(x.dtype, size=length, element_shape=x.shape[1:]).unstack(x) for x in xs
+    ]
+    outputs = [tf.TensorArray(dtype, size=length, element_shape=shape) for shape, dtype in specs]
+
+    def body(i, carry, outputs):
+        for _ in range(unroll):
+            row = valid - 1 - i if backwards else i
+            carry, ys = step(row, carry, [x.read(row) for x in inputs])
+            outputs = [ta.write(row, y) for ta, y in zip(outputs, ys, strict=True)]
+            i = i + 1
+        return i, carry, outputs
+
+    _, carry, outputs = tf.while_loop(
+        lambda i, *_: i < valid,
+        body,
+        (tf.constant(0), list(carry), outputs),
+        maximum_iterations=length,
+        parallel_iterations=1,
+    )
+    stacked = [ta.stack() for ta in outputs]
+    for y, (shape, _) in zip(stacked, specs, strict=True):
+        y.set_shape((length if isinstance(length, int) else None, *shape))
+    return list(carry), stacked
+
+
+def scan_again(
+    step: FixedStep,
+    carry: Sequence[Any],
+    xs: Sequence[Any],
+    fixed: Sequence[Any],
+    specs: Specs,
+    length: Any,
+    valid: Any,
+    unroll: int = 1,
+    alone: bool = False,
+) -> tuple[list, list]:
+    """Like `scan`, with a gradient that computes each step again.
+
+    TensorFlow's own gradient of a loop keeps all intermediate values of all steps.  This one keeps
+    what each step begins with, and goes back with a step and its gradient at a time, which XLA
+    fuses.  [Griewank & Walther 2000, ACM TOMS 26, 19, for one level of checkpoints]
+
+    Parameters
+    ----------
+    step : callable
+        ``step(i, carry, x, fixed) -> (carry, y)``; it must do the same when it is called again.
+    fixed : list of tensor
+        All floating-point tensors, not in `carry` or `xs`, for which a gradient is wanted.
+    alone : bool
+        Whether XLA compiles the loop by itself, and that of the gradient.
+    """
+
+    def one(i: Any, state: list, x: list, values: list, keep: Keep) -> tuple[list, list]:
+        return step(i, state, x, values)
+
+    return _scan_back(one, [carry, xs, fixed], specs, None, (length, valid, unroll), alone)
+
+
+def scan_keeping(
+    step: KeepingStep,
+    carry: Sequence[Any],
+    xs: Sequence[Any],
+    fixed: Sequence[Any],
+    specs: Specs,
+    kept_specs: Specs,
+    length: Any,
+    valid: Any,
+    unroll: int = 1,
+    alone: bool = False,
+) -> tuple[list, list]:
+    """Like `scan_again`, for steps that say what their gradient needs: that is kept instead.
+
+    Parameters
+    ----------
+    step : callable
+        ``step(i, carry, x, fixed, keep) -> (carry, y)``. It hands to `keep` all values on which
+        its gradient depends, and goes on with those that `keep` returns: in the gradient these are
+        the values of that step, while `carry` and `x` are zeros.
+    kept_specs : list of (shape, dtype)
+        Of what is handed to `keep`.
+    """
+    bounds = length, valid, unroll
+    return _scan_back(step, [carry, xs, fixed], specs, kept_specs, bounds, alone)
+
+
+def _scan_back(
+    step: KeepingStep,
+    arguments: Sequence[Sequence[Any]],
+    specs: Specs,
+    kept_specs: Specs | None,
+    bounds: tuple,
+    alone: bool,
+) -> tuple[list, list]:
+    """Scan with a gradient that goes back step by step; without `kept_specs`, runs them again."""
+    length, _, unroll = bounds
+    call = by_xla if alone else _directly
+    if not any(arguments) or (isinstance(length, int) and length == unroll):
+        carry, xs, fixed = arguments
+
+        def forwards(i: Any, state: list, x: list) -> tuple[list, list]:
+            return step(i, state, x, fixed, as_they_are)
+
+        return call(lambda: scan(forwards, carry, xs, specs, *bounds))
+    sizes = [len(part) for part in arguments]
+
+    @tf.custom_gradient
+    def run(*tensors: Any) -> tuple[tuple, Callable]:
+        if alone:  # XLA's functions are not to be made for TensorFlow's own gradients, too
+            tensors = tuple(map(tf.stop_gradient, tensors))
+        first, series, constant = _divide(tensors, sizes)
+        states = [(tuple(c.shape), c.dtype) for c in first]
+        inputs = [(tuple(x.shape[1:]), x.dtype) for x in series]
+
+        def keeping(i: Any, state: list, x: list) -> tuple[list, list]:
+            kept: list = []
+
+            def keep(*values: Any) -> tuple:
+                kept.extend(values)
+                return values
+
+            after, ys = step(i, state, x, constant, keep)
+            return after, [*ys, *(state if kept_specs is None else kept)]
+
+        def recall(row: list) -> tuple[list, list, Keep]:
+            """What a step is called with in the gradient."""
+            if kept_specs is None:
+                return *_divide(row, [len(states), len(inputs)]), as_they_are
+            left = iter(row)
+            zeros = ([tf.zeros(*spec) for spec in part] for part in (states, inputs))
+            return *zeros, lambda *values: tuple(islice(left, len(values)))
+
+        all_specs = [*specs, *(states if kept_specs is None else kept_specs)]
+        after, ys = call(lambda: scan(keeping, first, series, all_specs, *bounds))
+        ys, kept = ys[: len(specs)], ys[len(specs) :]
+        memory = [*kept, *series] if kept_specs is None else kept
+
+        def gradient(*upstream: Any) -> list:
+            back = _Backwards(step, recall, constant, (states, inputs), kept_specs is not None)
+            return call(lambda: back.scan(memory, upstream, bounds))
+
+        return (*after, *ys), gradient
+
+    results = run(*(tensor for part in arguments for tensor in part))
+    return list(results[: sizes[0]]), list(results[sizes[0] :])
+
+
+@dataclass(frozen=True)
+class _Backwards:
+    """The gradient of a loop.
+
+    Attributes
+    ----------
+    step : callable
+    recall : callable
+        Gives the arguments of a step of what was kept of it.
+    fixed : list of tensor
+    specs : (Specs, Specs)
+        Of the carry, and of the rows of the series.
+    selects : bool
+        Whether to find out which states have a gradient, for which a step is traced once more.
+    """
+
+    step: KeepingStep
+    recall: Callable
+    fixed: list
+    specs: tuple[Specs, Specs]
+    selects: bool
+
+    def scan(self, memory: list, upstream: Sequence, bounds: tuple) -> list:
+        """Gradients of the first carry, of the series and of what is fixed; None for integers."""
+        n_states, n_inputs = map(len, self.specs)
+        final, rows = list(upstream[:n_states]), list(upstream[n_states:])
+        inputs = _floating(self.specs[1])
+        states = _floating(self.specs[0])
+        if self.selects:
+            states = self._reached(states, [tf.zeros(m.shape[1:], m.dtype) for m in memory])
+
+        def back(i: Any, carry: list, row: list) -> tuple[list, list]:
+            known, ys = _divide(row, [len(memory), len(rows)])
+            later, sums = carry[: len(states)], carry[len(states) :]
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                after, now, state, x = self._run(tape, i, known)
+            wanted = [state[k] for k in states], [x[k] for k in inputs], self.fixed
+            found = tape.gradient(
+                [[after[k] for k in states], now], wanted, output_gradients=[later, ys]
+            )
+            d_state, d_x = (_or_zeros(d, v) for d, v in zip(found[:2], wanted[:2], strict=True))
+            sums = [s if d is None else s + d for s, d in zip(sums, found[2], strict=True)]
+            return [*d_state, *sums], d_x
+
+        start = [final[k] for k in states] + [tf.zeros_like(f) for f in self.fixed]
+        d_specs = [self.specs[1][k] for k in inputs]
+        carry, d_series = scan(back, start, [*memory, *rows], d_specs, *bounds, backwards=True)
+        d_state = _spread(carry[: len(states)], states, n_states)
+        return [*d_state, *_spread(d_series, inputs, n_inputs), *carry[len(states) :]]
+
+    def _run(self, tape: tf.GradientTape, i: Any, known: list) -> tuple[list, list, list, list]:
+        """Results of a step, and its arguments, which the tape watches."""
+        state, x, keep = self.recall(known)
+        tape.watch([a for a in [*state, *x, *self.fixed] if a.dtype.is_floating])
+        after, now = self.step(i, state, x, self.fixed, keep)
+        return after, now, state, x
+
+    def _reached(self, states: list[int], known: list) -> list[int]:
+        """Those of the states that give a gradient on, or receive one.
+
+        The refractory time of a neuron does not: a loop over zeros would cost as much as others.
+        """
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            after, now, state, x = self._run(tape, tf.constant(0), known)
+        inputs = _floating(self.specs[1])
+        all_results = [*(after[k] for k in states), *now]
+        all_sources = [*(state[k] for k in states), *(x[k] for k in inputs), *self.fixed]
+
+        def depend(results: list, sources: list) -> bool:
+            return any(d is not None for d in tape.gradient(results, sources))
+
+        return [
+            k for k in states if depend(all_results, [state[k]]) or depend([after[k]], all_sources)
+        ]
+
+
+def _floating(specs: Specs) -> list[int]:
+    return [i for i, (_, dtype) in enumerate(specs) if dtype.is_floating]
+
+
+def _directly(function: Callable) -> Any:
+    return function()
+
+
+def _divide(values: Sequence, sizes: Sequence[int]) -> list[list]:
+    parts, start = [], 0
+    for size in sizes:
+        parts.append(list(values[start : start + size]))
+        start += size
+    return parts
+
+
+def _or_zeros(gradients: Sequence, values: Sequence) -> list:
+    return [tf.zeros_like(v) if g is None else g for g, v in zip(gradients, values, strict=True)]
+
+
+def _spread(values: Sequence, places: Sequence[int], size: int) -> list:
+    """A list of `size`, with values in their places and None elsewhere."""
+    found = dict(zip(places, values, strict=True))
+    return [found.get(i) for i in range(size)]
+
+
+def _unrolled(
+    step: Step, carry: list, xs: Sequence, specs: Sequence, length: int, backwards: bool
+) -> tuple[list, list]:
+    rows: list[list] = []
+    order = range(length)[::-1] if backwards else range(length)
+    for i in order:
+        carry, ys = step(tf.constant(i), carry, [x[i] for x in xs])
+        rows.append(ys)
+    rows = rows[::-1] if backwards else rows
+    stacked = [tf.stack(column) for column in zip(*rows, strict=True)]
+    return carry, stacked or [tf.zeros((length, *s), d) for s, d in specs]

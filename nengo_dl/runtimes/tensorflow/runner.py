@@ -1,0 +1,260 @@
+"""Runs a simulation in chunks of time: one compilation serves runs of any length."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ...compiler.ir import Block, Output, Stage
+from .chunk import Span
+from .keras.layer import TensorGraph
+from .state_buffer import StateBuffer
+from .strategy import Refusal, Scope
+from .tune import divide_items
+
+logger = logging.getLogger(__name__)
+
+
+# steps in the chunk, the shape of each input, and whether the minibatch is split
+Key = tuple[int, tuple[tuple[Block, tuple[int, ...]], ...], bool]
+
+
+class Runner:
+    """Compiled functions that simulate a chunk of time.
+
+    Parameters
+    ----------
+    graph : TensorGraph
+
+    Attributes
+    ----------
+    strategy : Strategy
+        How they run; another one once XLA has refused something.
+    compile_count : int
+        Functions compiled so far.
+    """
+
+    def __init__(self, graph: TensorGraph) -> None:
+        self.graph = graph
+        self.compile_count = 0
+        self.strategy = graph.strategy("simulate")
+        self._refused: frozenset[Refusal] = frozenset()
+        self._functions: dict[Key, Any] = {}
+        self.state = StateBuffer(graph.carry(), graph.plan)
+        self._converted: dict[Block, tuple[np.ndarray, Any]] = {}
+        self.longest = self._longest()
+        self.work = self._work()
+
+    def chunk(self, steps: int, first: int) -> int:
+        """As of `Runtime`."""
+        return min(steps, self.longest)
+
+    def run(
+        self,
+        carry: Mapping[Block, Any],
+        inputs: Mapping[Block, np.ndarray],
+        constant: set[Block],
+        first: int,
+        steps: int,
+        split: bool = False,
+    ) -> tuple[dict[Output, np.ndarray], dict[Block, Any]]:
+        """Simulate one chunk, as of `Runtime`."""
+        length = self._length(steps)
+        arrays = [
+            x if b in constant else _padded(x, length, self.graph.plan.dtype)
+            for b, x in inputs.items()
+        ]
+        split = split and self.graph.replicas.several
+        key = (length, tuple((b, x.shape) for b, x in zip(inputs, arrays, strict=True)), split)
+        args = [*self.state.tensors(carry)]
+        args += [self._tensor(b, x) for b, x in zip(inputs, arrays, strict=True)]
+        args.append(tf.constant(np.array((first, steps))))
+        with self.graph.host.raising():
+            values = self._call(key, args)
+        if split:
+            values = self._joined(values, self.graph.replicas.gather)
+        arrays = [value.numpy() for value in values[: len(self._outputs)]]
+        shown = (a[:steps] if a.shape[0] == length else a for a in arrays)
+        results = self.strategy.recording.divide(dict(zip(self._outputs, shown, strict=True)))
+        return results, self.state.arrays(values[len(self._outputs) :])
+
+    @property
+    def _outputs(self) -> list[Output]:
+        """What the compiled functions record."""
+        return self.strategy.recording.outputs
+
+    def _tensor(self, block: Block, array: np.ndarray) -> Any:
+        """An input as a tensor; the last one, if it is that of the same array."""
+        known, tensor = self._converted.get(block, (None, None))
+        if array is not known or array.flags.writeable:
+            tensor = tf.convert_to_tensor(array)
+            self._converted[block] = array, tensor
+        return tensor
+
+    def _call(self, key: Key, args: list) -> list:
+        if self.strategy.scope is not Scope.CALL:
+            return self._function(key, args)(*args)
+        try:
+            return self._function(key, args)(*args)
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+            self._go_on_without(self._refusal(error), str(error).splitlines()[0])
+            return self._call(key, args)
+
+    def _refusal(self, error: Exception) -> Refusal:
+        """What XLA refuses, if that can be it."""
+        if self.strategy.single_kernels:
+            return Refusal.SINGLE_KERNELS
+        has_user_code = any(g.kind == "tensor_node" for g in self.strategy.program.groups)
+        if self.graph.host.error is not None or not has_user_code:
+            raise error
+        return Refusal.USER_CODE
+
+    def _go_on_without(self, refusal: Refusal, reason: str) -> None:
+        """Choose another strategy."""
+        self._refused |= {refusal}
+        self.strategy = self.graph.strategy("simulate", refused=self._refused)
+        self._functions.clear()
+        if refusal is Refusal.SINGLE_KERNELS:
+            logger.info("XLA cannot make one kernel of a loop: %s", reason)
+            return
+        warnings.warn(
+            f"XLA cannot compile this network ({reason}); it runs without, more slowly",
+            stacklevel=6,
+        )
+
+    def _function(self, key: Key, args: list) -> Any:
+        if key not in self._functions:
+            self._functions[key] = self._make(key, args)
+        return self._functions[key]
+
+    def _make(self, key: Key, args: list) -> Any:
+        """A function of flat arguments of fixed shapes: the cheapest there is to call."""
+        length, inputs, split = key
+        carried = self.state.count
+        how, plan = self.strategy, self.graph.plan
+        jit = True if how.scope is Scope.CALL else None
+        parts = divide_items(plan.batch, how.parts)
+        axes = [0] * carried + [1] * len(inputs) + [None]  # of items, in the arguments
+
+        def simulate(args, items):
+            self.compile_count += 1  # this is Python: it runs once per trace
+            carry = self.state.split(args[:carried])
+            arrays = {block: x for (block, _), x in zip(inputs, args[carried:-1], strict=True)}
+            first, steps = args[-1][0], tf.cast(args[-1][1], tf.int32)
+            whole = length == plan.unroll
+            span = Span(first, length, length if whole else steps)
+            outputs, after = self.graph.simulate(arrays, carry, span, how, items)
+            return [outputs[o.key] for o in self._outputs] + self.state.join(after)
+
+        def function_of(items):
+            # no named arguments: TensorFlow would look for them in each call, at a millisecond
+            return tf.function(
+                lambda *args: simulate(args, items), jit_compile=jit, autograph=False
+            )
+
+        def simulate_split(*args):
+            return self.graph.replicas.each(
+                lambda items: function_of(items)(*_of_items(args, axes, items))
+            )
+
+        def simulate_parts(*args):
+            functions = {n: function_of(range(n)) for n in set(map(len, parts))}
+            return self._joined(
+                [functions[len(items)](*_of_items(args, axes, items)) for items in parts]
+            )
+
+        if split:
+            function = tf.function(simulate_split, autograph=False)
+        elif len(parts) > 1:
+            function = tf.function(simulate_parts, autograph=False)
+        else:
+            function = function_of(range(plan.batch))
+        made = function.get_concrete_function(*[tf.TensorSpec(a.shape, a.dtype) for a in args])
+        return made if split else _unchecked(made)
+
+    def _joined(self, parts: list[list], join: Callable = tf.concat) -> list:
+        """Results of all parts of a minibatch, put together along the axis of the items."""
+        values = []
+        for number, own in enumerate(zip(*parts, strict=True)):
+            axis = 1 if number < len(self._outputs) else 0
+            shared = axis == 1 and not self._outputs[number].batched
+            values.append(own[0] if shared else join(own, axis))
+        return values
+
+    def _length(self, steps: int) -> int:
+        """Room for `steps`: always the same, unless rows beyond them would cost too much."""
+        if self.work * self.longest <= self.strategy.costs.padded_elements:
+            return self.longest
+        fitting = [n for n, *_ in self._functions if steps <= n <= 4 * steps]
+        if fitting:
+            return min(fitting)
+        length = self.graph.plan.unroll
+        while length < steps:
+            length *= 2
+        return min(length, self.longest)
+
+    def _work(self) -> int:
+        """Elements that stages outside the loop touch for each step, or as much work."""
+        stages = [s for s in self.graph.plan.program.stages if not s.looped]
+        reads = [r for s in stages for g in s.groups for r in g.reads]
+        fixed = sum(r.size for r in reads if r.fixed) // self.strategy.costs.product_elements
+        return (fixed + sum(r.size for r in reads if not r.fixed)) * self.graph.plan.batch
+
+    def _longest(self) -> int:
+        """Steps in a chunk, within the memory bound; a multiple of `plan.unroll`."""
+        plan = self.graph.plan
+        bytes_per_step = sum(_traffic(s) for s in plan.program.stages)
+        bytes_per_step += sum(b.size for b in (*plan.inputs.values(), *plan.hidden))
+        bytes_per_step *= plan.batch * np.dtype(plan.dtype).itemsize
+        bounds, calls = self.strategy.costs, self.strategy.calls_in_loops
+        longest = bounds.chunk_steps_on_host if calls else bounds.chunk_steps
+        steps = int(np.clip(bounds.chunk_bytes // max(bytes_per_step, 1), 1, longest))
+        return max(steps // plan.unroll, 1) * plan.unroll
+
+
+def _unchecked(function: Any) -> Callable:
+    """A concrete function, called with tensors that are known to fit, and no gradient asked for.
+
+    What it does besides for each of its arguments would take as long as a step of many networks.
+    """
+    flat, captured = function.inference_fn, function.captured_inputs
+
+    def call(*args: Any) -> list:
+        return flat.call_flat(*args, *captured)
+
+    call.function = function  # which frees what it made when it goes
+    return call
+
+
+def _of_items(arrays: Sequence[Any], axes: Sequence[int | None], items: range) -> list:
+    """The rows of some items; of arrays that have no axis of items, or one row for all, that."""
+
+    def part(array: Any, axis: int | None) -> Any:
+        if axis is None or array.shape[axis] == 1:
+            return array
+        rows = slice(items.start, items.stop)
+        return array[rows] if axis == 0 else array[:, rows]
+
+    return [part(*pair) for pair in zip(arrays, axes, strict=True)]
+
+
+def _traffic(stage: Stage) -> int:
+    """Elements that a stage keeps for each step of a chunk."""
+    size = sum(r.size for o, r in stage.outputs if not (o.last_only and stage.looped))
+    size += sum(b.size for b in stage.exports)
+    if not stage.looped:
+        size += sum(b.size for g in stage.groups for b in g.writes)
+    return size
+
+
+def _padded(array: np.ndarray, length: int, dtype: str) -> np.ndarray:
+    if array.shape[0] == length:
+        return np.ascontiguousarray(array, dtype=dtype)
+    room = np.zeros((length, *array.shape[1:]), dtype=dtype)
+    room[: array.shape[0]] = array
+    return room

@@ -1,0 +1,11 @@
+"""What users ask of a simulator: the class, and a file for each thing it does.
+
+May import `session`, `config`, `lowering`, and what is public. A new method of `Simulator` is a
+line in `simulator.py`, and a file here that does the work.
+"""
+
+from ..runtimes import quiet as quiet  # isort: skip  # imports Keras before anything else does
+from .data import SimulationData
+from .simulator import Simulator
+
+__all__ = ["SimulationData", "Simulator"]

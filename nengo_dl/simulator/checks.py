@@ -1,0 +1,247 @@
+"""User data: what it may look like, what is wrong with it, and what fills the gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import nengo
+import numpy as np
+from nengo.exceptions import ValidationError
+
+from ..utils import warn
+
+Names = Mapping[Any, str]  # Nengo object -> io name
+
+
+def is_data(x: Any) -> bool:
+    """Whether `x` is arrays; anything else gives minibatches, one after the other."""
+    return x is None or isinstance(x, Mapping | list | tuple | np.ndarray) or _is_tensor(x)
+
+
+def _is_tensor(x: Any) -> bool:
+    numbers = hasattr(x, "dtype") or hasattr(x, "to_numpy")  # such as pandas has
+    return hasattr(x, "shape") and numbers and not hasattr(x, "element_spec")
+
+
+def by_object(
+    data: Any, names: Names, kind: str, first: Sequence[Any] = ()
+) -> dict[Any, np.ndarray]:
+    """Arrays by Nengo object.
+
+    Parameters
+    ----------
+    data : dict, list, tuple, array_like or None
+        Keys of a dict are objects or their names; lists, and single arrays, are matched by
+        position.
+    names : dict
+        The objects that data may be given for, in order, and their names.
+    kind : str
+        What the data are, for messages: "input" or "target".
+    first : sequence, optional
+        Objects that lists of as many data are for.
+
+    Raises
+    ------
+    ValidationError
+        If a key names no such object.
+    """
+    if data is None:
+        return {}
+    if isinstance(data, Mapping):
+        found = {find(key, names, f"{kind} data", kind): value for key, value in data.items()}
+        if len(found) < len(data):
+            raise ValidationError(
+                f"an object was given {kind} data twice, by itself and by its name, among "
+                f"{', '.join(map(repr, data))}",
+                attr=f"{kind} data",
+            )
+    else:
+        items = list(data) if isinstance(data, list | tuple) else [data]
+        own = names_of(first, names) if len(items) == len(first) else names
+        found = _by_position(items, own, kind)
+    return {obj: _as_array(value, names[obj]) for obj, value in found.items()}
+
+
+def _by_position(items: list, names: Names, kind: str) -> dict:
+    owner = "input Nodes" if kind == "input" else "Probes"
+    if not names:
+        raise ValidationError(
+            f"{kind} data were given, but the network has no {owner}", attr=f"{kind} data"
+        )
+    if len(items) != len(names):
+        warn(
+            f"Number of elements in {kind} data ({len(items)}) does not match number of {owner} "
+            f"({len(names)}); consider using a dictionary, with {owner} as keys"
+        )
+    return dict(zip(names, items, strict=False))
+
+
+def find(key: Any, names: Names, attr: str, kind: str) -> Any:
+    """The object that a key stands for: itself, or the one of that name.
+
+    Parameters
+    ----------
+    key : str or NengoObject
+    names : dict
+        The objects to choose from, and their names.
+    attr, kind : str
+        What is looked for where, for messages.
+    """
+    if isinstance(key, str):
+        for obj, name in names.items():
+            if name == key:
+                return obj
+    elif key in names:
+        return key
+    if isinstance(key, nengo.Node) and (key.size_in > 0 or hasattr(key, "tensor_func")):
+        raise ValidationError(
+            f"{key} cannot be given data: only Nodes without input can", attr=attr
+        )
+    known = ", ".join(map(repr, names.values())) or "none"
+    raise ValidationError(
+        f"{key!r} is not one of the network's {kind}s (their names: {known})", attr=attr
+    )
+
+
+def _as_array(value: Any, name: str) -> np.ndarray:
+    try:
+        array = value.to_numpy() if hasattr(value, "to_numpy") else np.asarray(value)
+    except ValueError:  # rows of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "biuf":
+        raise ValidationError(
+            f"data for {name!r} are {type(value).__name__}{_columns(value)}, expected numbers in "
+            f"an array (batch, steps, size) whose rows all have the same length",
+            attr="data",
+        )
+    return array
+
+
+def _columns(value: Any) -> str:
+    """Which columns of a table are no numbers."""
+    kinds = getattr(value, "dtypes", None)
+    if not hasattr(kinds, "items"):
+        return ""
+    wrong = [f"{name!r} ({kind})" for name, kind in kinds.items() if kind.kind not in "biuf"]
+    return f" with columns {', '.join(wrong)}" if wrong else ""
+
+
+def check_rank(
+    arrays: Mapping[Any, np.ndarray], names: Names, sizes: Mapping[Any, int | None]
+) -> None:
+    """Raise ValidationError unless arrays are (batch, steps, size).
+
+    Those whose size is None may have more axes: probes can record matrices.
+    """
+    for obj, array in arrays.items():
+        size = sizes.get(obj)
+        expected = f"(batch, steps, {'...' if size is None else size})"
+        if array.ndim < 3 or (size is not None and array.ndim != 3):
+            raise ValidationError(
+                f"data for {names[obj]!r} should have rank 3 {expected}, found rank {array.ndim} "
+                f"{array.shape}. For a single step, add an axis: x[:, None, :]; for a single item, "
+                f"x[None]",
+                attr=f"data[{names[obj]}]",
+            )
+        if 0 in array.shape[:2]:
+            raise ValidationError(
+                f"data for {names[obj]!r} have shape {array.shape}, expected at least one item "
+                f"and one step",
+                attr=f"data[{names[obj]}]",
+            )
+
+
+def check_size(arrays: Mapping[Any, np.ndarray], names: Names) -> None:
+    """Raise ValidationError unless the last axis is the size of the node."""
+    for node, array in arrays.items():
+        if array.shape[2] != node.size_out:
+            raise ValidationError(
+                f"data for {names[node]!r} have shape {array.shape}, expected "
+                f"(batch, steps, {node.size_out})",
+                attr=f"data[{names[node]}]",
+            )
+
+
+def check_finite(arrays: Mapping[Any, np.ndarray], names: Names) -> None:
+    """Raise ValidationError for values that are NaN or infinite.
+
+    Many neurons would take them for no input at all.
+    """
+    for node, array in arrays.items():
+        if not np.isfinite(array).all():
+            item, step, element = np.argwhere(~np.isfinite(array))[0]
+            raise ValidationError(
+                f"data for {names[node]!r} have the value {array[item, step, element]} in item "
+                f"{item}, step {step + 1} (element {element}), expected finite numbers of type "
+                f"{array.dtype}",
+                attr=f"data[{names[node]}]",
+            )
+
+
+def check_batch(
+    arrays: Mapping[Any, np.ndarray], names: Names, minibatch: int, exact: bool, whole: bool
+) -> None:
+    """Raise ValidationError unless there is one minibatch, or all are whole, if so it must be."""
+    for obj, array in arrays.items():
+        items = array.shape[0]
+        if exact and items != minibatch:
+            expected = f"exactly one minibatch, {minibatch}"
+        elif whole and items % minibatch:
+            expected = f"a multiple of the minibatch size, {minibatch}, as replicas share it evenly"
+        else:
+            continue
+        raise ValidationError(
+            f"data for {names[obj]!r} have {items} items, expected {expected}",
+            attr=f"data[{names[obj]}]",
+        )
+
+
+def agree(arrays: Mapping[Any, np.ndarray], names: Names, axis: int, what: str) -> int | None:
+    """The length that all arrays have along an axis; None if there are no arrays."""
+    lengths = {names[obj]: array.shape[axis] for obj, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{name}: {n}" for name, n in lengths.items())
+        raise ValidationError(f"inputs differ in their number of {what} ({found})", attr="data")
+    return next(iter(lengths.values()), None)
+
+
+def check_steps(n_steps: int, given: int | None, unroll: int, use_loop: bool) -> None:
+    """Raise ValidationError unless the simulation can run for so many steps."""
+    if n_steps < 1:
+        raise ValidationError(f"expected at least one step, got {n_steps}", attr="n_steps")
+    if given is not None and given != n_steps:
+        raise ValidationError(f"data have {n_steps} steps, but n_steps is {given}", attr="n_steps")
+    if n_steps % unroll:
+        raise ValidationError(
+            f"the number of steps ({n_steps}) must be a multiple of unroll_simulation ({unroll})",
+            attr="n_steps",
+        )
+    if not use_loop and n_steps != unroll:
+        raise ValidationError(
+            f"with use_loop=False, the number of steps ({n_steps}) must be unroll_simulation "
+            f"({unroll})",
+            attr="n_steps",
+        )
+
+
+def check_stateful(stateful: Any) -> bool:
+    """Raise ValidationError unless this is a truth value: numbers are meant for something else."""
+    if not isinstance(stateful, bool | np.bool_):
+        raise ValidationError(
+            f"must be True or False, got {stateful!r}. The third argument by position is n_steps, "
+            f"and the fourth stateful; name others, as in epochs=10. The minibatch size is given "
+            f"to the Simulator",
+            attr="stateful",
+        )
+    return bool(stateful)
+
+
+def cast(arrays: Mapping[Any, np.ndarray], dtype: str) -> dict[Any, np.ndarray]:
+    """Bring arrays to the precision of the simulation."""
+    return {obj: np.asarray(array, dtype=dtype) for obj, array in arrays.items()}
+
+
+def names_of(objects: Sequence[Any], names: Names) -> dict[Any, str]:
+    """Names of some of the objects, in their order."""
+    return {obj: names[obj] for obj in objects}

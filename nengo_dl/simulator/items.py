@@ -1,0 +1,209 @@
+"""Minibatches of generators and Datasets: whatever form they have, brought to data by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from nengo.exceptions import ValidationError
+
+from ..runtimes.tensorflow.keras.iterables import dataset_of, is_dataset
+from ..session.session import Session
+from . import calls, checks
+
+
+class Items:
+    """Reads items: inputs, or tuples of inputs, targets and weights.
+
+    Inputs, and targets and weights, are dictionaries by object or by name, sequences in the order
+    of the objects, or single arrays. Behind the inputs may be `n_steps`.
+
+    Parameters
+    ----------
+    session : Session
+    """
+
+    def __init__(self, session: Session) -> None:
+        names = session.compiled.names
+        self._nodes = checks.names_of(session.compiled.nodes, names)
+        self._probes = checks.names_of(session.probes, names)
+        self._losses = [names[probe] for probe in session.loss_probes]
+        self._flat = calls.takes_single_steps(session)
+
+    def for_keras(self, item: Any) -> tuple:
+        """The parts of an item, by name, as Keras takes them."""
+        parts = item if isinstance(item, tuple) else (item,)
+        if not 1 <= len(parts) <= 3:
+            raise ValidationError(
+                f"an item of a generator or Dataset is a tuple of {len(parts)}, expected inputs, "
+                f"targets, and perhaps weights",
+                attr="x",
+            )
+        inputs, flat = self._inputs(parts[0])
+        found: list[Any] = [inputs]
+        if len(parts) > 1 and parts[1] is not None:
+            targets = self._targets(parts[1], "target")
+            found.append({k: _with_step(v) for k, v in targets.items()} if flat else targets)
+        if len(parts) > 2 and parts[2] is not None:
+            found.append(self._targets(parts[2], "sample_weight"))
+        return tuple(found)
+
+    def for_predict(self, item: Any) -> dict[str, Any]:
+        """The inputs of an item, by name; targets are left out."""
+        if isinstance(item, tuple) and self._has_targets(item):
+            item = item[0]
+        return self._inputs(item)[0]
+
+    def _has_targets(self, item: tuple) -> bool:
+        """Whether a tuple is inputs and targets, and not inputs and `n_steps`."""
+        first = item[0] if item else None
+        if len(item) == 1 or isinstance(first, Mapping | tuple | list):
+            return True
+        return len(self._nodes) == 1 and not _counts_steps(item)
+
+    def _inputs(self, x: Any) -> tuple[dict[str, Any], bool]:
+        """Inputs by name, and whether they had no axis of steps."""
+        names = [*self._nodes.values(), "n_steps"]
+        if isinstance(x, Mapping):
+            found = {self._input_name(key): value for key, value in x.items()}
+        else:
+            values = list(x) if isinstance(x, list | tuple) else [x]
+            if len(values) > len(names):
+                raise ValidationError(
+                    f"an item has {len(values)} inputs, expected at most {len(names)}: "
+                    f"{', '.join(map(repr, names))}",
+                    attr="x",
+                )
+            found = dict(zip(names, values, strict=False))
+        self._check_complete(found)
+        found = {name: _array(value) for name, value in found.items()}
+        if not self._flat:
+            return found, False
+        (name,) = self._nodes.values()
+        flat = _rank(found[name]) == 2
+        found[name] = _with_step(found[name])
+        return found, flat
+
+    def _input_name(self, key: Any) -> str:
+        return key if key == "n_steps" else self._nodes[checks.find(key, self._nodes, "x", "input")]
+
+    def _check_complete(self, found: Mapping[str, Any]) -> None:
+        """Raise ValidationError unless there are all inputs; they tell the number of steps."""
+        missing = [name for name in self._nodes.values() if name not in found]
+        if not self._nodes and "n_steps" not in found:
+            missing = ["n_steps"]
+        if missing:
+            raise ValidationError(
+                f"an item of the generator or Dataset has "
+                f"{', '.join(map(repr, found)) or 'nothing'}; each needs all inputs, so also "
+                f"{', '.join(map(repr, missing))}",
+                attr="x",
+            )
+
+    def _targets(self, given: Any, kind: str) -> Any:
+        """Targets or weights by name; one array of weights stands for all targets."""
+        if isinstance(given, Mapping):
+            found = {
+                self._probes[checks.find(k, self._probes, kind, kind)]: given[k] for k in given
+            }
+        elif kind == "sample_weight" and not isinstance(given, list | tuple):
+            return _array(given)
+        else:
+            values = list(given) if isinstance(given, list | tuple) else [given]
+            all_names = list(self._probes.values())
+            names = self._losses if len(values) == len(self._losses) else all_names
+            if len(values) > len(names):
+                raise ValidationError(
+                    f"an item has targets for {len(values)} probes, expected at most "
+                    f"{len(names)}: {', '.join(map(repr, names))}",
+                    attr="y",
+                )
+            found = dict(zip(names, values, strict=False))
+        return {name: _array(value) for name, value in found.items() if value is not None}
+
+
+def _array(value: Any) -> Any:
+    """An array of what has no axes yet, such as a list, or has names for them."""
+    if hasattr(value, "to_numpy"):
+        return value.to_numpy()
+    return value if hasattr(value, "shape") else np.asarray(value)
+
+
+def _rank(value: Any) -> int:
+    return len(value.shape)
+
+
+def _with_step(value: Any) -> Any:
+    """A single step: (items, size) as (items, 1, size), and (items,) as (items, 1, 1)."""
+    rank = _rank(value)
+    return value[:, None] if rank == 2 else value[:, None, None] if rank == 1 else value
+
+
+def _counts_steps(item: tuple) -> bool:
+    """Whether the second part of (x, n_steps) is just that: the steps of x, for each item."""
+    if len(item) != 2 or len(np.shape(item[0])) < 3:
+        return False
+    count, (items, steps) = np.asarray(item[1]), np.shape(item[0])[:2]
+    return (
+        count.dtype.kind in "iu"
+        and count.shape in ((items, 1), (items,), ())
+        and (steps == 1 or bool(np.all(count == steps)))
+    )
+
+
+class NamedItems(keras.utils.PyDataset):
+    """A PyDataset whose items are brought to data by name.
+
+    Parameters
+    ----------
+    given : keras.utils.PyDataset
+    items : Items
+    """
+
+    def __init__(self, given: keras.utils.PyDataset, items: Items) -> None:
+        super().__init__(given.workers, given.use_multiprocessing, given.max_queue_size)
+        self._given, self._items = given, items
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+    def __getitem__(self, index: int) -> tuple:
+        return self._items.for_keras(self._given[index])
+
+    @property
+    def num_batches(self) -> int | None:
+        """As of what was given."""
+        return self._given.num_batches
+
+    def on_epoch_begin(self) -> None:
+        """As of what was given."""
+        self._given.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        """As of what was given."""
+        self._given.on_epoch_end()
+
+
+def for_keras(session: Session, x: Any) -> Any:
+    """Bring what gives minibatches into a form that Keras takes.
+
+    Parameters
+    ----------
+    session : Session
+    x : generator or other iterator, Dataset, PyDataset, or what else Keras takes
+
+    Returns
+    -------
+    object
+        What gives the same minibatches, with data by name.
+    """
+    items = Items(session)
+    if isinstance(x, keras.utils.PyDataset):
+        return NamedItems(x, items)
+    if is_dataset(x):
+        return x.map(lambda *parts: items.for_keras(parts if len(parts) > 1 else parts[0]))
+    if isinstance(x, Iterator):
+        return dataset_of(x, items.for_keras, session.graph.host)
+    return x

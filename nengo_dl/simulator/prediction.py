@@ -1,0 +1,188 @@
+"""`Simulator.predict`: minibatch after minibatch, each copied to the host as it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import keras
+import nengo
+import numpy as np
+from nengo.exceptions import SimulationError, ValidationError
+
+from ..runtimes.tensorflow.keras.padding import only_present
+from ..session.interrupts import uninterrupted
+from ..session.recording import by_item
+from ..session.session import Session, Sources
+from . import calls, checks
+from .items import Items
+
+Arrays = dict[nengo.Probe, np.ndarray]
+Item = tuple[Sources, int, int]  # what is fed, steps, and items that there are
+
+
+class Outputs(dict):
+    """What probes saw: arrays (batch, steps, *shape) by probe, or by the name or label of one.
+
+    Parameters
+    ----------
+    arrays : dict of nengo.Probe to array
+    names : dict of nengo.Probe to str
+        As in logs of `fit`: labels without what Keras does not accept, and made unique.
+    """
+
+    def __init__(self, arrays: Arrays, names: Mapping[nengo.Probe, str]) -> None:
+        super().__init__(arrays)
+        self._names = names
+
+    def __missing__(self, key: Any) -> np.ndarray:
+        probe = self._find(key)
+        if probe is None:
+            known = ", ".join(repr(self._names[p]) for p in self) or "none"
+            raise KeyError(f"{key!r} is not one of the network's probes (their names: {known})")
+        return self[probe]
+
+    def __contains__(self, key: Any) -> bool:
+        return super().__contains__(key) or self._find(key) is not None
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """As of a dict."""
+        return self[key] if key in self else default
+
+    def _find(self, key: Any) -> nengo.Probe | None:
+        if not isinstance(key, str):
+            return None
+        named = [p for p in self if self._names[p] == key]
+        labelled = [p for p in self if p.label == key]
+        return named[0] if named else labelled[0] if len(labelled) == 1 else None
+
+
+def predict(
+    session: Session,
+    x: Any,
+    n_steps: int | None,
+    stateful: bool,
+    *,
+    one_minibatch: bool = False,
+    steps: int | None = None,
+    verbose: int | str = "auto",
+    callbacks: Any = None,
+) -> Arrays:
+    """See `Simulator.predict`; with `one_minibatch` data of any other length are refused."""
+    checks.check_stateful(stateful)
+    if one_minibatch or checks.is_data(x):
+        call = calls.Call(session, x, n_steps)
+        if one_minibatch and call.batch > session.batch:
+            raise ValidationError(
+                f"data have {call.batch} items, expected at most one minibatch, {session.batch}",
+                attr="x",
+            )
+        calls.warn_about_synapses(session, call, stateful)
+        items = call.minibatches(session, stateful, watched=bool(callbacks))
+        total = -(-call.batch // session.batch)
+    elif n_steps is None:
+        items, total = _from_iterable(session, x), None
+    else:
+        raise SimulationError("n_steps cannot be given with a generator or Dataset")
+    if steps is not None:
+        total = steps if total is None else min(steps, total)
+    watchers = _callbacks(session, callbacks, verbose, total)
+    results: dict[nengo.Probe, list[np.ndarray]] = {p: [] for p in session.probes}
+    names = checks.names_of(session.probes, session.compiled.names)
+    with session.computing(), session.during("predict"):
+        watchers.on_predict_begin()
+        for outputs in _each(session, items, total, stateful, watchers):
+            for probe, array in outputs.items():
+                results[probe].append(array)
+        watchers.on_predict_end()
+    return Outputs({p: np.concatenate(parts) for p, parts in results.items() if parts}, names)
+
+
+def _each(
+    session: Session,
+    items: Iterator[Item],
+    total: int | None,
+    stateful: bool,
+    watchers: keras.callbacks.CallbackList,
+) -> Iterator[Arrays]:
+    """What probes see in each minibatch, until there is no more or a callback ends it."""
+    names = session.compiled.names
+    number = 0
+    while number != total and not _stopped(watchers):
+        with session.lending(stateful, first=number * session.batch):
+            item = next(items, None)
+            if item is None:
+                return
+            watchers.on_predict_batch_begin(number)
+            outputs = _minibatch(session, *item, stateful)
+        named = {names[p]: array for p, array in outputs.items()}
+        watchers.on_predict_batch_end(number, {"outputs": named})
+        yield outputs
+        number += 1
+
+
+def _stopped(watchers: keras.callbacks.CallbackList) -> bool:
+    """Whether a callback asked to stop."""
+    return bool(watchers.callbacks) and getattr(watchers.model, "stop_predicting", False)
+
+
+def _minibatch(
+    session: Session, sources: Sources, steps: int, present: int, stateful: bool
+) -> Arrays:
+    """All chunks of one minibatch: arrays (present, steps, *shape)."""
+    parts: dict[nengo.Probe, list[np.ndarray]] = {p: [] for p in session.probes}
+    first, before = session.n_steps, session.memory.carry()
+    carry, end = before, first + steps
+    with uninterrupted() as interrupt_here:
+        for chunk in session.chunks(sources, before, first, end, predicts=True):
+            for output, array in chunk.outputs.items():
+                if output.last_only:
+                    parts[output.key].clear()
+                parts[output.key].append(by_item(array, output, chunk.steps))
+            carry = chunk.carry
+            interrupt_here()
+    session.keep(only_present(carry, before, present), end, stateful)
+    arrays = {p: np.concatenate(a, axis=1) if len(a) > 1 else a[0] for p, a in parts.items()}
+    return {p: array[:present] for p, array in arrays.items()}
+
+
+def _callbacks(
+    session: Session, callbacks: Any, verbose: int | str, total: int | None
+) -> keras.callbacks.CallbackList:
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks
+    show = verbose not in (0, "auto")  # Keras's own default would print; ours is silent
+    if not callbacks and not show:
+        return keras.callbacks.CallbackList([], add_history=False)
+    model = session.keras_model
+    model.stop_predicting = False
+    return keras.callbacks.CallbackList(
+        callbacks, add_progbar=show, verbose=verbose, epochs=1, steps=total, model=model
+    )
+
+
+def _from_iterable(session: Session, x: Iterable) -> Iterator[Item]:
+    """Minibatches of a generator or Dataset; see `Items` for the forms they may have."""
+    compiled = session.compiled
+    names = checks.names_of(compiled.nodes, compiled.names)
+    items = Items(session)
+    for item in x:
+        data = items.for_predict(item)
+        given = {n: np.asarray(data[names[n]]) for n in compiled.nodes}
+        checks.check_rank(given, names, {n: n.size_out for n in given})
+        checks.check_size(given, names)
+        present = checks.agree(given, names, 0, "items") or session.batch
+        if present > session.batch:
+            raise ValidationError(
+                f"an item of the generator or Dataset is a minibatch of {present}, expected at "
+                f"most the minibatch size of the simulator, {session.batch}",
+                attr="x",
+            )
+        length = checks.agree(given, names, 1, "steps")
+        stated = int(np.ravel(data["n_steps"])[0]) if "n_steps" in data else length
+        steps = stated if length is None else length
+        checks.check_steps(steps, stated, session.unroll, session.settings.use_loop)
+        given = checks.cast(given, session.settings.dtype)
+        checks.check_finite(given, names)
+        whole = {n: calls.whole_minibatch(a, session.batch) for n, a in given.items()}
+        yield session.filled(whole), steps, present

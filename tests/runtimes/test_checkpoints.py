@@ -1,0 +1,99 @@
+"""Training long series in little memory changes nothing but the memory."""
+
+import keras
+import nengo
+import numpy as np
+import pytest
+
+import nengo_dl
+from nengo_dl.runtimes.tensorflow.loops.checkpoints import steps_of_chunk
+
+STEPS = 10
+
+
+def recurrent(**settings):
+    """A recurrent network with spikes, filters, a clock, a reduced probe and a shared constant."""
+    with nengo.Network(seed=0) as net:
+        nengo_dl.configure_settings(
+            dtype="float64", training_spikes="fast_sigmoid", keep_history=True, **settings
+        )
+        net.inp = nengo.Node([0.5, 0.2])
+        wave = nengo.Node(lambda t: np.sin(40 * t))
+        ens = nengo.Ensemble(10, 2, label="ens")
+        net.out = nengo.Node(size_in=2)
+        nengo.Connection(net.inp, ens, synapse=0.005)
+        nengo.Connection(wave, ens[0], synapse=None)
+        nengo.Connection(ens, ens, synapse=0.01)
+        nengo.Connection(ens, net.out, synapse=None)
+        net.series, net.last = nengo.Probe(net.out, synapse=0.01), nengo.Probe(ens.neurons)
+        net.config[net.last].keep_history = False
+    return net
+
+
+def trained(unroll=1, **settings):
+    """Losses, all weights and the step reached, after three batches that go on from each other."""
+    rng = np.random.RandomState(1)
+    net = recurrent(**settings)
+    x, y = rng.uniform(-1, 1, (2, 6, STEPS, 2))
+    targets = {net.series: y, net.last: rng.uniform(0, 100, (6, 1, 10))}
+    with nengo_dl.Simulator(
+        net, minibatch_size=2, unroll_simulation=unroll, progress_bar=False, seed=0
+    ) as sim:
+        sim.compile(keras.optimizers.SGD(1e-4), loss="mse")
+        history = sim.fit({net.inp: x}, targets, shuffle=False, verbose=0, stateful=True).history
+        return history["loss"], [w.numpy() for w in sim.keras_model.trainable_weights], sim.n_steps
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return {unroll: trained(unroll) for unroll in (1, 2)}
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("steps, unroll", [(5, 1), (4, 1), (99, 1), (3, 2)])
+def test_training_is_the_same(steps, unroll, reference):
+    losses, weights, n_steps = trained(unroll, checkpoint_steps=steps)
+    expected_losses, expected, _ = reference[unroll]
+    np.testing.assert_allclose(losses, expected_losses, rtol=1e-12)
+    for found, wanted in zip(weights, expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-14)
+    assert n_steps == 3 * STEPS
+
+
+@pytest.mark.parametrize(
+    "setting, length, unroll, expected",
+    [(7, 10, 1, 7), (7, 5, 1, 5), (7, 100, 4, 8), ("auto", 1000, 1, 31), ("auto", 1, 1, 1)],
+)
+def test_steps_of_chunk(setting, length, unroll, expected):
+    assert steps_of_chunk(setting, length, unroll) == expected
+
+
+def doubled(x):
+    return 2 * x
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("kind", ["python", "tensorflow"])
+def test_what_may_not_run_twice_is_named(kind):
+    calls = []
+
+    def python(t, x):
+        calls.append(t)
+        return 2 * x
+
+    with nengo.Network() as net:
+        nengo_dl.configure_settings(checkpoint_steps=2)
+        if kind == "python":
+            node = nengo.Node(python, size_in=1, size_out=1, label="user's node")
+        else:
+            node = nengo_dl.TensorNode(
+                doubled, shape_in=(1,), shape_out=(1,), pass_time=False, label="user's node"
+            )
+        inp = nengo.Node([0])
+        nengo.Connection(inp, node, synapse=None)
+        probe = nengo.Probe(node)
+    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        sim.compile("sgd", loss="mse")
+        with pytest.warns(UserWarning, match="checkpoint_steps is ignored: .*user's node"):
+            sim.fit({inp: np.ones((1, 4, 1))}, {probe: np.ones((1, 4, 1))}, verbose=0)
+    assert len(calls) == (4 if kind == "python" else 0)
