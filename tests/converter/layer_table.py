@@ -303,8 +303,8 @@ LAYERS = {
     for cls in vars(keras.layers).values()
     if isinstance(cls, type) and issubclass(cls, keras.layers.Layer)
 }
-#: TensorFlow has these for 32 bits alone.
-ONLY_FLOAT32 = ("AdaptiveMaxPooling3D", "MaxPooling3D", "MelSpectrogram")
+#: TensorFlow computes these in 32 bits alone.
+ONLY_FLOAT32 = ("AdaptiveMaxPooling3D", "MaxPooling3D", "MelSpectrogram", "Resizing")
 NO_DTYPE = ("Pipeline",)
 
 

@@ -135,6 +135,17 @@ def test_activations_with_weights_are_copied():
     np.testing.assert_array_equal(activation.alpha, np.ones(3))
 
 
+def test_activations_that_are_layers():
+    x = keras.Input((4,))
+    y = layers.Dense(3, activation=layers.LeakyReLU(negative_slope=0.25))(x)
+    y = layers.Activation(layers.Activation(layers.ReLU(max_value=0.5)))(y)
+    converter = Converter(keras.Model(x, y), allow_fallback=False)
+    first = converter.net.ensembles[0]
+    assert first.neuron_type == nengo_dl.LeakyReLU(0.25)
+    assert len(converter.net.ensembles) == 3
+    assert converter.verify()
+
+
 def test_lists_of_tensors_are_keys():
     x = keras.Input((4,))
     y = layers.ReLU()(x)
@@ -332,3 +343,28 @@ def test_activations_by_layer():
     np.testing.assert_allclose(found[last][0], model.predict(data, verbose=0), rtol=1e-5)
     dense = inner.layers[-1]
     np.testing.assert_allclose(found[f"{inner.name}.0/{dense.name}.0"][0], dense(data), rtol=1e-5)
+
+
+def test_what_nengo_lacks_is_trained_as_by_keras():
+    """As many trainable weights, and the same ones after training."""
+    many = {
+        "dilated": (layers.Conv1D(3, 2, dilation_rate=2, padding="causal"), (7, 2)),
+        "grouped": (layers.Conv2D(4, 2, groups=2, data_format="channels_last"), (4, 4, 2)),
+        "transposed": (layers.Conv2DTranspose(3, 2, strides=2), (3, 2, 2)),
+        "depthwise": (layers.DepthwiseConv2D(2, depth_multiplier=2), (4, 4, 2)),
+        "separable": (layers.SeparableConv1D(3, 2), (5, 2)),
+        "three": (layers.Conv3D(2, 2), (3, 3, 3, 1)),
+        "dense": (layers.Dense(3), (3, 4)),
+        "einsum": (layers.EinsumDense("abc,bcd->abd", (3, 2), bias_axes="d"), (3, 4)),
+        "slopes": (layers.PReLU(shared_axes=[1], alpha_initializer="ones"), (3, 4)),
+    }
+    inputs = [keras.Input(shape) for _, shape in many.values()]
+    pairs = zip(many.values(), inputs, strict=True)
+    model = keras.Model(inputs, [layer(x) for (layer, _), x in pairs])
+    converter = Converter(model, allow_fallback=False)
+    rng = np.random.RandomState(0)
+    values = [rng.uniform(-1, 1, size=(2, *x.shape[1:])) for x in inputs]
+    before = [w.copy() for w in model.get_weights()]
+    assert converter.verify(training=True, inputs=values, atol=1e-6)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        assert np.any(np.abs(new - old) > 1e-4)

@@ -129,7 +129,14 @@ class LayerConverter:
         nengo.Node, nengo.ensemble.Neurons or TensorNode
             What connections are to be made to.
         """
-        return activated(self, node_id, biases, activation)
+        return activated(self, node_id, biases, self._applied(activation))
+
+    def _applied(self, activation: Any) -> Any:
+        """What an activation that is a layer applies, where that is known."""
+        found = CONVERTERS.get(type(activation))
+        if hasattr(found, "activation") and found.convertible(activation, self.converter)[0]:
+            return self._applied(found(activation, self.converter).activation)
+        return activation
 
     def add_connection(
         self, node_id: int, obj: Any, input_idx: int = 0, trainable: bool = False, **kwargs: Any
