@@ -211,7 +211,7 @@ def convert_digits(path, steps, scores, keras_scores):
         axes[1].axhline(wanted, color=PALE, lw=1)
     axes[0].set(title="Digits right [%]; dashed: Keras", ylim=(0, 101))
     axes[1].set(title="Lost by the conversion [points]", ylim=(-0.5, 5))
-    axes[0].legend(loc="lower right")
+    axes[0].legend(loc="center right")
     for one in axes:
         one.set(xlabel="steps of 1 ms", xscale="log")
         one.set_xticks(steps, labels=steps)

@@ -65,7 +65,7 @@ def evaluation(result: Any, path: Any = None) -> Any:
     for row in axes.flat:
         row.set_xscale("log", base=2)
         row.set_xticks(steps, labels=[str(n) for n in steps])
-        row.minorticks_off()
+        row.xaxis.minorticks_off()
     return _finished(figure, path)
 
 
