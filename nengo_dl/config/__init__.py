@@ -3,6 +3,6 @@
 May import `surrogate` and Nengo. A new option is one field of `Settings` in `settings.py`.
 """
 
-from .settings import configure_settings, get_setting
+from .settings import Settings, configure_settings, get_setting
 
-__all__ = ["configure_settings", "get_setting"]
+__all__ = ["Settings", "configure_settings", "get_setting"]
