@@ -69,7 +69,7 @@ class IntegrateAndFire(SpikingRectifiedLinear):
         self.negative_slope = negative_slope
 
     def rates(self, x: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> np.ndarray:
-        """Compute firing rates [Hz] for constant inputs; arguments as for `SpikingLeakyReLU.rates`."""
+        """Compute firing rates [Hz]; arguments as for `SpikingLeakyReLU.rates`."""
         J = self.current(x, gain, bias)
         return self.amplitude * np.where(J < 0, self.negative_slope * J, J)
 
