@@ -509,14 +509,15 @@ class Session:
         """Let `fit` validate from where it began, and go on as if it had not validated."""
         stateful = self.graph.steps is not None
         now, carry = self.snapshot(), self.graph.carry()
-        if stateful:
-            self.restore(start)
-        try:
-            yield
-        finally:
+        with self.aside():  # nor does it draw what training would
             if stateful:
-                self.restore(now)
-            self.graph.keep(carry, state=False)
+                self.restore(start)
+            try:
+                yield
+            finally:
+                if stateful:
+                    self.restore(now)
+                self.graph.keep(carry, state=False)
 
 
 def _is_called(feed: Feed, source: Any) -> bool:

@@ -332,6 +332,25 @@ def test_drawn_numbers(kind):
     assert losses[2] == losses[3]  # evaluating leaves the generators as they were
 
 
+@pytest.mark.parametrize("stateful", [False, True])
+def test_validation_draws_nothing_that_training_would(stateful):
+    """Noise of training is the same, whether `fit` validates or not."""
+    with nengo.Network(seed=0) as net:
+        noise = nengo.Node(nengo.processes.WhiteNoise(), size_out=1)
+        ens = nengo.Ensemble(10, 1, noise=nengo.processes.WhiteNoise())
+        nengo.Connection(noise, ens, synapse=None)
+        nengo.Probe(ens, synapse=0.01)
+    losses = []
+    for validation in (None, (None, ZEROS[:2])):
+        with simulator(net, minibatch_size=2) as sim:
+            sim.compile(keras.optimizers.SGD(0.0), loss="mse")
+            options = {"epochs": 3, "validation_data": validation, "verbose": 0, "shuffle": False}
+            history = sim.fit(None, ZEROS[:2], n_steps=3, stateful=stateful, **options).history
+            losses.append(history["loss"])
+    assert len(set(losses[0])) == 3
+    assert losses[0] == losses[1]
+
+
 def test_history(linear):
     with simulator(linear, minibatch_size=2) as sim:
         sim.compile(keras.optimizers.SGD(0.1), loss="mse", metrics=["mae"])
@@ -380,8 +399,12 @@ def test_validation(linear):
         x = np.stack([ONES[0], ONES[0], 2 * ONES[0], 2 * ONES[0]])
         found = sim.fit(x, 0 * x, validation_split=0.5, verbose=0).history
         assert (found["loss"], found["val_loss"]) == (pytest.approx([4]), pytest.approx([16]))
-        with pytest.raises(ValidationError, match=r"0.3 splits 4 items into 2 and 2|into"):
-            sim.fit(ONES, ZEROS, validation_split=0.7, verbose=0)
+        x[1] = 3  # one item to train with, and three to validate, which fill no minibatch
+        found = sim.fit(x, 0 * x, validation_split=0.7, verbose=0).history
+        assert (found["loss"], found["val_loss"]) == (
+            pytest.approx([4]),
+            pytest.approx([4 * (9 + 4 + 4) / 3]),
+        )
 
 
 def test_validation_of_another_length_than_training():
