@@ -45,6 +45,12 @@ def _fit(
     session: Session, x: Any, y: Any, n_steps: int | None, stateful: bool, options: dict[str, Any]
 ) -> keras.callbacks.History:
     calls.ignore_batch_size(session, options)
+    if options.get("class_weight") is not None and not checks.is_data(x):
+        raise ValidationError(
+            "cannot be given with a generator or Dataset; let its items have weights of samples, "
+            "as third elements",
+            attr="class_weight",
+        )
     call, arguments = _arguments(session, x, y, n_steps, options)
     validation = _bring_validation(session, n_steps, call, options)
     if call is not None:
@@ -109,12 +115,6 @@ def _weigh_classes(session: Session, arguments: dict[str, Any], options: dict[st
     given = options.pop("class_weight", None)
     if given is None:
         return
-    if "y" not in arguments:
-        raise ValidationError(
-            "cannot be given with a generator or Dataset; let its items have weights of samples, "
-            "as third elements",
-            attr="class_weight",
-        )
     split = options.pop("validation_split", None)
     if split:
         first = int(len(arguments["x"]["n_steps"]) * (1 - split))

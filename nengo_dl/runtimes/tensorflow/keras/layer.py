@@ -73,6 +73,17 @@ class TensorGraph(StatefulLayer):
         self.built = True
         self._uncompilable_code = uncompilable_code(self._program(False), self.context(False))
         self._strategies: dict[tuple, Strategy] = {}
+        self._target = self._machine()  # asked for here: within a traced function nobody can
+
+    def _machine(self) -> Target:
+        """What programs are tuned for."""
+        several = self.replicas.several
+        return Target(
+            batch=self.plan.batch,
+            cores=1 if several else backend.cores(),
+            single_kernels=not several and is_possible(),
+            costs=costs.current(),
+        )
 
     def _constant(self, block: Block) -> tf.Tensor:
         return tf.constant(initial_rows(block, self.plan)[None])
@@ -212,23 +223,16 @@ class TensorGraph(StatefulLayer):
         self, purpose: Purpose, asked: bool | str, refused: frozenset[Refusal], masked: bool = False
     ) -> Facts:
         plan, training = self.plan, purpose == "train"
-        several = self.replicas.several
         program = self._program(training)
-        target = Target(
-            batch=plan.batch,
-            cores=1 if several else backend.cores(),
-            single_kernels=not several and is_possible(),
-            costs=costs.current(),
-        )
         return Facts(
             purpose=purpose,
             program=program,
             trains=self.trains(training),
-            target=target,
+            target=self._target,
             unroll=plan.unroll,
             uncompilable=self.uncompilable(program, refused),
             draws=purpose != "simulate" and bool(self._drawn(training)),
-            replicas=several,
+            replicas=self.replicas.several,
             enabled=switches.XLA,
             asked=asked,
             checkpoint_steps=plan.checkpoint_steps,
