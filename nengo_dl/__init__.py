@@ -11,6 +11,7 @@ from nengo_dl.neurons import (
     SignedIntegrateAndFire,
     SoftLIFRate,
     SpikingLeakyReLU,
+    ThresholdedReLU,
 )
 
 __version__ = version.version
@@ -38,6 +39,7 @@ __all__ = [
     "SignedIntegrateAndFire",
     "SoftLIFRate",
     "SpikingLeakyReLU",
+    "ThresholdedReLU",
     "config",
     "configure_settings",
     "dists",

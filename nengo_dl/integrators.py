@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from nengo.dists import Choice, Uniform
+from nengo.exceptions import ValidationError
 from nengo.neurons import RectifiedLinear, SpikingRectifiedLinear
 from nengo.params import IntParam, NumberParam
 
@@ -236,5 +237,121 @@ class QuantizedReLU(RectifiedLinear):
         """
         level = np.clip(np.floor(self.levels * J + 0.5), 0, self.levels)
         output[...] = self.amplitude * (level / self.levels)
+
+    step_math = step  # the name before Nengo 3.1
+
+
+class ThresholdedReLU(RectifiedLinear):
+    r"""Rectified linear neurons that jump at a threshold; they do not spike.
+
+    With a threshold :math:`\theta`, a slope :math:`s` below, and a largest output :math:`m`:
+
+    .. math::
+
+        \text{amplitude} \cdot \begin{cases}
+            \min(J, m) & J > \theta \\
+            s (J - \theta) & J \le \theta
+        \end{cases}
+
+    which is what the layer ``keras.layers.ReLU`` computes. In training, the jump has no gradient,
+    as in Keras: the gradient is 1 between threshold and largest output, :math:`s` below the
+    threshold, and 0 elsewhere.
+
+    Parameters
+    ----------
+    threshold : float, default 1.0
+        Current above which neurons are active (at least 0).
+    negative_slope : float, default 0
+        Slope for currents below the threshold (at least 0).
+    max_value : float, default inf
+        Largest output, before the amplitude (at least 0).
+    amplitude : float, default 1
+        Factor on the output.
+    initial_state : dict, default None
+        Initial values of state variables (there are none).
+
+    Raises
+    ------
+    ValidationError
+        If ``threshold``, ``negative_slope`` or ``max_value`` is negative, or ``amplitude`` not
+        positive.
+
+    References
+    ----------
+    Konda, Memisevic and Krueger (2015). Zero-bias autoencoders and the benefits of co-adapting
+    features. https://arxiv.org/abs/1402.3337
+    """
+
+    threshold = NumberParam("threshold", low=0)
+    negative_slope = NumberParam("negative_slope", low=0)
+    max_value = NumberParam("max_value", low=0)
+
+    def __init__(
+        self,
+        threshold: float = 1.0,
+        negative_slope: float = 0,
+        max_value: float = np.inf,
+        amplitude: float = 1,
+        initial_state: dict | None = None,
+    ):
+        super().__init__(amplitude=amplitude, initial_state=initial_state)
+        self.threshold = threshold
+        self.negative_slope = negative_slope
+        self.max_value = max_value
+
+    def gain_bias(
+        self, max_rates: np.ndarray, intercepts: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find gains and biases, so that neurons jump at their intercepts.
+
+        Parameters
+        ----------
+        max_rates : array (N,)
+            Outputs [Hz] for an input of 1, before the amplitude.
+        intercepts : array (N,)
+            Inputs at which the current is that of the threshold.
+
+        Returns
+        -------
+        gain, bias : array (N,)
+
+        Raises
+        ------
+        ValidationError
+            If a maximum rate is not above the threshold, or is above the largest output.
+        """
+        max_rates = np.atleast_1d(np.asarray(max_rates, dtype=float))
+        if np.any(max_rates <= self.threshold) or np.any(max_rates > self.max_value):
+            raise ValidationError(
+                f"got rates from {max_rates.min():g} to {max_rates.max():g}; they must be above "
+                f"the threshold, {self.threshold:g}, and at most max_value, {self.max_value:g}",
+                attr="max_rates",
+                obj=self,
+            )
+        intercepts = np.atleast_1d(np.asarray(intercepts, dtype=float))
+        gain = (max_rates - self.threshold) / (1 - intercepts)
+        return gain, max_rates - gain
+
+    def max_rates_intercepts(
+        self, gain: np.ndarray, bias: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find maximum rates and intercepts: the inverse of `gain_bias`."""
+        return np.minimum(gain + bias, self.max_value), (self.threshold - bias) / gain
+
+    def step(self, dt: float, J: np.ndarray, output: np.ndarray) -> None:
+        """Compute the output of one step.
+
+        Parameters
+        ----------
+        dt : float
+            Length of a step [s] (of no influence).
+        J : array (N,)
+            Input current.
+        output : array (N,)
+            Receives the rates [Hz], times the amplitude.
+        """
+        below = self.negative_slope * (J - self.threshold)
+        above = np.minimum(J, self.max_value)
+        output[...] = self.amplitude * np.where(J > self.threshold, above, below)
 
     step_math = step  # the name before Nengo 3.1

@@ -6,7 +6,12 @@ import numpy as np
 from nengo.neurons import LIFRate, RectifiedLinear, SpikingRectifiedLinear
 from nengo.params import NumberParam
 
-from .integrators import IntegrateAndFire, QuantizedReLU, SignedIntegrateAndFire
+from .integrators import (
+    IntegrateAndFire,
+    QuantizedReLU,
+    SignedIntegrateAndFire,
+    ThresholdedReLU,
+)
 
 __all__ = [
     "IntegrateAndFire",
@@ -15,6 +20,7 @@ __all__ = [
     "SignedIntegrateAndFire",
     "SoftLIFRate",
     "SpikingLeakyReLU",
+    "ThresholdedReLU",
 ]
 
 

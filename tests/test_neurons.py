@@ -17,6 +17,7 @@ from nengo_dl.neurons import (
     SignedIntegrateAndFire,
     SoftLIFRate,
     SpikingLeakyReLU,
+    ThresholdedReLU,
 )
 
 ALL = [
@@ -28,6 +29,8 @@ ALL = [
     SpikingLeakyReLU(negative_slope=0.2, initial_state={"voltage": nengo.dists.Choice([0])}),
     QuantizedReLU(),
     QuantizedReLU(levels=8, amplitude=2.5),
+    ThresholdedReLU(),
+    ThresholdedReLU(0.75, negative_slope=0.25, max_value=200, amplitude=2),
     IntegrateAndFire(),
     IntegrateAndFire(amplitude=0.5, max_spikes=1),
     IntegrateAndFire(negative_slope=0.2),
@@ -117,6 +120,34 @@ def test_quantized_relu_levels():
     assert repr(QuantizedReLU(levels=8)) == "QuantizedReLU(levels=8)"
 
 
+def test_thresholded_relu_is_that_of_the_formula():
+    J = np.array([-2, 0, 0.5, np.nextafter(0.5, 1), 0.75, 2, 9])
+    output = np.zeros(7)
+    ThresholdedReLU(0.5, negative_slope=0.25, max_value=2, amplitude=2).step(0.001, J, output)
+    np.testing.assert_allclose(output, [-1.25, -0.25, 0, 1, 1.5, 4, 4], rtol=1e-15)
+    ThresholdedReLU(0.5).step(0.001, J, output)
+    np.testing.assert_array_equal(output, np.where(J > 0.5, J, 0))
+    shown = "ThresholdedReLU(threshold=0.5, max_value=2)"
+    assert repr(ThresholdedReLU(threshold=0.5, max_value=2)) == shown
+
+
+def test_thresholded_relu_jumps_at_its_intercept():
+    neuron_type = ThresholdedReLU(threshold=20)
+    gain, bias = neuron_type.gain_bias(np.array([100.0, 60.0]), np.array([-0.5, 0.25]))
+    x = np.array([-0.51, -0.49, 0.24, 0.26, 1])
+    rates = neuron_type.rates(x, gain, bias)
+    np.testing.assert_array_equal(rates > 20, [[0, 0], [1, 0], [1, 0], [1, 1], [1, 1]])
+    np.testing.assert_allclose(rates[-1], [100, 60])
+    found = neuron_type.max_rates_intercepts(gain, bias)
+    np.testing.assert_allclose(found, [[100, 60], [-0.5, 0.25]])
+
+
+@pytest.mark.parametrize("neuron_type", [ThresholdedReLU(200), ThresholdedReLU(max_value=99)])
+def test_thresholded_relu_with_rates_that_it_has_not(neuron_type):
+    with pytest.raises(ValidationError, match="max_rates: got rates from 100 to 150; .*threshold"):
+        neuron_type.gain_bias([100, 150], [0, 0])
+
+
 def run(neuron_type, currents, **state):
     """Return spikes and states of one neuron that gets one current after the other."""
     state = {name: np.array([float(value)]) for name, value in state.items()}
@@ -170,6 +201,9 @@ def test_signed_spikes_sum_to_the_formula(rng, limit):
             "IntegrateAndFire.max_spikes: .*greater than or",
         ),
         (lambda: IntegrateAndFire(negative_slope=-1), "IntegrateAndFire.negative_slope: .*greater"),
+        (lambda: ThresholdedReLU(threshold=-1), "ThresholdedReLU.threshold: .*greater than or"),
+        (lambda: ThresholdedReLU(negative_slope=-1), "ThresholdedReLU.negative_slope: .*greater"),
+        (lambda: ThresholdedReLU(max_value=-1), "ThresholdedReLU.max_value: .*greater than or"),
         (lambda: SignedIntegrateAndFire(initial_state={"spikes": [0]}), "'spikes' not recognized"),
         (lambda: LeakyReLU(initial_state={"voltage": [0]}), "'voltage' not recognized"),
     ],

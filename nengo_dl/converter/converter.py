@@ -18,6 +18,7 @@ from .folding import find_foldings
 from .frame import Frame
 from .graph import Call, Graph, compute, is_model
 from .layers import CONVERTERS, LayerConverter, choose_converter, register
+from .layers.pooling import check_max_pool
 from .mapping import KerasTensorDict
 from .models import check_known, check_shapes, functional
 from .recipes import choose
@@ -57,6 +58,10 @@ class Converter(Reports):
         Typical data for the inputs of the model, for recipes that look at activations.
     recipe : Recipe, optional
         How values become spikes; see `nengo_dl.converter.Recipe`.
+    true_max_pool : bool
+        Whether maximum pooling is computed by rectifiers, in every Nengo back end: exactly, for
+        rates; for spikes, it is the maximum of what `synapse` makes of them. False by default:
+        a `TensorNode` (or, with `max_to_avg_pool`, an average).
 
     Attributes
     ----------
@@ -94,9 +99,11 @@ class Converter(Reports):
         temporal_model: bool = False,
         calibration: Any = None,
         recipe: Any = None,
+        true_max_pool: bool = False,
     ) -> None:
         self.allow_fallback, self.inference_only = allow_fallback, inference_only
         self.max_to_avg_pool, self.split_shared_weights = max_to_avg_pool, split_shared_weights
+        self.true_max_pool = check_max_pool(true_max_pool, max_to_avg_pool)
         self.swap_activations = Swaps(swap_activations)
         self.scale_firing_rates, self.synapse = scale_firing_rates, synapse
         self.temporal_model = temporal_model

@@ -14,6 +14,7 @@ from ..utils import warn
 from .activations import UNKNOWN, Rectifiers, Term, resolve, with_parameters
 from .copies import copy_of
 from .nodes import ConstantNode
+from .recipes.scaling import jumps, through_step
 
 
 def activated(part: Any, node_id: int, biases: np.ndarray | None, activation: Any) -> Any:
@@ -94,6 +95,45 @@ def rectify(part: Any, node_id: int, inlet: nengo.Node, term: Term, label: str) 
     return _unscaled(part, neurons, scale, label)
 
 
+def largest(part: Any, node_id: int, index: np.ndarray) -> nengo.Node:
+    """The Node that gives the largest of some elements of the input.
+
+    They are compared in pairs, round by round:  max(a, b) = a + relu(b - a).  These rectifiers
+    neither spike nor are they swapped or scaled, so that the maximum is that of the rates.
+
+    Parameters
+    ----------
+    part : LayerConverter
+    node_id : int
+    index : array of int (n, size)
+        The elements of which each output is the largest.
+    """
+    (left, size), label = index.shape, part.label(node_id)
+    node = nengo.Node(size_in=index.size, label=label if left == 1 else f"{label}.candidates")
+    part.select(part.get_input_obj(node_id), node, index)
+    while left > 1:
+        n, left = left // 2 * size, left - left // 2
+        ens = nengo.Ensemble(
+            n,
+            1,
+            neuron_type=nengo.RectifiedLinear(),
+            gain=nengo.dists.Choice([1]),
+            bias=nengo.dists.Choice([0]),
+            label=f"{label}.more",
+        )
+        part.set_trainable(ens, False)
+        part.set_trainable(ens.neurons, False)
+        found = nengo.Node(size_in=left * size, label=label if left == 1 else f"{label}.{left}")
+        part.connect(node[n : 2 * n], ens.neurons)
+        part.connect(node[:n], ens.neurons, transform=-1)
+        part.connect(node[:n], found[:n])
+        part.connect(ens.neurons, found[:n], synapse=None)  # what it adds is filtered already
+        if node.size_out > 2 * n:
+            part.connect(node[2 * n :], found[n:])
+        node = found
+    return node
+
+
 def _ensemble(
     part: Any,
     node_id: int,
@@ -107,6 +147,8 @@ def _ensemble(
     shape = part.output_shape(node_id)
     neuron_type = recipe.activation(layer, neuron_type)
     scale = _scale_of(part.layer, shape, recipe.scale(layer, neuron_type))
+    if scale is not None and jumps(neuron_type):
+        neuron_type, scale = through_step(neuron_type, float(np.max(scale))), None
     if scale is not None and np.ndim(scale) == 0:
         neuron_type = _lower(layer, neuron_type, scale)
     state = recipe.initial_state(layer, neuron_type)

@@ -2,6 +2,7 @@
 
 RectifiedLinear  a max(J, 0)                    LeakyReLU   a (J if J ≥ 0 else slope J)
 QuantizedReLU    a clip(⌊L J + 1/2⌋ / L, 0, 1); its gradient is that of a clip(J, 0, 1)
+ThresholdedReLU  a (min(J, m) if J > θ else s (J - θ)); its jump has no gradient
 Sigmoid          1 / (τ_ref (1 + e^{-J}))       Tanh        tanh(J) / τ_ref
 LIFRate          a / (τ_ref + τ_rc ln(1 + 1/(J - 1))) for J > 1, else 0
 SoftLIFRate      the same with J - 1 replaced by σ ln(1 + e^{(J - 1)/σ})
@@ -15,7 +16,7 @@ from typing import Any
 import nengo
 from keras import ops
 
-from ..neurons import LeakyReLU, QuantizedReLU, SoftLIFRate
+from ..neurons import LeakyReLU, QuantizedReLU, SoftLIFRate, ThresholdedReLU
 from .registry import NeuronKernel, neuron
 from .surrogate import with_gradient_of
 
@@ -55,6 +56,18 @@ class QuantizedReLUKernel(NeuronKernel):
     def rate(cls, c: Any, J: Any) -> Any:
         level = ops.clip(ops.floor(c.levels * J + 0.5), 0, c.levels) / c.levels
         return c.amplitude * with_gradient_of(level, ops.clip(J, 0, 1))
+
+
+@neuron(ThresholdedReLU)
+class ThresholdedReLUKernel(NeuronKernel):
+    """A line above the threshold, and another one below."""
+
+    constants = ("amplitude", "threshold", "negative_slope", "max_value")
+
+    @classmethod
+    def rate(cls, c: Any, J: Any) -> Any:
+        below = c.negative_slope * (J - c.threshold)
+        return c.amplitude * ops.where(J > c.threshold, ops.minimum(J, c.max_value), below)
 
 
 @neuron(nengo.Sigmoid)

@@ -209,6 +209,11 @@ EXACT = {
         (dict(max_value=0.75), IMAGE),
         (dict(negative_slope=0.25), VECTOR),
         (dict(max_value=1.5, negative_slope=0.25), VECTOR),
+        (dict(threshold=0.75), IMAGE),
+        (dict(threshold=0.75, negative_slope=0.25), IMAGE),
+        (dict(threshold=0.5, max_value=1.5), IMAGE),
+        (dict(threshold=0.5, max_value=1.5, negative_slope=0.25), IMAGE),
+        (dict(threshold=1.5, max_value=0.5), VECTOR),
     ],
     "RepeatVector": [(dict(n=3), VECTOR)],
     "Rescaling": [
@@ -226,6 +231,7 @@ EXACT = {
     "TimeDistributed": [
         (lambda: steps(keras.layers.Dense, units=3, activation="relu"), SEQUENCE),
         (lambda: steps(keras.layers.LeakyReLU, negative_slope=0.5), SEQUENCE),
+        (lambda: steps(keras.layers.ReLU, threshold=0.5, max_value=1.0), SEQUENCE),
         (lambda: steps(keras.layers.Flatten), (3, *IMAGE)),
         (lambda: steps(keras.layers.Cropping2D, cropping=1), (3, *IMAGE)),
         (lambda: steps(keras.layers.Conv1D, filters=3, kernel_size=2, padding="causal"), (3, 4, 2)),
@@ -295,6 +301,19 @@ FALLBACK = {
         )
     ],
     "UnitNormalization": [({}, VECTOR)],
+}
+
+
+#: Exact with `true_max_pool`.
+MAX_POOLING = {
+    **{f"MaxPooling{r}D": pool_options(r) for r in (1, 2)},
+    "MaxPooling3D": pool_options(3)[:1],
+    **{f"GlobalMaxPooling{r}D": global_options(r) for r in (1, 2, 3)},
+    **{f"AdaptiveMaxPooling{r}D": adaptive_options(r) for r in (1, 2)},
+    "AdaptiveMaxPooling3D": [(dict(output_size=2), (4, 4, 4, 2))],
+    "TimeDistributed": [
+        (lambda: steps(keras.layers.MaxPooling2D, pool_size=2, padding="same"), (3, *IMAGE))
+    ],
 }
 
 

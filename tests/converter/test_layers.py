@@ -61,6 +61,18 @@ def test_exact_layers(name):
     assert worst < 1e-12
 
 
+@pytest.mark.parametrize("name", layer_table.MAX_POOLING)
+def test_maximum_pooling_by_rectifiers(name):
+    """With `true_max_pool`, each class that is a fallback otherwise, over its options."""
+    model, values = layer_table.build(name, layer_table.MAX_POOLING[name])
+    converter = Converter(model, allow_fallback=False, true_max_pool=True)
+    assert {r.exactness for r in converter.records} == {"exact"}
+    tolerance = 1e-6 if name in layer_table.ONLY_FLOAT32 else 1e-12
+    for found in (predict(converter, values), run_nengo(converter, values)):
+        for actual, right in zip(found, expected(model, values), strict=True):
+            np.testing.assert_allclose(actual, right[: len(actual)], rtol=0, atol=tolerance)
+
+
 @pytest.mark.parametrize("name", layer_table.FALLBACK)
 def test_fallbacks(name):
     model, values = layer_table.build(name, layer_table.FALLBACK[name])

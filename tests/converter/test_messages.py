@@ -157,6 +157,19 @@ def test_verify_counts_what_is_trained():
         converter.verify(training=True)
 
 
+def test_maximum_pooling_is_one_of_two():
+    with pytest.raises(ValidationError, match="true_max_pool: .*either true_max_pool or max_to"):
+        Converter(dense(), max_to_avg_pool=True, true_max_pool=True)
+    with pytest.raises(ValidationError, match="true_max_pool: got 0.1, expected True or False"):
+        Converter(dense(), true_max_pool=0.1)
+
+
+def test_maximum_pooling_says_what_it_can_become():
+    x = keras.Input((4, 4, 2))
+    with pytest.warns(UserWarning, match="true_max_pool=True rectifiers .*max_to_avg_pool=True"):
+        Converter(keras.Model(x, layers.MaxPooling2D()(x)))
+
+
 def test_converters_are_registered_by_class():
     class Own(layers.Dense):
         pass

@@ -331,6 +331,34 @@ def test_spikes_average_to_the_activations():
     np.testing.assert_allclose(found.mean(axis=1), right, atol=0.01 * np.abs(right).max())
 
 
+@pytest.mark.filterwarnings("ignore:layer 'max_pooling2d.*becomes a TensorNode")
+@pytest.mark.parametrize("true_max_pool", [False, True])
+def test_the_maximum_of_spikes_is_that_of_filtered_rates(true_max_pool):
+    """Unfiltered, any spike in a pool counts, and the mean of maxima is too large."""
+    keras.utils.set_random_seed(0)
+    x = keras.Input((8, 8, 1))
+    y = layers.Conv2D(4, 3, activation="relu", bias_initializer="uniform")(x)
+    model = keras.Model(x, layers.MaxPooling2D(2)(y))
+    data = np.random.RandomState(0).uniform(size=(4, 8, 8, 1))
+    right = model.predict(data, verbose=0).reshape(4, -1)
+    errors = []
+    for synapse in (None, 0.02, 0.05):
+        converter = Converter(
+            model,
+            swap_activations={nengo.RectifiedLinear(): nengo.SpikingRectifiedLinear()},
+            scale_firing_rates=200,
+            synapse=synapse,
+            true_max_pool=true_max_pool,
+        )
+        steps = np.repeat(data.reshape(4, 1, -1), 500, axis=1)
+        with nengo_dl.Simulator(converter.net, minibatch_size=4, progress_bar=False) as sim:
+            found = sim.predict(steps)[converter.outputs[model.output]][:, 250:]
+        errors.append(np.mean(np.abs(found.mean(axis=1) - right)) / right.mean())
+    assert errors[0] > 0.5
+    assert errors[1] < errors[0] / 5
+    assert errors[2] < 0.03
+
+
 def test_activations_by_layer():
     x = keras.Input((4,))
     inner = keras.Model(y := keras.Input((4,)), layers.Dense(3, activation="relu")(y))
@@ -356,12 +384,17 @@ def test_what_nengo_lacks_is_trained_as_by_keras():
         "three": (layers.Conv3D(2, 2), (3, 3, 3, 1)),
         "dense": (layers.Dense(3), (3, 4)),
         "einsum": (layers.EinsumDense("abc,bcd->abd", (3, 2), bias_axes="d"), (3, 4)),
+        "jump": (layers.Dense(3, activation=layers.ReLU(1.0, 0.5, threshold=0.25)), (3, 4)),
+        "maximum": (
+            keras.Sequential([layers.Conv1D(3, 2), layers.MaxPooling1D(3)], name="maximum"),
+            (9, 2),
+        ),
         "slopes": (layers.PReLU(shared_axes=[1], alpha_initializer="ones"), (3, 4)),
     }
     inputs = [keras.Input(shape) for _, shape in many.values()]
     pairs = zip(many.values(), inputs, strict=True)
     model = keras.Model(inputs, [layer(x) for (layer, _), x in pairs])
-    converter = Converter(model, allow_fallback=False)
+    converter = Converter(model, allow_fallback=False, true_max_pool=True)
     rng = np.random.RandomState(0)
     values = [rng.uniform(-1, 1, size=(2, *x.shape[1:])) for x in inputs]
     before = [w.copy() for w in model.get_weights()]

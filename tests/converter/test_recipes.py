@@ -7,10 +7,16 @@ import pytest
 from nengo.exceptions import ValidationError
 
 import nengo_dl
-from nengo_dl.converter import QCFS, Calibrated, Converter, Recipe
+from nengo_dl.converter import QCFS, Calibrated, Converter, Rates, Recipe
 from nengo_dl.converter.recipes import scaling
 from nengo_dl.converter.running import expected_outputs, run
-from nengo_dl.neurons import IntegrateAndFire, QuantizedReLU, SignedIntegrateAndFire, SoftLIFRate
+from nengo_dl.neurons import (
+    IntegrateAndFire,
+    QuantizedReLU,
+    SignedIntegrateAndFire,
+    SoftLIFRate,
+    ThresholdedReLU,
+)
 
 DATA = np.random.RandomState(1).normal(size=(30, 5)).astype("float32")
 
@@ -98,7 +104,12 @@ def test_neurons_that_rectify_first_fire_too_much():
 
 
 @pytest.mark.parametrize(
-    "activation", ["sigmoid", "tanh", keras.layers.LeakyReLU(negative_slope=0.2)]
+    "activation",
+    [
+        *("sigmoid", "tanh", keras.layers.LeakyReLU(negative_slope=0.2)),
+        keras.layers.ReLU(threshold=0.25),
+        keras.layers.ReLU(threshold=0.25, negative_slope=0.2, max_value=1),
+    ],
 )
 def test_other_activations_spike_with_their_function(activation):
     converter = Converter(model_of(activation), scale_firing_rates="auto", calibration=DATA)
@@ -168,6 +179,7 @@ CURVES = [
     nengo.RegularSpiking(nengo.Sigmoid()),
     nengo.RegularSpiking(nengo.Tanh(tau_ref=1), amplitude=2),
     nengo.PoissonSpiking(nengo.LIFRate()),
+    nengo.RegularSpiking(ThresholdedReLU(2, negative_slope=0.5, max_value=9), amplitude=0.5),
 ]
 
 
@@ -182,6 +194,35 @@ def test_curves_keep_their_function(neuron_type):
         scaling.rates(made, currents), by_amplitude * scaling.rates(base, currents), rtol=1e-9
     )
     assert faster.amplitude == pytest.approx(neuron_type.amplitude / 7)
+
+
+class ByNeuron(Recipe):
+    """A scale for each neuron."""
+
+    def scale(self, layer, activation):
+        return np.linspace(10, 400, 8)
+
+
+JUMP = keras.layers.ReLU(threshold=0.25, negative_slope=0.5, max_value=1)
+
+
+@pytest.mark.parametrize("activation", [QCFS(4, 1.5), JUMP], ids=["QCFS", "ReLU"])
+@pytest.mark.parametrize("recipe", [Rates(250), ByNeuron()], ids=["number", "array"])
+def test_jumps_stay_where_they_are(activation, recipe):
+    """Larger gains would move them."""
+    converter = Converter(model_of(activation), recipe=recipe)
+    assert converter.verify(inputs=DATA, atol=1e-5)
+
+
+@pytest.mark.parametrize("recipe", [Rates(250), ByNeuron()], ids=["number", "array"])
+def test_spiking_neurons_that_jump_fire_faster(recipe):
+    rate = ThresholdedReLU(0.25, negative_slope=0.5, max_value=1)
+    swaps = {rate: nengo.RegularSpiking(rate)}
+    converter = Converter(model_of(JUMP), swap_activations=swaps, recipe=recipe)
+    (ens,) = converter.net.ensembles
+    assert ens.neuron_type.amplitude == 1 / (250 if isinstance(recipe, Rates) else 400)
+    found, expected = outputs_of(converter, 400)
+    np.testing.assert_allclose(found, expected, atol=0.03)
 
 
 def test_lif_is_scaled_by_its_time_constants():

@@ -19,6 +19,7 @@ from nengo_dl.neurons import (
     SignedIntegrateAndFire,
     SoftLIFRate,
     SpikingLeakyReLU,
+    ThresholdedReLU,
 )
 
 N_STEPS = 200
@@ -87,6 +88,8 @@ NEURONS = {
     "LeakyReLU": (LeakyReLU(negative_slope=0.2, amplitude=0.5), SIGNED),
     "SpikingLeakyReLU": (SpikingLeakyReLU(negative_slope=0.2, amplitude=0.5), RATES),
     "QuantizedReLU": (QuantizedReLU(levels=3, amplitude=0.5), THRESHOLD),
+    "ThresholdedReLU": (ThresholdedReLU(amplitude=0.5), THRESHOLD),
+    "ThresholdedReLU-limited": (ThresholdedReLU(1, 0.2, max_value=8), THRESHOLD),
     "IntegrateAndFire": (IntegrateAndFire(amplitude=0.5), RATES),
     "IntegrateAndFire-limited": (IntegrateAndFire(max_spikes=2), RATES),
     "IntegrateAndFire-leaky": (IntegrateAndFire(0.5, max_spikes=2, negative_slope=0.25), RATES),
@@ -201,7 +204,11 @@ def test_rates_to_spikes(name, rng):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(
-    "kind", [nengo.LIF, nengo.LIFRate, nengo.AdaptiveLIF, nengo.SpikingRectifiedLinear]
+    "kind",
+    [
+        *(nengo.LIF, nengo.LIFRate, nengo.AdaptiveLIF),
+        *(nengo.SpikingRectifiedLinear, ThresholdedReLU),
+    ],
 )
 def test_populations_computed_together(kind, rng):
     """Populations of one kind with other constants and sizes are what they are alone."""
@@ -209,7 +216,9 @@ def test_populations_computed_together(kind, rng):
     values = RATES if kind is nengo.SpikingRectifiedLinear else THRESHOLD
     currents = piecewise(rng, values, sum(sizes))
     types = [kind(amplitude=amplitude) for amplitude in amplitudes]
-    if kind is not nengo.SpikingRectifiedLinear:
+    if kind is ThresholdedReLU:
+        types = [kind(0.3 * i, 0.1 * i, max_value=[np.inf, 5][i % 2]) for i in range(4)]
+    elif kind is not nengo.SpikingRectifiedLinear:
         types = [
             kind(amplitude=a, tau_rc=0.02 * (i + 1), tau_ref=0.001 * i)
             for i, a in enumerate(amplitudes)

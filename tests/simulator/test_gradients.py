@@ -8,7 +8,7 @@ from nengo.dists import Uniform
 from nengo.exceptions import ValidationError
 
 import nengo_dl
-from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
+from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU, ThresholdedReLU
 
 NETWORKS = {}
 N_STEPS = 4
@@ -71,6 +71,12 @@ def rectified_linear(node, out):
 @network
 def leaky_relu(node, out):
     rates(node, out, LeakyReLU(negative_slope=0.2, amplitude=0.5))
+
+
+@network
+def thresholded_relu(node, out):
+    """Currents are away from the jumps."""
+    rates(node, out, ThresholdedReLU(0.25, negative_slope=0.2, max_value=0.75, amplitude=0.5))
 
 
 @network

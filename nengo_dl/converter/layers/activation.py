@@ -8,7 +8,7 @@ import keras
 import nengo
 import numpy as np
 
-from ...neurons import LeakyReLU
+from ...neurons import LeakyReLU, ThresholdedReLU
 from ..activations import Term, clipped
 from ..neurons import rectify
 from .base import LayerConverter, elements, register
@@ -35,14 +35,18 @@ class ConvertActivation(LayerConverter):
 
 @register(keras.layers.ReLU)
 class ConvertReLU(ConvertActivation):
-    """Rectifiers: one, or the difference of two where there is a largest value."""
+    """Rectifiers: one, or the difference of two where there is a largest value.
 
-    unsupported_args = (("threshold", 0.0),)
+    With a threshold they jump, as no sum of rectifiers does: neurons that jump take their place.
+    """
 
     @property
     def activation(self) -> Any:
         """As of `ConvertActivation`."""
         slope, largest = float(self.layer.negative_slope), self.layer.max_value
+        if threshold := float(self.layer.threshold):
+            most = np.inf if largest is None else float(largest)
+            return ThresholdedReLU(threshold, negative_slope=slope, max_value=most)
         if largest is not None:
             return clipped(float(largest), slope)
         return LeakyReLU(slope) if slope else keras.activations.relu

@@ -1,15 +1,17 @@
-"""Pooling: averages are sparse transforms."""
+"""Pooling: averages are sparse transforms; maxima are averages, or made of rectifiers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import nengo
 import numpy as np
+from nengo.exceptions import ValidationError
 
-from ..records import APPROXIMATE
+from ..neurons import largest
+from ..records import APPROXIMATE, EXACT
 from .base import LayerConverter, elements, register
 
 Windows = Sequence[tuple[int, int]]  # from, to
@@ -19,16 +21,18 @@ class ConvertPooling(LayerConverter):
     """A Node that receives averages."""
 
     def convert(self, node_id: int) -> nengo.Node:
-        index = self._channels_last(elements(self.input_shape(node_id)))
-        spatial = index.shape[:-1]
-        windows = [self.windows(axis, n) for axis, n in enumerate(spatial)]
-        counts = tuple(len(w) for w in windows)
-        out = np.arange(int(np.prod(counts)) * index.shape[-1])
-        out = out.reshape(index.shape[-1], *counts) if self._first else out.reshape(*counts, -1)
+        index, out, windows = self._places(node_id)
         node = nengo.Node(size_in=out.size, label=self.label(node_id))
-        transform = averages(index, self._channels_last(out), windows)
-        self.add_connection(node_id, node, transform=transform)
+        self.add_connection(node_id, node, transform=averages(index, out, windows))
         return node
+
+    def _places(self, node_id: int) -> tuple[np.ndarray, np.ndarray, Sequence[Windows]]:
+        """Elements of the input and of the output (*spatial, channels), and the windows."""
+        index = self._channels_last(elements(self.input_shape(node_id)))
+        windows = [self.windows(axis, n) for axis, n in enumerate(index.shape[:-1])]
+        counts = tuple(len(w) for w in windows)
+        shape = (index.shape[-1], *counts) if self._first else (*counts, index.shape[-1])
+        return index, self._channels_last(elements(shape)), windows
 
     def windows(self, axis: int, size: int) -> Windows:
         """What is averaged along a spatial axis, for each output."""
@@ -53,14 +57,34 @@ def averages(index: np.ndarray, out: np.ndarray, windows: Sequence[Windows]) -> 
         For each spatial axis, and each output along it, where its window begins and ends.
     """
     rows, columns, values = [], [], []
-    for place in np.ndindex(*out.shape[:-1]):
-        bounds = [windows[axis][i] for axis, i in enumerate(place)]
-        box = index[tuple(slice(a, b) for a, b in bounds)].reshape(-1, index.shape[-1])
+    for place, box in boxes(index, out, windows):
         rows.append(np.tile(out[place], len(box)))
         columns.append(box.ravel())
         values.append(np.full(box.size, 1.0 / len(box)))
     places = np.stack([np.concatenate(rows), np.concatenate(columns)], axis=1)
     return nengo.Sparse((out.size, index.size), indices=places, init=np.concatenate(values))
+
+
+def candidates(index: np.ndarray, out: np.ndarray, windows: Sequence[Windows]) -> np.ndarray:
+    """Elements (n, size) of which each output is the largest; small windows repeat one.
+
+    Arguments as of `averages`.
+    """
+    found = [(out[place], box) for place, box in boxes(index, out, windows)]
+    chosen = np.empty((max(len(box) for _, box in found), out.size), dtype=int)
+    for places, box in found:
+        chosen[:, places] = box[0]
+        chosen[: len(box), places] = box
+    return chosen
+
+
+def boxes(
+    index: np.ndarray, out: np.ndarray, windows: Sequence[Windows]
+) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+    """Each place of the output, and the elements (n, channels) in its window."""
+    for place in np.ndindex(*out.shape[:-1]):
+        bounds = [windows[axis][i] for axis, i in enumerate(place)]
+        yield place, index[tuple(slice(a, b) for a, b in bounds)].reshape(-1, index.shape[-1])
 
 
 class ConvertAvgPool(ConvertPooling):
@@ -109,22 +133,52 @@ class ConvertAdaptiveAvgPool(ConvertPooling):
         return [(i * size // n, -(-(i + 1) * size // n)) for i in range(n)]
 
 
+def check_max_pool(exact: bool, average: bool) -> bool:
+    """Whether maxima are computed by rectifiers.
+
+    Raises
+    ------
+    ValidationError
+        If averages are asked for too, or it is no bool.
+    """
+    if not isinstance(exact, bool | np.bool_):
+        raise ValidationError(f"got {exact!r}, expected True or False", attr="true_max_pool")
+    if exact and average:
+        raise ValidationError(
+            "a maximum cannot become an average too; give either true_max_pool or max_to_avg_pool",
+            attr="true_max_pool",
+        )
+    return bool(exact)
+
+
 def _maximum(base: type[ConvertPooling]) -> type[ConvertPooling]:
-    """Maximum pooling, as average pooling."""
+    """Maximum pooling over the windows of average pooling."""
 
     class ConvertMaxPool(base):
-        """Average pooling in the place of maximum pooling."""
+        """The true maximum, or an average in its place, as the user says."""
 
-        exactness = APPROXIMATE
-        reason = "an average in the place of a maximum, as max_to_avg_pool says"
+        def __init__(self, layer: Any, converter: Any) -> None:
+            super().__init__(layer, converter)
+            if converter.true_max_pool:
+                self.exactness = EXACT
+                self.reason = "a maximum by rectifiers; of spikes, as the synapse filters them"
+            else:
+                self.exactness = APPROXIMATE
+                self.reason = "an average in the place of a maximum, as max_to_avg_pool says"
 
         @classmethod
         def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
-            if not converter.max_to_avg_pool:
+            if not (converter.max_to_avg_pool or converter.true_max_pool):
                 return False, (
-                    "a maximum has no equivalent; with max_to_avg_pool=True it becomes an average"
+                    "a maximum is not linear; with true_max_pool=True rectifiers compute it, "
+                    "with max_to_avg_pool=True it becomes an average"
                 )
             return super().convertible(layer, converter)
+
+        def convert(self, node_id: int) -> nengo.Node:
+            if not self.converter.true_max_pool:
+                return super().convert(node_id)
+            return largest(self, node_id, candidates(*self._places(node_id)))
 
     return ConvertMaxPool
 

@@ -5,6 +5,8 @@ A neuron whose rate is f(J) is to fire at s f(J) instead, and its spikes are to 
 - f(s J) = s f(J), for rectified lines: the gain is multiplied by s;
 - all time constants divided by s, which is the same as steps of s dt: exact for any curve that is
   made of them, such as that of LIF;
+- rates that jump at certain currents are multiplied themselves, and gains stay; where nothing
+  spikes, nothing is to be scaled;
 - otherwise the gain as well, and the function changes; `largest_error` says by how much.
 """
 
@@ -23,6 +25,7 @@ from ...neurons import (
     SignedIntegrateAndFire,
     SoftLIFRate,
     SpikingLeakyReLU,
+    ThresholdedReLU,
 )
 from ..activations import with_parameters
 
@@ -34,6 +37,7 @@ LINES = (
     IntegrateAndFire,
     SignedIntegrateAndFire,
 )
+JUMPING = (QuantizedReLU, ThresholdedReLU)
 TIME_CONSTANTS = {
     nengo.LIF: ("tau_rc", "tau_ref"),
     nengo.LIFRate: ("tau_rc", "tau_ref"),
@@ -63,7 +67,7 @@ def spiking(neuron_type: NeuronType, signed: bool = False, max_spikes: float = n
     if kind is LeakyReLU:
         slope = neuron_type.negative_slope
         return IntegrateAndFire(neuron_type.amplitude, max_spikes, negative_slope=slope)
-    if kind in (nengo.Sigmoid, nengo.Tanh):
+    if kind in (nengo.Sigmoid, nengo.Tanh, ThresholdedReLU):
         return nengo.RegularSpiking(neuron_type)
     return neuron_type
 
@@ -75,6 +79,11 @@ def is_line(neuron_type: NeuronType) -> bool:
     return type(neuron_type) in LINES
 
 
+def jumps(neuron_type: NeuronType) -> bool:
+    """Whether the rate jumps at certain currents, which a gain would move."""
+    return isinstance(getattr(neuron_type, "base_type", neuron_type), JUMPING)
+
+
 def through_step(neuron_type: NeuronType, scale: float) -> NeuronType | None:
     """Neurons that fire `scale` times as often, for the same output; None if there are none.
 
@@ -84,6 +93,8 @@ def through_step(neuron_type: NeuronType, scale: float) -> NeuronType | None:
     scale : float
         Positive.
     """
+    if isinstance(neuron_type, JUMPING):
+        return neuron_type
     changes = {"amplitude": neuron_type.amplitude / scale} if _has_amplitude(neuron_type) else {}
     if isinstance(neuron_type, RatesToSpikesNeuronType):
         base = _faster(neuron_type.base_type, scale)
@@ -93,6 +104,8 @@ def through_step(neuron_type: NeuronType, scale: float) -> NeuronType | None:
 
 
 def _faster(neuron_type: NeuronType, scale: float) -> NeuronType | None:
+    if isinstance(neuron_type, JUMPING):
+        return with_parameters(neuron_type, amplitude=neuron_type.amplitude * scale)
     names = TIME_CONSTANTS.get(type(neuron_type))
     if names is None:
         return None
