@@ -443,3 +443,10 @@ def test_a_probe_given_twice(batched, what):
 def test_data_that_are_no_numbers_are_named_by_type(batched, dtype):
     with pytest.raises(ValidationError, match=f"are ndarray of type {dtype}"):
         batched.predict(np.full((4, 3, 1), 1).astype(dtype))
+
+
+@pytest.mark.parametrize("data", [X1, {"node": X1}])
+def test_validation_data_without_targets(batched, data):
+    batched.compile("sgd", loss="mse")
+    with pytest.raises(ValidationError, match=r"expected \(x, y\) or .* got a"):
+        batched.fit(X1, X1, validation_data=data, verbose=0)
