@@ -297,7 +297,7 @@ def _check_arguments(layer: Layer, input: Any, given: dict[str, Any]) -> None:
     if unknown:
         raise ValidationError(
             f"{layer} takes no argument {', '.join(map(repr, unknown))}; besides those of the "
-            f"connection (transform, shape_in, synapse, return_conn) it takes those of a "
+            f"connection (transform, shape_in, synapse, return_conn) it takes the arguments of "
             f"{made.__name__}: {', '.join(sorted(taken))}",
             attr=unknown[0],
         )

@@ -192,22 +192,27 @@ class Generators:
     seed : int
     batch : int
         Items in a minibatch.
-
-    Attributes
-    ----------
-    shared : list of numpy.random.RandomState
-        What is left of the generators is shared by all other operators, as in Nengo.
     """
 
     def __init__(self, order: list[Operator], seed: int, batch: int) -> None:
         rng = np.random.RandomState(seed)
         self.seed, self._seeds = seed, draw_seeds(order, rng)
-        self.shared = [rng]
-        for item in range(1, batch):
-            self._share_with(item)
+        self._batch, self._shared = batch, [rng]  # those of other items are made when needed
 
-    def _share_with(self, item: int) -> None:
-        self.shared.append(np.random.RandomState(_seed_of_item(self.seed, item)))
+    @property
+    def shared(self) -> list[np.random.RandomState]:
+        """What is left of the generators is shared by all other operators, as in Nengo."""
+        self._share(self._batch)
+        return self._shared
+
+    @property
+    def first(self) -> np.random.RandomState:
+        """The shared generator of the first item."""
+        return self._shared[0]
+
+    def _share(self, items: int) -> None:
+        for item in range(len(self._shared), items):
+            self._shared.append(np.random.RandomState(_seed_of_item(self.seed, item)))
 
     def twin(self) -> Generators:
         """The same, which draw by themselves."""
@@ -222,9 +227,8 @@ class Generators:
         if isinstance(op, SimProcess):
             first = self._seeds[op]
             return _Drawn(first if op.process.seed is not None else _seed_of_item(first, item))
-        while len(self.shared) <= item:
-            self._share_with(len(self.shared))
-        return self.shared[item]
+        self._share(item + 1)
+        return self._shared[item]
 
 
 class _Drawn:

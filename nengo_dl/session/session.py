@@ -477,10 +477,11 @@ class Session:
             with graph.lent(self._n_steps, stateful):
                 begun = partial(self._validating, self.snapshot())
                 model.validating = begun if method == "fit" else contextlib.nullcontext
+                model.testing = lambda number: self.lending(stateful, first=number * self.batch)
                 try:
                     yield
                 finally:
-                    model.validating = contextlib.nullcontext
+                    model.validating = model.testing = contextlib.nullcontext
                     self._n_steps = self.n_steps
 
     @contextlib.contextmanager

@@ -209,10 +209,15 @@ def _sample_weights(
         found = {name: np.asarray(w) for name, w in found.items() if w is not None}
     weights = {name: found.get(name, np.ones(batch)) for name in targets}
     for name, array in weights.items():
-        if array.ndim == 0 or array.shape[0] != batch:
+        target = targets[name].shape
+        steps = target[1] if len(target) > 1 else 1
+        if (
+            array.shape not in ((batch,), (batch, 1), (batch, steps))
+            or array.dtype.kind not in "biuf"
+        ):
             raise ValidationError(
-                f"weights for {name!r} have shape {array.shape}, expected ({batch},) or "
-                f"({batch}, steps)",
+                f"weights for {name!r} have shape {array.shape} and type {array.dtype}, expected "
+                f"numbers ({batch},), or one for each step ({batch}, {steps})",
                 attr="sample_weight",
             )
     return weights
@@ -294,7 +299,14 @@ def per_probe(session: Session, given: Any, kind: str, broadcast: bool) -> dict[
     if given is None:
         return {}
     if isinstance(given, Mapping):
-        return {names[checks.find(k, names, kind, "probe")]: v for k, v in given.items()}
+        found = {names[checks.find(k, names, kind, "probe")]: v for k, v in given.items()}
+        if len(found) < len(given):
+            raise ValidationError(
+                f"a probe is there twice, by itself and by its name, among "
+                f"{', '.join(map(repr, given))}",
+                attr=kind,
+            )
+        return found
     if broadcast and not isinstance(given, list | tuple):
         return dict.fromkeys(names.values(), given)
     items = list(given) if isinstance(given, list | tuple) else [given]

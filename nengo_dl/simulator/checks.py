@@ -110,12 +110,18 @@ def _as_array(value: Any, name: str) -> np.ndarray:
     except ValueError:  # rows of different lengths
         array = np.asarray(None)
     if array.dtype.kind not in "biuf":
+        detail = _columns(value) or _kind(array)
         raise ValidationError(
-            f"data for {name!r} are {type(value).__name__}{_columns(value)}, expected numbers in "
-            f"an array (batch, steps, size) whose rows all have the same length",
+            f"data for {name!r} are {type(value).__name__}{detail}, expected "
+            f"numbers in an array (batch, steps, size) whose rows all have the same length",
             attr="data",
         )
     return array
+
+
+def _kind(array: np.ndarray) -> str:
+    """Of what type an array is, that has no rows of different lengths."""
+    return "" if array.ndim == 0 else f" of type {array.dtype}"
 
 
 def _columns(value: Any) -> str:

@@ -366,7 +366,7 @@ class Simulator:
     @property
     def rng(self) -> np.random.RandomState:
         """The generator that operators draw from which share one, of the first item."""
-        return self._open().generators.shared[0]
+        return self._open().generators.first
 
     @property
     def step_order(self) -> None:

@@ -152,9 +152,14 @@ def _bring_validation(
     data = options.get("validation_data")
     if data is None:
         return None
-    if not isinstance(data, list | tuple):
+    if not checks.is_data(data):
         options["validation_data"] = items.for_keras(session, data)
         return None
+    if not isinstance(data, list | tuple):
+        raise ValidationError(
+            f"expected (x, y) or (x, y, sample_weight), got a {type(data).__name__}",
+            attr="validation_data",
+        )
     if not 2 <= len(data) <= 3:
         raise ValidationError(
             f"expected (x, y) or (x, y, sample_weight), got {len(data)} elements",

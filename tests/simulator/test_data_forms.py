@@ -423,3 +423,30 @@ def test_warnings_point_at_the_users_line(sim):
     with pytest.warns(UserWarning) as caught:
         sim.predict([X1])
     assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 2), (4, 3, 1), (1, 3)])
+def test_weights_that_do_not_fit(batched, shape):
+    batched.compile("sgd", loss="mse")
+    with pytest.raises(ValidationError, match=r"one for each step \(4, 3\)"):
+        batched.evaluate(X1, X1, sample_weight=np.ones(shape), verbose=0)
+
+
+@pytest.mark.parametrize("what", ["loss", "metrics", "loss_weights"])
+def test_a_probe_given_twice(batched, what):
+    twice = {batched.net.probe: 1.0, "probe": 1.0}
+    with pytest.raises(ValidationError, match="is there twice"):
+        batched.compile("sgd", **{"loss": "mse", what: twice})
+
+
+@pytest.mark.parametrize("dtype", ["complex128", "<U3", "object"])
+def test_data_that_are_no_numbers_are_named_by_type(batched, dtype):
+    with pytest.raises(ValidationError, match=f"are ndarray of type {dtype}"):
+        batched.predict(np.full((4, 3, 1), 1).astype(dtype))
+
+
+@pytest.mark.parametrize("data", [X1, {"node": X1}])
+def test_validation_data_without_targets(batched, data):
+    batched.compile("sgd", loss="mse")
+    with pytest.raises(ValidationError, match=r"expected \(x, y\) or .* got a"):
+        batched.fit(X1, X1, validation_data=data, verbose=0)

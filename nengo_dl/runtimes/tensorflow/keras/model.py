@@ -22,7 +22,7 @@ from .targets import check_targets, known_functions
 
 # what a model has of a call of `fit` or `evaluate` that it is in
 OF_CALLS = ("train_function", "test_function", "stop_training", "stop_evaluating")
-OF_CALLS += ("history", "validating", "expected_minibatches")
+OF_CALLS += ("history", "validating", "testing", "tested", "expected_minibatches")
 
 
 @dataclass
@@ -48,6 +48,8 @@ class SimulationModel(keras.Model):
     jit_wanted: bool | str = "auto"
     expected_minibatches = 0  # that the present call has; 0 if that is not known
     validating: Callable[[], Any] = contextlib.nullcontext  # around each validation of `fit`
+    testing: Callable[[int], Any] = contextlib.nullcontext  # around each minibatch, by its number
+    tested: int = 0  # minibatches of the present evaluation
     at_present: Callable[[], Any] = contextlib.nullcontext  # calls begin from the present state
 
     @property
@@ -142,6 +144,7 @@ class SimulationModel(keras.Model):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """As of Keras, whose `fit` validates by it."""
+        self.tested = 0
         with self.validating():
             return super().evaluate(*args, **kwargs)
 

@@ -84,8 +84,15 @@ class StepFunctions:
                 if number == 0:
                     raise
                 break
-            logs = self._step(data)
+            logs = self._step(data) if self._training else self._test(data)
         return logs
+
+    def _test(self, data: Any) -> Any:
+        """Take a step of testing; items hear the same noise whatever the minibatch size."""
+        model = self._model
+        with model.testing(model.tested):
+            model.tested += 1
+            return self._step(data)
 
     def _step(self, data: Any) -> Any:
         """Take a step with one minibatch."""
