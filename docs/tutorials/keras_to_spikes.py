@@ -97,7 +97,7 @@ print(f"mean firing rate: {slow.mean_rate[-1]:.1f} Hz")
 # ## Rates that fit the data
 #
 # `scale_firing_rates="auto"` looks at the activations on a few hundred items, without labels, and
-# scales each channel so that a neuron spikes in every step at a threshold that balances clipping and
+# scales each channel: a neuron spikes in every step at a threshold that balances clipping and
 # coarseness.
 
 # %%
@@ -159,12 +159,14 @@ assert found.worst.layer.name == "second", found.worst.name
 assert found.worst.loss > 5 * diagnosis.worst.loss
 
 # %% [markdown]
-# Layers behind it have large errors in the network too, but small ones alone: they are not to blame.
+# Layers behind it have large errors in the network too, but small ones alone: they are not to
+# blame.
 #
 # ## In four steps
 #
-# Where the model is still to be trained, `QCFS` in the place of ReLU lets it learn with as many levels
-# as there will be steps. The spiking network then gives the same numbers after exactly so many.
+# Where the model is still to be trained, `QCFS` in the place of ReLU lets it learn with as many
+# levels as there will be steps. The spiking network then gives the same numbers after exactly so
+# many.
 
 # %%
 quantized = train(lambda name: QCFS(levels=4, threshold=4.0, name=name))
