@@ -53,7 +53,7 @@ def train(activation):
     x = inputs = keras.Input((8, 8, 1))
     for name in ("first", "second"):
         x = layers.Conv2D(16, 3, padding="same", name=name)(x)
-        x = layers.BatchNormalization(name=f"{name}_norm")(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
         x = activation(name=f"{name}_activation")(x)
         x = layers.AveragePooling2D(2, name=f"{name}_pool")(x)
     x = layers.Flatten(name="flatten")(x)
