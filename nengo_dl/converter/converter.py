@@ -138,7 +138,12 @@ class Converter(Reports):
 
     @staticmethod
     def configure(network: nengo.Network) -> None:
-        """Let parameters of a network be declared trainable."""
+        """Let parameters of a network be declared trainable.
+
+        Parameters
+        ----------
+        network : nengo.Network
+        """
         with network:
             configure_settings(trainable=None)
 
@@ -216,7 +221,12 @@ class Converter(Reports):
         return self._frames[-1]
 
     def graph_of(self, model: keras.Model) -> Graph:
-        """The graph of a nested model."""
+        """The graph of a nested model.
+
+        Parameters
+        ----------
+        model : keras.Model
+        """
         if id(model) not in self._graphs:
             found = model if is_model(model) else functional(model)
             self._graphs[id(model)] = found, Graph.of(found)
@@ -246,6 +256,11 @@ class Converter(Reports):
     def get_converter(self, layer: Any) -> LayerConverter:
         """The converter of a layer.
 
+        Parameters
+        ----------
+        layer : keras.Layer
+            Of `model`.
+
         Raises
         ------
         TypeError
@@ -273,11 +288,26 @@ class Converter(Reports):
         self._copied.add(id(layer))
 
     def synapse_of(self, pre: Any) -> Any:
-        """The synapse of a connection from an object: the user's, if that is neurons."""
+        """The synapse of a connection from an object: the user's, if that is neurons.
+
+        Parameters
+        ----------
+        pre : NengoObject
+            Where the connection comes from.
+
+        Returns
+        -------
+        nengo.synapses.Synapse or None
+        """
         return self.synapse if isinstance(getattr(pre, "obj", pre), Neurons) else None
 
     def size_of(self, tensor: Any) -> int:
-        """Number of elements that a tensor has in one step."""
+        """Number of elements that a tensor has in one step.
+
+        Parameters
+        ----------
+        tensor : KerasTensor (B, ...), or (B, T, ...) in a temporal model
+        """
         return int(np.prod(tensor.shape[2 if self.temporal_model else 1 :]))
 
     def _warn_about_swaps(self) -> None:
@@ -322,7 +352,13 @@ class Converter(Reports):
 
     @classmethod
     def register(cls, layer_class: type) -> Callable:
-        """Register the decorated `LayerConverter` for a class of layers."""
+        """Register the decorated `LayerConverter` for a class of layers.
+
+        Parameters
+        ----------
+        layer_class : type
+            A class of Keras layers; exactly this one, no subclass.
+        """
         return register(layer_class)
 
 

@@ -13,6 +13,11 @@ class KerasTensorDict(Mapping):
 
     Keys may be symbolic tensors, lists or tuples of them (for a list of objects; one for a single
     tensor), or layers that are called once (for what they return).
+
+    Parameters
+    ----------
+    kind : str, default "tensors"
+        What the keys are, for messages.
     """
 
     def __init__(self, kind: str = "tensors") -> None:

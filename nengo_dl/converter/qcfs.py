@@ -58,7 +58,13 @@ class QCFS(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
-        """Create the threshold."""
+        """Create the threshold.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Any: (B, ...).
+        """
         self.threshold = self.add_weight(
             name="threshold",
             shape=(),
@@ -78,7 +84,13 @@ class QCFS(keras.layers.Layer):
         return ops.maximum(self.threshold, keras.config.epsilon())
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """The shape of the input."""
+        """The shape of the input.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            (B, ...)
+        """
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

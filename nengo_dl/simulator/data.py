@@ -84,7 +84,8 @@ class SimulationData(Mapping):
         Returns
         -------
         list of array
-            After the simulator was closed, the values that it began with.
+            Each in the shape that Nengo gives to such a parameter. After the simulator was closed,
+            the values that it began with.
         """
         self._parameters.warn_if_closed()
         return [self._parameters.live(obj, attr) for obj, attr in requests]

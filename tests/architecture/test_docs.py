@@ -27,14 +27,17 @@ PUBLIC = (
     "callbacks",
     "check",
     "config",
+    "converter",
     "dists",
     "graph_optimizer",
+    "integrators",
     "losses",
     "neurons",
     "simulator",
     "surrogate",
     "tensor_node",
     "utils",
+    "version",
 )
 #: Public by their place in a module, but not for users.
 INTERNAL = {
@@ -51,8 +54,9 @@ INTERNAL = {
 }
 #: Methods of Keras and of Nengo that are overridden: these describe them.
 INHERITED = {"get_config", "call", "shape"}
-#: How a docstring says that another one describes its parameters.
-ELSEWHERE = re.compile(r"[Aa]rguments as (of|for) `")
+#: How a docstring says that another one describes its parameters; one of a single line may also
+#: end by naming the class that declares the method.
+ELSEWHERE = re.compile(r"[Aa]rguments as (of|for) `|\A(As of|.*; see) `\w+`\.\Z")
 
 
 def public():
@@ -85,7 +89,8 @@ def methods(name, cls):
                 and inspect.isfunction(function)
             ):
                 seen.add(key)
-                yield f"{name}.{key}", function
+                is_bound = isinstance(value, classmethod)  # then it inherits a docstring
+                yield f"{name}.{key}", getattr(cls, key) if is_bound else function
 
 
 NAMES = dict(public())
@@ -108,8 +113,16 @@ def sections(text):
 
 
 def documented(obj):
-    """Return the docstring; of a method that has none, that of what it overrides."""
-    return inspect.getdoc(obj) or ""
+    """Return the docstring; of a method that has none, that of what it overrides.
+
+    What a class inherits its arguments from describes these.
+    """
+    text = inspect.getdoc(obj) or ""
+    if not inspect.isclass(obj) or not text or "__init__" in vars(obj):
+        return text
+    bases = (base for base in obj.__mro__[1:] if base.__module__.startswith("nengo_dl"))
+    inherited = [inspect.getdoc(base) for base in bases if "__init__" in vars(base)]
+    return "\n\n".join([text, *inherited[:1]])
 
 
 def raises(obj):

@@ -22,6 +22,11 @@ def register(layer_class: type | None) -> Callable:
     """Register the decorated `LayerConverter` for a class of layers.
 
     Warns if there is one already; it is replaced.
+
+    Parameters
+    ----------
+    layer_class : type or None
+        A class of Keras layers; exactly this one, no subclass. None: all that have no converter.
     """
 
     def add(converter_class: type) -> type:
@@ -99,7 +104,19 @@ class LayerConverter:
 
     @classmethod
     def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
-        """Tell whether a layer can be converted, and if not, why."""
+        """Tell whether a layer can be converted, and if not, why.
+
+        Parameters
+        ----------
+        layer : keras.Layer
+        converter : nengo_dl.Converter
+
+        Returns
+        -------
+        convertible : bool
+        reason : str or None
+            What cannot be converted, and what to do; None if it can be.
+        """
         waived = () if not converter.inference_only else cls.unsupported_training_args
         for arg in (*cls.unsupported_args, *cls.unsupported_training_args):
             name, default = arg if isinstance(arg, tuple) else (arg, None)
@@ -158,14 +175,35 @@ class LayerConverter:
         return self.connect(pre, obj, trainable, **kwargs)
 
     def connect(self, pre: Any, obj: Any, trainable: bool = False, **kwargs: Any) -> Any:
-        """Connect two objects; what neurons give out passes the converter's synapse."""
+        """Connect two objects; what neurons give out passes the converter's synapse.
+
+        Parameters
+        ----------
+        pre, obj : NengoObject
+            From and to.
+        trainable : bool
+            Whether the weights are. False by default.
+        **kwargs
+            Passed to `nengo.Connection`.
+        """
         kwargs.setdefault("synapse", self.converter.synapse_of(pre))
         conn = nengo.Connection(pre, obj, **kwargs)
         self.set_trainable(conn, trainable)
         return conn
 
     def add_bias(self, node_id: int, obj: Any, biases: np.ndarray, trainable: bool = True) -> None:
-        """Add constants to what an object receives."""
+        """Add constants to what an object receives.
+
+        Parameters
+        ----------
+        node_id : int
+            Which call of the layer it is, for the label.
+        obj : NengoObject
+        biases : array (size,)
+            One for each element that the object receives.
+        trainable : bool
+            Whether training may change them. True by default.
+        """
         node = ConstantNode([1], label=f"{self.label(node_id)}.bias")
         self.connect(node, obj, trainable, transform=np.reshape(biases, (-1, 1)))
 
@@ -184,7 +222,15 @@ class LayerConverter:
         return node
 
     def select(self, pre: Any, node: nengo.Node, index: np.ndarray) -> None:
-        """Connect some elements of an object to a Node; -1 stands for a zero."""
+        """Connect some elements of an object to a Node; -1 stands for a zero.
+
+        Parameters
+        ----------
+        pre : NengoObject
+        node : nengo.Node
+        index : array of int
+            Elements of the output of `pre`, in any shape; as many as the Node has.
+        """
         index = np.ravel(index)
         there = np.flatnonzero(index >= 0)
         source = pre if np.array_equal(index, np.arange(pre.size_out)) else pre[index[there]]
@@ -193,19 +239,40 @@ class LayerConverter:
             self.connect(source, target, synapse=self.converter.synapse_of(pre))
 
     def factors_after(self, node_id: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """Scale and shift (channels,) of the normalisation that the weights are to take in."""
+        """Scale and shift (channels,) of the normalisation that the weights are to take in.
+
+        Parameters
+        ----------
+        node_id : int
+
+        Returns
+        -------
+        (array, array) or None
+            Each of shape (channels,); None if there is no such normalisation.
+        """
         call = self.converter.frame.foldings.get(id(self.call(node_id)))
         if call is None:
             return None
         return self.converter.get_converter(call.layer).by_channel()
 
     def folded(self, node_id: int, kernel: np.ndarray) -> np.ndarray:
-        """A kernel (…, channels), scaled by the normalisation after the layer."""
+        """A kernel (…, channels), scaled by the normalisation after the layer.
+
+        Parameters
+        ----------
+        node_id : int
+        kernel : array (…, channels)
+        """
         factors = self.factors_after(node_id)
         return kernel if factors is None else kernel * factors[0]
 
     def folded_bias(self, node_id: int) -> np.ndarray | None:
-        """The layer's biases (channels,), with the normalisation after it; None if it has none."""
+        """The layer's biases (channels,), with the normalisation after it; None if it has none.
+
+        Parameters
+        ----------
+        node_id : int
+        """
         bias = np.asarray(self.layer.bias) if self.layer.use_bias else None
         factors = self.factors_after(node_id)
         if factors is None:
@@ -213,21 +280,48 @@ class LayerConverter:
         return factors[1] if bias is None else factors[0] * bias + factors[1]
 
     def label(self, node_id: int) -> str:
-        """Name of a call."""
+        """Name of a call.
+
+        Parameters
+        ----------
+        node_id : int
+        """
         return f"{self.layer.name}.{node_id}"
 
     def call(self, node_id: int) -> Any:
-        """The call itself."""
+        """The call itself.
+
+        Parameters
+        ----------
+        node_id : int
+        """
         return self.converter.frame.graph.call(self.layer, node_id)
 
     def get_input_obj(self, node_id: int, tensor_idx: int = 0) -> Any:
-        """The Nengo object that an input of the layer became."""
+        """The Nengo object that an input of the layer became.
+
+        Parameters
+        ----------
+        node_id : int
+        tensor_idx : int, default 0
+            Which of the inputs.
+        """
         return self.converter.frame.value(self.call(node_id).inputs[tensor_idx])
 
     def input_shape(self, node_id: int, full_shape: bool = False) -> Any:
         """Shape of the input, or list of those of all inputs.
 
         The batch axis is left out, and the time axis of a temporal model too, unless `full_shape`.
+
+        Parameters
+        ----------
+        node_id : int
+        full_shape : bool, default False
+            Whether to keep all axes.
+
+        Returns
+        -------
+        tuple of int, or list of tuple
         """
         return self._shapes(self.call(node_id).inputs, full_shape)
 
@@ -242,7 +336,13 @@ class LayerConverter:
 
     @staticmethod
     def set_trainable(obj: Any, trainable: bool) -> None:
-        """Say whether training may change the parameters of an object of the current network."""
+        """Say whether training may change the parameters of an object of the current network.
+
+        Parameters
+        ----------
+        obj : NengoObject
+        trainable : bool
+        """
         nengo.Network.context[-1].config[obj].trainable = trainable
 
 

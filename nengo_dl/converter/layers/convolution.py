@@ -34,7 +34,14 @@ class ConvertConv(LayerConverter):
         return output
 
     def multiply(self, node_id: int, output: Any) -> None:
-        """Connect the input to the output."""
+        """Connect the input to the output.
+
+        Parameters
+        ----------
+        node_id : int
+        output : NengoObject
+            What `add_nengo_obj` made.
+        """
         kernel = self.folded(node_id, np.asarray(self.layer.kernel))
         groups = getattr(self.layer, "groups", 1)
         if self.is_channels_first and self._is_nengos:
@@ -71,7 +78,18 @@ class ConvertConv(LayerConverter):
     def add_convolution(
         self, node_id: int, output: Any, kernel: np.ndarray, groups: int, out: np.ndarray
     ) -> None:
-        """Connect the input to elements `out` (*spatial, filters) of an object."""
+        """Connect the input to elements of an object.
+
+        Parameters
+        ----------
+        node_id : int
+        output : NengoObject
+        kernel : array (*spatial, channels / groups, filters)
+        groups : int
+            Channels and filters are split into as many parts.
+        out : array of int (*spatial, filters)
+            Elements of `output`.
+        """
         layer = self.layer
         index = self.channels_last(elements(self.input_shape(node_id)))
         pre, padding = self.get_input_obj(node_id), layer.padding
@@ -89,7 +107,13 @@ class ConvertConv(LayerConverter):
         return self.layer.data_format == "channels_first"
 
     def channels_last(self, array: np.ndarray) -> np.ndarray:
-        """Move the channels to the end, if they are not there."""
+        """Move the channels to the end, if they are not there.
+
+        Parameters
+        ----------
+        array : array
+            In the shape of one item of the layer's input or output.
+        """
         return np.moveaxis(array, 0, -1) if self.is_channels_first else array
 
 

@@ -37,7 +37,12 @@ class ConvertSum(LayerConverter):
         return node
 
     def factors(self, n: int) -> Sequence[float]:
-        """The factor of each of `n` inputs."""
+        """The factor of each of `n` inputs.
+
+        Parameters
+        ----------
+        n : int
+        """
         return [1.0] * n
 
 

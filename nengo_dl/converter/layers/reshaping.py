@@ -24,7 +24,13 @@ class ConvertRearrangement(LayerConverter):
         return self.add_index(node_id, index)
 
     def rearranged(self, index: np.ndarray) -> np.ndarray:
-        """The layer's output, for elements as its input; -1 where it adds a zero."""
+        """The layer's output, for elements as its input; -1 where it adds a zero.
+
+        Parameters
+        ----------
+        index : array of int
+            Elements, in the shape of the layer's input.
+        """
         numbers = keras.ops.convert_to_tensor(index[None] + 1, dtype="float64")
         found = keras.ops.convert_to_numpy(self.layer.call(numbers))
         return np.rint(found[0]).astype(int) - 1

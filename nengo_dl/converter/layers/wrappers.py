@@ -23,7 +23,10 @@ WINDOWED = (ConvertConv, ConvertAvgPool)
 
 @register(keras.layers.TimeDistributed)
 class ConvertTimeDistributed(LayerConverter):
-    """What the wrapped layer becomes, for all steps at once; in a temporal model, for one."""
+    """What the wrapped layer becomes, for all steps at once; in a temporal model, for one.
+
+    Arguments as of `LayerConverter`.
+    """
 
     along_time = True
 

@@ -60,14 +60,40 @@ class Recipe:
     def initial_state(self, layer: Any, neuron_type: NeuronType) -> dict | None:
         """Choose the initial state of neurons, such as ``{"voltage": nengo.dists.Choice([0.5])}``.
 
-        None: that of the neuron type.
+        Parameters
+        ----------
+        layer : keras.Layer
+        neuron_type : nengo.neurons.NeuronType
+            What `activation` returned.
+
+        Returns
+        -------
+        dict or None
+            Distributions or numbers by state variable. None: those of the neuron type.
         """
         return None
 
     def readout(self, converter: Any, n_steps: int) -> int:
-        """Choose from which step on (counted from 0) outputs are averaged in evaluations."""
+        """Choose from which step on (counted from 0) outputs are averaged in evaluations.
+
+        Parameters
+        ----------
+        converter : nengo_dl.Converter
+        n_steps : int
+            How long the network runs.
+
+        Returns
+        -------
+        int
+            Less than `n_steps`.
+        """
         return 0
 
     def activations_of(self, layer: Any) -> Any:
-        """What is known of a layer's activations on calibration data: `Activations`, or None."""
+        """What is known of a layer's activations on calibration data: `Activations`, or None.
+
+        Parameters
+        ----------
+        layer : keras.Layer
+        """
         return None

@@ -35,7 +35,13 @@ class Rates(Recipe):
             _check(number)
 
     def prepare(self, converter: Any, calibration: Any) -> None:
-        """As of `Recipe`."""
+        """Check the keys; arguments as of `Recipe`.
+
+        Raises
+        ------
+        ValidationError
+            If a key is no layer of the model.
+        """
         if not isinstance(self.scales, Mapping):
             return
         layers = _all_layers(converter.model)
