@@ -57,7 +57,7 @@ def test_checkpoints_of_the_best_weights(sim, tmp_path):
 
 
 def test_whole_models_are_not_saved(sim, tmp_path):
-    message = "cannot be saved as a Keras model.*model.keras.*save_weights_only=True"
+    message = "cannot be saved.*as a Keras model.*model.keras.*save_weights_only=True"
     with pytest.raises(SimulationError, match=message):
         fit(sim, keras.callbacks.ModelCheckpoint(tmp_path / "model.keras"))
 

@@ -83,7 +83,7 @@ class SimulationData(Mapping):
 
         Returns
         -------
-        list of array
+        list of array, each of the shape of its parameter
             Each in the shape that Nengo gives to such a parameter. After the simulator was closed,
             the values that it began with.
         """

@@ -10,8 +10,8 @@ import pytest
 
 import nengo_dl
 from nengo_dl.compiler import costs
-from tests import test_parity
 from tests.networks import NETWORKS, wave
+from tests.parity import test_parity
 from tests.parity.test_parity import assert_same, reference, simulator
 
 FEW = 16  # steps that NumPy takes in tests; see conftest.py

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import nengo_dl
 from nengo_dl.losses import Regularize
-from nengo_dl.runtimes.tensorflow import backend
+from nengo_dl.runtimes import switches
 from nengo_dl.runtimes.tensorflow.keras.padding import bucket
 
 pytestmark = pytest.mark.training
@@ -113,7 +113,7 @@ def test_lengths_share_programs(build, xla, monkeypatch, assume):
     """As many programs for all calls as for two lengths, and what a program for each gives."""
     if xla and build not in (filtered, feedforward):
         pytest.skip("compiling takes long, and XLA sees no more than padded arrays")
-    monkeypatch.setattr(backend, "XLA", xla)
+    monkeypatch.setattr(switches, "XLA", xla)
     net, items = network(build), 4 if xla else 5
     left = items % 2  # a minibatch of one item has programs of its own
     logs, weights, counts, _ = logs_and_weights(net, LENGTHS, items=items)
@@ -131,7 +131,7 @@ def test_lengths_share_programs(build, xla, monkeypatch, assume):
 
 @pytest.mark.parametrize("items", [4, 5])
 def test_state_is_handed_on_between_lengths(items, monkeypatch, assume):
-    monkeypatch.setattr(backend, "XLA", False)
+    monkeypatch.setattr(switches, "XLA", False)
     net = network(recurrent)
     found = logs_and_weights(net, [5, 7, 6], items=items, stateful=True)
     assume(own_function_minibatches=0)
@@ -143,7 +143,7 @@ def test_state_is_handed_on_between_lengths(items, monkeypatch, assume):
 
 
 def test_unrolled_loops(monkeypatch):
-    monkeypatch.setattr(backend, "XLA", False)
+    monkeypatch.setattr(switches, "XLA", False)
     net = network(filtered)
     options = {"simulator": {"unroll_simulation": 3}}
     logs, _, counts, _ = logs_and_weights(net, [6, 9, 3, 12], items=2, **options)
@@ -178,7 +178,7 @@ def test_lengths_that_cannot_share(setting):
 
 
 def test_programs_are_bounded(monkeypatch, assume):
-    monkeypatch.setattr(backend, "XLA", False)
+    monkeypatch.setattr(switches, "XLA", False)
     assume(kept_functions=3)
     net = network(feedforward)
     with simulator(net) as sim:
@@ -190,7 +190,7 @@ def test_programs_are_bounded(monkeypatch, assume):
 
 
 def test_long_training_has_a_program_of_its_own(monkeypatch, assume):
-    monkeypatch.setattr(backend, "XLA", False)
+    monkeypatch.setattr(switches, "XLA", False)
     assume(own_function_minibatches=4)
     net = network(feedforward)
     with simulator(net) as sim:

@@ -75,7 +75,7 @@ class Runner:
         args += [self._tensor(b, x) for b, x in zip(inputs, arrays, strict=True)]
         args.append(tf.constant(np.array((first, steps))))
         with self.graph.host.raising():
-            values = self._call(key, args)
+            values = self._call(key, args) or []  # None where nothing comes out
         if split:
             values = self._joined(values, self.graph.replicas.gather)
         arrays = [value.numpy() for value in values[: len(self._outputs)]]
