@@ -276,7 +276,7 @@ class Simulator:
         steps = int(np.round(time_in_seconds / self.dt))
         if steps == 0:
             warn(
-                f"{time_in_seconds} results in running for 0 timesteps. Simulator still at time "
+                f"{time_in_seconds:g} results in running for 0 timesteps. Simulator still at time "
                 f"{self.time}."
             )
             return

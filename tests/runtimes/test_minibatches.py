@@ -291,7 +291,7 @@ def test_batch_normalization_says_what_it_sees():
 # --- what is refused -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("split", [0.01, 0.95, 1.0])
+@pytest.mark.parametrize("split", [0.95, 1.0])
 def test_both_parts_of_a_split_have_items(split):
     net, x, y = dense()
     with simulator(net) as sim, pytest.raises(ValidationError, match="validation_split.*in each"):
