@@ -335,7 +335,20 @@ class ThresholdedReLU(RectifiedLinear):
     def max_rates_intercepts(
         self, gain: np.ndarray, bias: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Find maximum rates and intercepts: the inverse of `gain_bias`."""
+        """Find maximum rates and intercepts: the inverse of `gain_bias`.
+
+        Parameters
+        ----------
+        gain : array (N,)
+            What the input of each neuron is multiplied by.
+        bias : array (N,)
+            What is added to it.
+
+        Returns
+        -------
+        max_rates, intercepts : array (N,)
+            Outputs for an input of 1 [Hz], and the inputs at the threshold.
+        """
         return np.minimum(gain + bias, self.max_value), (self.threshold - bias) / gain
 
     def step(self, dt: float, J: np.ndarray, output: np.ndarray) -> None:
