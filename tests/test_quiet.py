@@ -42,7 +42,7 @@ def test_what_is_not_information_is_printed():
     """No warning or error of TensorFlow or Python gets lost, nor what comes later."""
     code = """
 import os, sys
-from nengo_dl.quiet import without_information
+from nengo_dl.runtimes.quiet import without_information
 del os.environ["TF_CPP_MIN_LOG_LEVEL"]
 for name in [name for name in sys.modules if name.startswith("tensorflow")]:
     del sys.modules[name]
