@@ -79,10 +79,15 @@ mathjax3_config = {"tex": {"macros": {}}}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
-# the notebooks' own settings, instead of the user's; TensorFlow's log of what it looks for is not
-# what a cell prints
+# the notebooks' own settings, instead of the user's: TensorFlow's log of what it looks for is not
+# what a cell prints, nor is that another process uses Nengo's cache of decoders
 _profile = Path(tempfile.mkdtemp(prefix="nengo_dl-docs-")) / "profile_default"
 _profile.mkdir()
 (_profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.capture_fd_output = False\n")
 os.environ["IPYTHONDIR"] = str(_profile.parent)
+_startup = _profile / "startup"
+_startup.mkdir()
+(_startup / "cache.py").write_text(
+    'import nengo\n\nnengo.rc["decoder_cache"]["enabled"] = "False"\n'
+)
 atexit.register(shutil.rmtree, _profile.parent, ignore_errors=True)
