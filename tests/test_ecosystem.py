@@ -54,7 +54,7 @@ def test_keras_tuner(tmp_path, rng):
 
     found = Tuner(max_trials=2, directory=tmp_path)
     x = rng.uniform(-1, 1, size=(100, 1, 1))
-    found.search(x, x**2, verbose=0)
+    found.search(x, x**2)
     assert found.get_best_hyperparameters()[0].get("rate") == 1e-4
 
 
