@@ -373,10 +373,11 @@ def _loss_value(name: str, loss: Any, y_true: Any, y_pred: Any, weight: Any, cou
     if weight is None or values.shape == ():
         return ops.mean(values)
     steps = ops.shape(weight)[1]
-    if steps != 1 and values.shape[1:2] not in ((steps,), (None,)):
+    known = weight.shape[1]
+    if known not in (1, None) and values.shape[1:2] not in ((known,), (None,)):
         raise ValidationError(
             f"the loss of {name!r} gives values of shape {tuple(values.shape)}, which weights of "
-            f"{steps} steps do not fit; give one weight for each item, or a loss with an axis of "
+            f"{known} steps do not fit; give one weight for each item, or a loss with an axis of "
             f"steps",
             attr="sample_weight",
         )
