@@ -50,6 +50,7 @@ nb_merge_streams = True
 # ------------------------------------------------------------------ the reference
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings say more
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 add_module_names = False
