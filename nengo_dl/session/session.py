@@ -151,6 +151,7 @@ class Session:
             self.settings.checkpoint_steps,
             lambda feed: self.live[feed],
             self._restart,
+            skipped=frozenset(self.settings.skip_passes),
         )
 
     def _hidden(self, feed: Feed) -> Callable[[int, int], np.ndarray]:
