@@ -26,6 +26,7 @@ from ..runtimes.tensorflow import backend
 from ..runtimes.tensorflow.keras.layer import TensorGraph
 from ..runtimes.tensorflow.keras.model import SimulationModel, make_model
 from ..runtimes.tensorflow.keras.replicas import Replicas
+from ..runtimes.tensorflow.precision import PRECISIONS
 from ..runtimes.tensorflow.runner import Runner
 from ..utils import warn
 from .compilation import Compilation, Generators
@@ -230,7 +231,15 @@ class Session:
 
     def computing(self) -> contextlib.AbstractContextManager:
         """Precision, device and strategy of the simulation, restored afterwards."""
-        precision = backend.precision(self.settings.dtype)
+        return self._placed(PRECISIONS.call(self.settings.dtype))
+
+    def block(self) -> contextlib.AbstractContextManager:
+        """As `computing`, for a `with` block: other threads may compute meanwhile."""
+        return self._placed(PRECISIONS.block(self.settings.dtype))
+
+    def _placed(
+        self, precision: contextlib.AbstractContextManager
+    ) -> contextlib.AbstractContextManager:
         if self.device is None and self.replicas.strategy is None:
             return precision  # single steps wait for this
         scope = contextlib.ExitStack()

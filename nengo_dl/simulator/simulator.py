@@ -24,6 +24,7 @@ from ..runtimes.tensorflow import backend
 from ..runtimes.tensorflow.keras.layer import TensorGraph
 from ..runtimes.tensorflow.keras.model import SimulationModel
 from ..runtimes.tensorflow.keras.replicas import Replicas
+from ..runtimes.tensorflow.precision import PRECISIONS
 from ..runtimes.tensorflow.strategy import Strategy
 from ..session.compilation import Compilation, build
 from ..session.progress import Progress, stage_of
@@ -142,14 +143,13 @@ class Simulator:
                 NengoWarning,
             )
         self.unroll = arguments.whole(unroll_simulation, "unroll_simulation", 1)
-        self.minibatch_size = 1 if minibatch_size is None else minibatch_size
-        self.minibatch_size = arguments.whole(self.minibatch_size, "minibatch_size", 1)
-        progress_bar = self.progress_bar = False if progress_bar is None else progress_bar
+        self.minibatch_size = arguments.items(minibatch_size)
+        self.progress_bar = False if progress_bar is None else progress_bar
+        progress = Progress(self.progress_bar)
         replicas = Replicas(self.minibatch_size, device)
         construction.log_device(device)
         settings = Settings.of(network if network is not None else model.toplevel)
-        progress = Progress(progress_bar)
-        with backend.precision(settings.dtype), backend.on_device(device):
+        with PRECISIONS.call(settings.dtype), backend.on_device(device):
             with progress.stage("Build") as stage:
                 self.model = build(network, model, dt, settings, stage)
             with progress.stage("Optimization"):
@@ -172,7 +172,7 @@ class Simulator:
     # ------------------------------------------------------------------ life cycle
 
     def __enter__(self) -> Self:
-        self._scope.enter_context(self._open().computing())
+        self._scope.enter_context(self._open().block())
         return self
 
     def __exit__(self, *_: Any) -> None:

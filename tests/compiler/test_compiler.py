@@ -185,7 +185,7 @@ def test_program_prints():
         "for all steps at once:",
         "  dot          ×2     w0+1, x  ->  %0(6)",
         "  output       probe = %0[3:6]",
-        "for each step, in one kernel:",
+        "for each step:",
         "  sum          ×1     %0[0:3], memory  ->  %1(3)",
         "  next         memory(3) = %1",
     ]
