@@ -176,7 +176,7 @@ class Session:
     @n_steps.setter
     def n_steps(self, steps: int) -> None:
         self._n_steps = steps
-        if self._graph is not None:
+        if self._graph is not None and self._graph.is_lent:  # setting attributes of layers is slow
             self._graph.steps = steps
 
     @property
