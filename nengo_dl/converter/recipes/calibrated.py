@@ -91,7 +91,7 @@ class Calibrated(Recipe):
         self._converter: Any = None
 
     def prepare(self, converter: Any, calibration: Any) -> None:
-        """Choose thresholds; see `Recipe`.
+        """Choose thresholds; arguments as of `Recipe`.
 
         Raises
         ------
