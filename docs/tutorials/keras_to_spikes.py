@@ -127,7 +127,7 @@ for scale, synapse in settings[-1:] if QUICK else settings:
     )
 
 # %% [markdown]
-# Rates are what buys accuracy: ten times as many spikes, and almost everything is right. A synapse
+# Rates are what buys accuracy: three times as many spikes, and almost all is right. A synapse
 # needs steps to fill, and so takes from what few spikes tell in 32 steps; where there are enough,
 # it changes little, since these neurons integrate what comes anyway. Each spike costs energy on
 # the hardware that one converts for, so that one wants rates as low as possible, and for each
