@@ -31,7 +31,7 @@ from ..utils import warn
 from .compilation import Compilation, Generators
 from .interrupts import uninterrupted
 from .recording import Recorder
-from .sources import Constant, Series, draw
+from .sources import Constant, Held, Series, draw
 
 Sources = Mapping[Feed, Any]
 NOTHING = Constant(np.zeros(0), "float32")  # stands for what is called within the step
@@ -354,17 +354,24 @@ class Session:
         return contextlib.nullcontext() if stateful else self.aside(first, training)
 
     def filled(
-        self, data: Mapping[nengo.Node, np.ndarray], sources: Sources | None = None
+        self,
+        data: Mapping[nengo.Node, np.ndarray],
+        n_steps: int,
+        sources: Sources | None = None,
     ) -> Sources:
         """The source of each input from here on: the user's data where there are some.
 
-        It is that of the present call. `sources` stand for the session's own.
+        It is that of the present call, for `n_steps`; data of one step are held for all of them.
+        `sources` stand for the session's own.
         """
         self.live = self.sources if sources is None else sources
         if not data:
             return self.live
-        series = {node: Series(array, self.n_steps) for node, array in data.items()}
-        return {f: series.get(f.node, source) for f, source in self.live.items()}
+        given: dict[nengo.Node, Held | Series] = {}
+        for node, array in data.items():
+            held = array.shape[1] < n_steps
+            given[node] = Held(array) if held else Series(array, self.n_steps)
+        return {f: given.get(f.node, source) for f, source in self.live.items()}
 
     def run(
         self, steps: int, data: Mapping, recorder: Recorder, stateful: bool, stage: Any
@@ -379,7 +386,7 @@ class Session:
         recorder.begin_run(stateful)
         first = self.n_steps
         end = first + steps
-        sources, carry = self.filled(data), self.memory.carry()
+        sources, carry = self.filled(data, steps), self.memory.carry()
         with uninterrupted() as interrupt_here:
             for chunk in self.chunks(sources, carry, first, end):
                 recorder.append(chunk.outputs, chunk.first, chunk.steps)
@@ -428,7 +435,7 @@ class Session:
                 continue  # called for its effects
             missing = source is NOTHING
             inputs[block] = np.full((1, 1, feed.size), np.nan) if missing else rows_of[feed]
-            if isinstance(source, Constant):
+            if isinstance(source, Constant | Held):
                 constant.add(block)
         return inputs, constant
 
@@ -523,4 +530,4 @@ class Session:
 
 def _is_called(feed: Feed, source: Any) -> bool:
     """Whether Python makes the values of an input within each step of this call."""
-    return feed.called and not isinstance(source, Series)
+    return feed.called and not isinstance(source, Held | Series)

@@ -500,7 +500,9 @@ class Simulator:
             Values (batch, n_steps, size) of input nodes, in any number of minibatches. Keys of a
             dict are nodes or their names. What is missing comes from the nodes themselves.
         n_steps : int, optional
-            Needed if no data are given.
+            Needed if no data are given, or data (batch, 1, size) of one step, which are then held
+            for all steps: what depends on them alone is computed once. The same is done for arrays
+            that repeat a step without a copy of it, as `np.broadcast_to` makes them.
         stateful : bool
             Whether each minibatch goes on where the last one ended, and the simulator after that.
             False by default: each begins from the present state.
@@ -573,7 +575,8 @@ class Simulator:
         x
             As for `predict`.
         y : dict, list or array
-            Targets (batch, n_steps, size) of probes, with probes or their names as keys.
+            Targets (batch, n_steps, size) of probes, with probes or their names as keys. They are
+            never repeated.
         n_steps, stateful
             As for `predict`. Validation begins from the state that `fit` does, and leaves no trace.
         **kwargs
