@@ -121,6 +121,7 @@ class Session:
         self._n_steps = 0
         self._graph: TensorGraph | None = None
         self._runner: Runner | None = None
+        self._as_trained: Runner | None = None  # the same for calls without spikes
         self.loss_probes: list[nengo.Probe] = list(compiled.model.probes)
         self.running: list[str] = []
         self._keras_model: SimulationModel | None = None
@@ -216,7 +217,8 @@ class Session:
     @property
     def compile_count(self) -> int:
         """Functions compiled to run the simulation."""
-        return 0 if self._runner is None else self._runner.compile_count
+        runners = [r for r in (self._runner, self._as_trained) if r is not None]
+        return sum(runner.compile_count for runner in runners)
 
     @property
     def keras_model(self) -> SimulationModel:
@@ -260,7 +262,8 @@ class Session:
 
     def close(self) -> None:
         """Free the compiled program."""
-        self._graph = self._runner = self._keras_model = self.memory = self.first_steps = None
+        self._graph = self._runner = self._as_trained = self._keras_model = None
+        self.memory = self.first_steps = None
 
     def read(self, block: Block) -> np.ndarray | None:
         """Live values (1 or B, size) of a parameter block; None after `close`."""
@@ -342,6 +345,25 @@ class Session:
 
     # ------------------------------------------------------------------ simulation
 
+    @property
+    def _spikes(self) -> bool:
+        return self._graph is None or self._graph.spikes
+
+    @contextlib.contextmanager
+    def spiking(self, spikes: bool) -> Iterator[None]:
+        """Let neurons spike within this context, or do what they do in training."""
+        if spikes == self._spikes:
+            yield
+            return
+        graph = self._own_graph
+        graph.spikes = spikes
+        self._runner, self._as_trained = self._as_trained, self._runner
+        try:
+            yield
+        finally:
+            graph.spikes = not spikes
+            self._runner, self._as_trained = self._as_trained, self._runner
+
     def carries_on(self, stateful: bool) -> bool:
         """Whether a call leaves its state to the next; warns if it may not although it should."""
         if stateful and not self.settings.stateful:
@@ -414,7 +436,10 @@ class Session:
             Whether `predict` asks, so that replicas share items; see `next_runtime`, too.
         """
         while first < end:
-            runtime = next_runtime(first, predicts, self.first_steps, lambda: self.runner)
+            if self._spikes:
+                runtime = next_runtime(first, predicts, self.first_steps, lambda: self.runner)
+            else:
+                runtime = self.runner
             steps = self._steps(runtime, end - first, first)
             inputs, constant = self._inputs(sources, first, steps)
             outputs, carry = runtime.run(carry, inputs, constant, first, steps, split=predicts)

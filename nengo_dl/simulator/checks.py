@@ -258,6 +258,15 @@ def check_stateful(stateful: Any) -> bool:
     return bool(stateful)
 
 
+def check_spikes(spikes: Any) -> bool:
+    """Raise ValidationError unless this is a truth value."""
+    if not isinstance(spikes, bool | np.bool_):
+        raise ValidationError(
+            f"must be True, or False for what neurons do in training, got {spikes!r}", attr="spikes"
+        )
+    return bool(spikes)
+
+
 def cast(arrays: Mapping[Any, np.ndarray], dtype: str) -> dict[Any, np.ndarray]:
     """Bring arrays to the precision of the simulation."""
     return {obj: np.asarray(array, dtype=dtype) for obj, array in arrays.items()}

@@ -72,6 +72,8 @@ class Facts:
         has a shape that XLA does not know.
     still : frozenset of Block
         Inputs that have one row for all of several steps.
+    spikes : bool
+        Whether neurons do what they do in simulations, and not what they do in training.
     """
 
     purpose: Purpose
@@ -88,6 +90,7 @@ class Facts:
     refused: frozenset[Refusal] = field(default_factory=frozenset)
     masked: bool = False
     still: frozenset[Block] = field(default_factory=frozenset)
+    spikes: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +168,7 @@ def choose(facts: Facts) -> Strategy:
     program, parts = facts.program, 1
     if facts.still:
         program = hold_still(program, facts.still, CATALOGUE.traits)
-    if not facts.trains and not facts.uncompilable:
+    if facts.spikes and not facts.trains and not facts.uncompilable:
         parts = divides_minibatch(program, target) if simulates else 1
         program = tune(program, target.part(parts))
     recording = None

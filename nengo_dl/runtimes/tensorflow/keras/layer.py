@@ -68,7 +68,9 @@ class TensorGraph(StatefulLayer):
         self._stateful = False
         self.masked = False  # whether inputs may have more steps than `n_steps` says
         self.still: frozenset[Block] = frozenset()  # inputs that have one row for all of them
+        self.spikes = True  # whether neurons do what they do in simulations; see `_program`
         self._lengths: Lengths = (None, None)
+        self._began_with_spikes = True
         self.inputs_unknown = False  # whether inputs come from where nobody has checked them
         self._draws = Draws(self.replicas, plan.dtype)
         self.built = True
@@ -152,9 +154,9 @@ class TensorGraph(StatefulLayer):
         unknown : bool
             Whether nobody has checked the inputs.
         """
-        mode = stateful, lengths, unknown
-        if mode != (self._stateful, self._lengths, self.inputs_unknown):
-            self._stateful, self._lengths, self.inputs_unknown = mode
+        mode = stateful, lengths, unknown, self.spikes
+        if mode != (self._stateful, self._lengths, self.inputs_unknown, self._began_with_spikes):
+            self._stateful, self._lengths, self.inputs_unknown, self._began_with_spikes = mode
             if self.replicas.several:
                 model.train_function = model.test_function = None
 
@@ -225,7 +227,7 @@ class TensorGraph(StatefulLayer):
         still : frozenset of Block
             Inputs that have one row for all of several steps.
         """
-        key = purpose, asked, refused, masked, still, switches.XLA
+        key = purpose, asked, refused, masked, still, self.spikes, switches.XLA
         if key not in self._strategies:
             facts = self._facts(purpose, asked, refused, masked)
             self._strategies[key] = choose(replace(facts, still=still))
@@ -250,6 +252,7 @@ class TensorGraph(StatefulLayer):
             checkpoint_steps=plan.checkpoint_steps,
             refused=refused,
             masked=masked,
+            spikes=self.spikes,
         )
 
     def uncompilable(
@@ -329,7 +332,8 @@ class TensorGraph(StatefulLayer):
 
     def _program(self, training: bool) -> Program:
         """What a call runs, in training or not."""
-        return self.plan.training_program if self.trains(training) else self.plan.program
+        as_in_training = self.trains(training) or not self.spikes
+        return self.plan.training_program if as_in_training else self.plan.program
 
     def _drawn(self, training: bool) -> dict[Block, Any]:
         """Inputs of a program that no user feeds."""

@@ -46,6 +46,8 @@ class Kind:
         Of all data, in the same order.
     still : frozenset of Block
         Inputs that have one row for all of several steps.
+    spikes : bool
+        Whether neurons do what they do in simulations, where they do not train.
     """
 
     room: int
@@ -54,6 +56,7 @@ class Kind:
     names: tuple[tuple[str, ...] | None, ...]
     specs: tuple[Any, ...]
     still: frozenset[Block]
+    spikes: bool
 
 
 class StepFunctions:
@@ -172,9 +175,9 @@ class StepFunctions:
         specs = [tf.TensorSpec(t.shape, t.dtype) for t in minibatch.x.values()]
         for part in parts[1:]:
             specs += [_spec(t, masked) for t in (part or {}).values()]
-        carries_over = self._model.simulation.carries_over
+        graph = self._model.simulation
         still = self._still(minibatch, room)
-        return Kind(room, masked, carries_over, names, tuple(specs), still)
+        return Kind(room, masked, graph.carries_over, names, tuple(specs), still, graph.spikes)
 
     def _still(self, minibatch: Minibatch, room: int) -> frozenset[Block]:
         """Inputs that have one row for all steps, if these are enough to make use of it."""
