@@ -15,13 +15,13 @@ from nengo.builder import Model
 from nengo.builder.neurons import SimNeurons
 from nengo.builder.operator import Operator
 from nengo.builder.processes import SimProcess
-from nengo.exceptions import BuildError
+from nengo.exceptions import BuildError, ValidationError
 
 from .. import graph_optimizer
 from ..compiler import costs
 from ..compiler.graph import CycleError
 from ..compiler.ir import Block, Graph, Program
-from ..compiler.pipeline import Options, build_program, for_training
+from ..compiler.pipeline import PASSES, SIMPLIFICATIONS, Options, build_program, for_training
 from ..config.per_object import (
     resolve_pure,
     resolve_trainable,
@@ -33,6 +33,7 @@ from ..kernels import CATALOGUE
 from ..lowering import Choices, Lowered, build_model, lower
 from ..lowering.order import draw_seeds, process_order
 from ..lowering.roles import Feed, Uniform
+from ..runtimes.tensorflow.tune import PASSES as LAYOUT_PASSES
 from ..utils import io_names
 from .sources import Constant, ProcessSource, Source, TimeFunction, UniformNumbers
 
@@ -247,12 +248,20 @@ def _seed_of_item(first: int, item: int) -> int:
 
 def _options(settings: Settings) -> Options:
     """What the compiler is told besides the graph."""
-    given = settings.simplifications
-    return Options(
-        simplifies=given is None or len(given) > 0,
-        groups=settings.planner is not graph_optimizer.noop_planner,
-        costs=costs.current(),
-    )
+    skipped = set(settings.skip_passes)
+    unknown = skipped.difference(PASSES, LAYOUT_PASSES)
+    if unknown:
+        raise ValidationError(
+            f"got {', '.join(map(repr, sorted(unknown)))}, expected names of passes, which are "
+            f"{', '.join((*PASSES, *LAYOUT_PASSES))}",
+            attr="skip_passes",
+            obj=nengo.Network,
+        )
+    if settings.simplifications is not None and not settings.simplifications:
+        skipped.update(SIMPLIFICATIONS)
+    if settings.planner is graph_optimizer.noop_planner:
+        skipped.add("group")
+    return Options(skipped=frozenset(skipped), costs=costs.current())
 
 
 def _user_simplified(operators: list[Operator], settings: Settings) -> list[Operator]:

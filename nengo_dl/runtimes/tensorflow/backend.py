@@ -92,17 +92,6 @@ def seed_tensorflow(seed: int) -> None:
         np.random.set_state(numpy)
 
 
-@contextlib.contextmanager
-def precision(dtype: str) -> Iterator[None]:
-    """Let Keras make numbers of the simulation's precision."""
-    before = keras.config.floatx()
-    keras.config.set_floatx(dtype)
-    try:
-        yield
-    finally:
-        keras.config.set_floatx(before)
-
-
 def on_device(device: str | None) -> contextlib.AbstractContextManager:
     """Place what is computed on a device; None leaves that to TensorFlow."""
     return contextlib.nullcontext() if device is None else tf.device(device)

@@ -15,7 +15,7 @@ from ...compiler.costs import CPU, Costs
 from ...compiler.ir import Block, Group, Program
 from ...compiler.still import hold_still
 from ...kernels.registry import CATALOGUE
-from .tune import Recording, Target, divides_minibatch, join_outputs, tune
+from .tune import Recording, Target, divides_minibatch, record, tune
 
 Purpose = Literal["simulate", "test", "train"]
 
@@ -173,7 +173,7 @@ def choose(facts: Facts) -> Strategy:
         program = tune(program, target.part(parts))
     recording = None
     if facts.purpose == "simulate":
-        recording = join_outputs(program, target.costs)
+        recording = record(program, target)
         program = recording.program
     return Strategy(
         purpose=facts.purpose,
