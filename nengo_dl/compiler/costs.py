@@ -127,6 +127,8 @@ class Costs:
         Elements of padding that cost less than one more operation.
     copied_parameter_elements : int
         Elements of a parameter that may be copied before each chunk of time.
+    still_steps : float
+        Steps from which on what depends on inputs alone that stand still is computed once.
     part_elements : int
         Elements that a step of a part of a minibatch computes in loops: with fewer, it takes longer
         to start the parts than they save.
@@ -161,6 +163,7 @@ class Costs:
     part_elements: int = 2**12
     numpy_loop_elements: int = 2**17
     numpy_loop_calls: int = 40
+    still_steps: float = 2
     chunk_steps: int = 2048
     chunk_steps_on_host: int = 128
     chunk_bytes: int = 32 * 2**20

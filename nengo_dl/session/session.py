@@ -32,7 +32,7 @@ from ..utils import warn
 from .compilation import Compilation, Generators
 from .interrupts import uninterrupted
 from .recording import Recorder
-from .sources import Constant, Series, draw
+from .sources import Constant, Held, Series, draw
 
 Sources = Mapping[Feed, Any]
 NOTHING = Constant(np.zeros(0), "float32")  # stands for what is called within the step
@@ -122,6 +122,7 @@ class Session:
         self._n_steps = 0
         self._graph: TensorGraph | None = None
         self._runner: Runner | None = None
+        self._as_trained: Runner | None = None  # the same for calls without spikes
         self.loss_probes: list[nengo.Probe] = list(compiled.model.probes)
         self.running: list[str] = []
         self._keras_model: SimulationModel | None = None
@@ -218,7 +219,8 @@ class Session:
     @property
     def compile_count(self) -> int:
         """Functions compiled to run the simulation."""
-        return 0 if self._runner is None else self._runner.compile_count
+        runners = [r for r in (self._runner, self._as_trained) if r is not None]
+        return sum(runner.compile_count for runner in runners)
 
     @property
     def keras_model(self) -> SimulationModel:
@@ -270,7 +272,8 @@ class Session:
 
     def close(self) -> None:
         """Free the compiled program."""
-        self._graph = self._runner = self._keras_model = self.memory = self.first_steps = None
+        self._graph = self._runner = self._as_trained = self._keras_model = None
+        self.memory = self.first_steps = None
 
     def read(self, block: Block) -> np.ndarray | None:
         """Live values (1 or B, size) of a parameter block; None after `close`."""
@@ -352,6 +355,25 @@ class Session:
 
     # ------------------------------------------------------------------ simulation
 
+    @property
+    def _spikes(self) -> bool:
+        return self._graph is None or self._graph.spikes
+
+    @contextlib.contextmanager
+    def spiking(self, spikes: bool) -> Iterator[None]:
+        """Let neurons spike within this context, or do what they do in training."""
+        if spikes == self._spikes:
+            yield
+            return
+        graph = self._own_graph
+        graph.spikes = spikes
+        self._runner, self._as_trained = self._as_trained, self._runner
+        try:
+            yield
+        finally:
+            graph.spikes = not spikes
+            self._runner, self._as_trained = self._as_trained, self._runner
+
     def carries_on(self, stateful: bool) -> bool:
         """Whether a call leaves its state to the next; warns if it may not although it should."""
         if stateful and not self.settings.stateful:
@@ -364,17 +386,24 @@ class Session:
         return contextlib.nullcontext() if stateful else self.aside(first, training)
 
     def filled(
-        self, data: Mapping[nengo.Node, np.ndarray], sources: Sources | None = None
+        self,
+        data: Mapping[nengo.Node, np.ndarray],
+        n_steps: int,
+        sources: Sources | None = None,
     ) -> Sources:
         """The source of each input from here on: the user's data where there are some.
 
-        It is that of the present call. `sources` stand for the session's own.
+        It is that of the present call, for `n_steps`; data of one step are held for all of them.
+        `sources` stand for the session's own.
         """
         self.live = self.sources if sources is None else sources
         if not data:
             return self.live
-        series = {node: Series(array, self.n_steps) for node, array in data.items()}
-        return {f: series.get(f.node, source) for f, source in self.live.items()}
+        given: dict[nengo.Node, Held | Series] = {}
+        for node, array in data.items():
+            held = array.shape[1] < n_steps
+            given[node] = Held(array) if held else Series(array, self.n_steps)
+        return {f: given.get(f.node, source) for f, source in self.live.items()}
 
     def run(
         self, steps: int, data: Mapping, recorder: Recorder, stateful: bool, stage: Any
@@ -389,7 +418,7 @@ class Session:
         recorder.begin_run(stateful)
         first = self.n_steps
         end = first + steps
-        sources, carry = self.filled(data), self.memory.carry()
+        sources, carry = self.filled(data, steps), self.memory.carry()
         with uninterrupted() as interrupt_here:
             for chunk in self.chunks(sources, carry, first, end):
                 recorder.append(chunk.outputs, chunk.first, chunk.steps)
@@ -417,7 +446,10 @@ class Session:
             Whether `predict` asks, so that replicas share items; see `next_runtime`, too.
         """
         while first < end:
-            runtime = next_runtime(first, predicts, self.first_steps, lambda: self.runner)
+            if self._spikes:
+                runtime = next_runtime(first, predicts, self.first_steps, lambda: self.runner)
+            else:
+                runtime = self.runner
             steps = self._steps(runtime, end - first, first)
             inputs, constant = self._inputs(sources, first, steps)
             outputs, carry = runtime.run(carry, inputs, constant, first, steps, split=predicts)
@@ -438,7 +470,7 @@ class Session:
                 continue  # called for its effects
             missing = source is NOTHING
             inputs[block] = np.full((1, 1, feed.size), np.nan) if missing else rows_of[feed]
-            if isinstance(source, Constant):
+            if isinstance(source, Constant | Held):
                 constant.add(block)
         return inputs, constant
 
@@ -533,4 +565,4 @@ class Session:
 
 def _is_called(feed: Feed, source: Any) -> bool:
     """Whether Python makes the values of an input within each step of this call."""
-    return feed.called and not isinstance(source, Series)
+    return feed.called and not isinstance(source, Held | Series)

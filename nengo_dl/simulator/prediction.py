@@ -71,7 +71,7 @@ def predict(
     """See `Simulator.predict`; with `one_minibatch` data of any other length are refused."""
     checks.check_stateful(stateful)
     if one_minibatch or checks.is_data(x):
-        call = calls.Call(session, x, n_steps)
+        call = calls.Call(session, x, n_steps, holds=True)
         if one_minibatch and call.batch > session.batch:
             raise ValidationError(
                 f"data have {call.batch} items, expected at most one minibatch, {session.batch}",
@@ -178,11 +178,11 @@ def _from_iterable(session: Session, x: Iterable) -> Iterator[Item]:
                 f"most the minibatch size of the simulator, {session.batch}",
                 attr="x",
             )
-        length = checks.agree(given, names, 1, "steps")
-        stated = int(np.ravel(data["n_steps"])[0]) if "n_steps" in data else length
+        stated = int(np.ravel(data["n_steps"])[0]) if "n_steps" in data else None
+        length = checks.agree_on_steps(given, names, stated)
         steps = stated if length is None else length
         checks.check_steps(steps, stated, session.unroll, session.settings.use_loop)
         given = checks.cast(given, session.settings.dtype)
         checks.check_finite(given, names)
         whole = {n: calls.whole_minibatch(a, session.batch) for n, a in given.items()}
-        yield session.filled(whole), steps, present
+        yield session.filled(whole, steps), steps, present

@@ -186,7 +186,8 @@ class SimulationModel(keras.Model):
         """Training may be compiled where simulating cannot, and the other way round."""
         asked = False if self.run_eagerly else self.jit_wanted
         purpose = "train" if training else "test"
-        return self.simulation.strategy(purpose, asked, masked=self.simulation.masked)
+        graph = self.simulation
+        return graph.strategy(purpose, asked, masked=graph.masked, still=graph.still)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Keras's own, or one of which XLA compiles all but the draws and the optimizer."""
