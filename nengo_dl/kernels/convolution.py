@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from keras import ops
-
 from ..compiler.catalogue import Product
 from ..compiler.ir import Group, Op
 from .context import Context
+from .later import ops
 from .registry import Kernel, kernel
 
 
