@@ -8,6 +8,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 from dataclasses import replace
 
+import hypothesis
 import nengo
 import numpy as np
 import pytest
@@ -17,6 +18,10 @@ from nengo_dl.compiler import costs
 # Decoders solved in one test must not be read by another, nor be left in the user's cache.
 nengo.rc["decoder_cache"]["enabled"] = "False"
 nengo.rc["nengo.Simulator"]["fail_fast"] = "True"
+
+# A machine that is busy with something else is no fault of what is tested.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture

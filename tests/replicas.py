@@ -13,7 +13,7 @@ import tensorflow as tf
 from nengo.exceptions import ValidationError
 
 import nengo_dl
-from nengo_dl.runtimes.tensorflow import backend
+from nengo_dl.runtimes import switches
 
 BATCH, STEPS = 4, 6
 
@@ -90,7 +90,7 @@ def mirrored():
             "metric": lambda: compile_with("sgd", metrics=metric),
         }
         found.update({f"error {case}": message_of(call) for case, call in wrong.items()})
-        backend.XLA = False
+        switches.XLA = False
         found.update(from_generator())
     found.update({f"python {k}": v for k, v in results(strategy.scope(), python=True).items()})
     return found
@@ -142,7 +142,7 @@ def main(kind, path):
         tf.config.set_logical_device_configuration(cpu, [device, device])
         found = mirrored()
     else:
-        backend.XLA = False
+        switches.XLA = False
         found = results(tf.distribute.MultiWorkerMirroredStrategy().scope())
     np.savez(path, **found)
 

@@ -98,6 +98,7 @@ def test_regularize_config():
 
 
 def test_train_with_both():
+    keras.utils.set_random_seed(0)
     inputs = keras.Input((3, 2))
     outputs = keras.layers.Dense(2, name="dense")(inputs)
     model = keras.Model(inputs, {"a": outputs, "b": outputs * 1.0})

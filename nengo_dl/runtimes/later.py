@@ -10,7 +10,6 @@ import os
 import random
 import sys
 import threading
-from collections.abc import Iterator
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -19,33 +18,20 @@ import numpy as np
 from nengo.exceptions import SimulationError
 
 from ..kernels.later import Later
+from .precision import Precisions
 
 _lock = threading.RLock()
 _process: list[int] = []  # that has used TensorFlow first
 
 
-class _Waiting:
-    """What Keras is told once it is there.
-
-    Attributes
-    ----------
-    precisions : list of str
-        Of the contexts that wait for it; the innermost is the last.
-    seed : int or None
-    keras : module or None
-        Keras, once it has been told.
-    floatx : str
-        Its precision outside of these contexts.
-    """
-
-    def __init__(self) -> None:
-        self.precisions: list[str] = []
-        self.seed: int | None = None
-        self.keras: ModuleType | None = None
-        self.floatx = "float32"
+_PRECISIONS = Precisions()
 
 
-_waiting = _Waiting()
+class _Told:
+    """What Keras was told, and what it will be once it is there: a seed."""
+
+    keras: ModuleType | None = None
+    seed: int | None = None
 
 
 def is_imported() -> bool:
@@ -55,17 +41,15 @@ def is_imported() -> bool:
 
 def load() -> ModuleType:
     """Import Keras, and with it TensorFlow, and tell it what has waited; Keras is returned."""
-    if _waiting.keras is not None:
-        return _waiting.keras
+    if _Told.keras is not None:
+        return _Told.keras
     with _lock:
         module = import_module(".quiet", __package__).keras
-        if _waiting.keras is None:
-            _waiting.floatx = module.config.floatx()
-            if _waiting.precisions:
-                module.config.set_floatx(_waiting.precisions[-1])
-            if _waiting.seed is not None:
-                _seed(module, _waiting.seed)
-            _waiting.keras = module
+        if _Told.keras is None:
+            _PRECISIONS.tell(module)
+            if _Told.seed is not None:
+                _seed(module, _Told.seed)
+            _Told.keras = module
     return module
 
 
@@ -118,7 +102,7 @@ def seed_tensorflow(seed: int) -> None:
     if is_imported():
         _seed(load(), seed)
     else:
-        _waiting.seed = seed
+        _Told.seed = seed
 
 
 def _seed(module: Any, seed: int) -> None:
@@ -130,26 +114,18 @@ def _seed(module: Any, seed: int) -> None:
         np.random.set_state(numpy)
 
 
-@contextlib.contextmanager
-def precision(dtype: str) -> Iterator[None]:
-    """Let Keras make numbers of the simulation's precision, also if it is imported within."""
+def precision(dtype: str, block: bool = False) -> contextlib.AbstractContextManager:
+    """Let Keras make numbers of the simulation's precision, also if it is imported within.
+
+    Parameters
+    ----------
+    dtype : str
+    block : bool
+        Whether this is for a `with` block of the user's; see `Precisions`.
+    """
     if is_imported():
-        config = load().config
-        before = config.floatx()
-        config.set_floatx(dtype)
-        try:
-            yield
-        finally:
-            config.set_floatx(before)
-        return
-    waiting = _waiting.precisions
-    waiting.append(dtype)
-    try:
-        yield
-    finally:
-        del waiting[-1 - waiting[::-1].index(dtype)]
-        if _waiting.keras is not None:
-            _waiting.keras.config.set_floatx(waiting[-1] if waiting else _waiting.floatx)
+        load()
+    return _PRECISIONS.block(dtype) if block else _PRECISIONS.call(dtype)
 
 
 def on_device(device: str | None) -> contextlib.AbstractContextManager:

@@ -152,6 +152,7 @@ class Session:
             self.settings.checkpoint_steps,
             lambda feed: self.live[feed],
             self._restart,
+            skipped=frozenset(self.settings.skip_passes),
         )
 
     def _hidden(self, feed: Feed) -> Callable[[int, int], np.ndarray]:
@@ -176,7 +177,7 @@ class Session:
     @n_steps.setter
     def n_steps(self, steps: int) -> None:
         self._n_steps = steps
-        if self._graph is not None:
+        if self._graph is not None and self._graph.is_lent:  # setting attributes of layers is slow
             self._graph.steps = steps
 
     @property
@@ -241,7 +242,15 @@ class Session:
 
     def computing(self) -> contextlib.AbstractContextManager:
         """Precision, device and strategy of the simulation, restored afterwards."""
-        precision = later.precision(self.settings.dtype)
+        return self._placed(later.precision(self.settings.dtype))
+
+    def block(self) -> contextlib.AbstractContextManager:
+        """As `computing`, for a `with` block: other threads may compute meanwhile."""
+        return self._placed(later.precision(self.settings.dtype, block=True))
+
+    def _placed(
+        self, precision: contextlib.AbstractContextManager
+    ) -> contextlib.AbstractContextManager:
         if self.device is None and self.replicas.strategy is None:
             return precision  # single steps wait for this
         scope = contextlib.ExitStack()

@@ -74,6 +74,11 @@ def whole(value: Any, name: str, lowest: float = 0, expected: str = "", advice: 
     return int(value)
 
 
+def items(minibatch_size: Any) -> int:
+    """How many items a simulator has, 1 if None is given, or ValidationError."""
+    return 1 if minibatch_size is None else whole(minibatch_size, "minibatch_size", 1)
+
+
 def steps(value: Any, lowest: float = 0) -> int:
     """A number of steps, or ValidationError."""
     advice = " (a time in seconds is for `run`)"

@@ -140,13 +140,12 @@ class Simulator:
         construction.check_device(device)
         construction.warn_of_dt(model, dt)
         self.unroll = arguments.whole(unroll_simulation, "unroll_simulation", 1)
-        self.minibatch_size = 1 if minibatch_size is None else minibatch_size
-        self.minibatch_size = arguments.whole(self.minibatch_size, "minibatch_size", 1)
-        progress_bar = self.progress_bar = False if progress_bar is None else progress_bar
+        self.minibatch_size = arguments.items(minibatch_size)
+        self.progress_bar = False if progress_bar is None else progress_bar
+        progress = Progress(self.progress_bar)
         replicas = Replicas(self.minibatch_size, device)
         construction.log_device(device)
         settings = Settings.of(network if network is not None else model.toplevel)
-        progress = Progress(progress_bar)
         with later.precision(settings.dtype), later.on_device(device):
             with progress.stage("Build") as stage:
                 self.model = build(network, model, dt, settings, stage)
@@ -170,7 +169,7 @@ class Simulator:
     # ------------------------------------------------------------------ life cycle
 
     def __enter__(self) -> Self:
-        self._scope.enter_context(self._open().computing())
+        self._scope.enter_context(self._open().block())
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -226,6 +225,11 @@ class Simulator:
             Whether to forget recorded data.
         include_processes : bool
             Whether processes begin anew, from the seed.
+
+        Raises
+        ------
+        ValidationError
+            If the seed is not one.
         """
         session = self._open()
         if seed is not None:
@@ -281,7 +285,7 @@ class Simulator:
         self.run_steps(steps, **kwargs)
 
     def step(self, **kwargs: Any) -> None:
-        """Simulate one step; arguments as for `run_steps`."""
+        """Simulate one step; arguments as for `run_steps`, and errors."""
         kwargs.setdefault("progress_bar", False)
         self.run_steps(1, **kwargs)
 
@@ -509,6 +513,13 @@ class Simulator:
         -------
         dict of Probe to array (batch, n_steps, ...)
             All steps, whatever `sample_every` says.
+
+        Raises
+        ------
+        ValidationError
+            If data do not fit the network, or do not tell the number of steps.
+        SimulationError
+            If `n_steps` is given with a generator or Dataset, whose items tell it.
         """
         session = self._open()
         stateful = session.carries_on(checks.check_stateful(stateful))
@@ -519,7 +530,7 @@ class Simulator:
     def predict_on_batch(
         self, x: Any = None, n_steps: int | None = None, stateful: bool = False, **kwargs: Any
     ) -> dict[nengo.Probe, np.ndarray]:
-        """Like `predict`, for exactly one minibatch; arguments as for `predict`."""
+        """Like `predict`, for exactly one minibatch; arguments as for `predict`, and errors."""
         stateful = self.stateful and stateful
         return prediction.predict(self._open(), x, n_steps, stateful, one_minibatch=True, **kwargs)
 
@@ -546,6 +557,13 @@ class Simulator:
             Factors of the losses in their sum.
         **kwargs
             As for `keras.Model.compile`; `weighted_metrics` are given as `metrics` are.
+
+        Raises
+        ------
+        TypeError
+            If more than the optimizer is given by position.
+        ValidationError
+            If something is given for what is no probe of the network, or for too many.
         """
         if len(args) > 1:
             raise TypeError("only the optimizer can be given by position; name other arguments")
@@ -581,7 +599,10 @@ class Simulator:
         Raises
         ------
         SimulationError
-            If the network was configured with `inference_only`.
+            If the network was configured with `inference_only`, or `n_steps` is given with a
+            generator or Dataset.
+        ValidationError
+            If data, targets or weights do not fit the network, or each other.
         """
         session = self._open()
         if session.settings.inference_only:
@@ -598,7 +619,9 @@ class Simulator:
         stateful: bool = False,
         **kwargs: Any,
     ) -> dict[str, float]:
-        """Losses and metrics of `compile`, for data as in `fit`; arguments as for `fit`.
+        """Losses and metrics of `compile`, for data as in `fit`.
+
+        Arguments as for `fit`, and errors.
 
         Returns
         -------
@@ -636,6 +659,8 @@ class Simulator:
         ------
         SimulationError
             If they differ, if one is not a number, or if the network is `inference_only`.
+        ValidationError
+            If inputs do not fit the network, or an output is no probe of it.
         """
         session = self._open()
         if session.settings.inference_only:
@@ -658,6 +683,11 @@ class Simulator:
         -------
         dict, list of dict, or dict of dict
             Keyword arguments of the objects' constructors.
+
+        Raises
+        ------
+        ValueError
+            If an object has no such parameters, or two of a dict have one label.
         """
         return nengo_params(nengo_objs, as_dict, self._parameters)
 
@@ -668,6 +698,17 @@ class Simulator:
         Parameters
         ----------
         objs : Network, Ensemble, Connection, or a list of them
+
+        Raises
+        ------
+        TypeError
+            If an object is of another kind.
+        ValueError
+            If one is not in the network, or no arguments of Nengo's give what was trained.
+        ValidationError
+            If dimensions of a connection have come to have time constants that differ.
+        NotImplementedError
+            If a transform is not one of Nengo's.
         """
         self._open()
         freeze(objs, self._parameters)
@@ -710,6 +751,8 @@ class Simulator:
             If the file cannot be written; the old one is as it was.
         SimulationError
             If there is no optimizer to save.
+        ValidationError
+            If the path is not one.
         """
         state = _include_state(include_state, include_non_trainable)
         saving.save(self._open(), path, state, include_optimizer)

@@ -44,10 +44,10 @@ WITHIN_RUNTIMES = {
     "numpy": {"memory", "plan", "switches"},
     "tensorflow": {"later", "memory", "plan", "replicas", "switches"},
     "choose": {"base", "numpy"},
-    "later": {"quiet"},
+    "later": {"precision", "quiet"},
     "memory": {"plan"},
     "replicas": {"later"},
-    **dict.fromkeys(["base", "plan", "quiet", "switches"], set()),
+    **dict.fromkeys(["base", "plan", "precision", "quiet", "switches"], set()),
 }
 FORBIDDEN = {
     "compiler": {"nengo", "keras", "tensorflow"},

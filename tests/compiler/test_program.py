@@ -252,7 +252,7 @@ def test_program_prints_blocks_groups_and_outputs():
     assert text.startswith("blocks:\n")
     for role in ("parameter", "state"):
         assert re.search(rf"^  {role} +\S.*\(\d+\)$", text, re.MULTILINE)
-    assert "for each step, in one kernel:" in text
+    assert "for each step:" in text
     assert re.search(r"^  neurons +×64 .* -> ", text, re.MULTILINE)
     assert re.search(r"^  next +.* = ", text, re.MULTILINE)
     assert re.search(r'^  output +<Probe "the decoded value" .*> = ', text, re.MULTILINE)

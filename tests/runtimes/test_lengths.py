@@ -5,6 +5,7 @@ import nengo
 import numpy as np
 import pytest
 import tensorflow as tf
+from nengo.exceptions import ValidationError
 
 import nengo_dl
 from nengo_dl.losses import Regularize
@@ -83,7 +84,7 @@ def network(build, **settings):
 def logs_and_weights(net, lengths, loss="mse", items=5, **options):
     """Train and test on series of some lengths: all logs, weights, and the number of programs."""
     rng, logs = np.random.RandomState(0), []
-    losses = {"p": loss, "rates": Regularize()}
+    losses = {"p": loss, "rates": Regularize(dtype="float64")}
     with simulator(net, minibatch_size=2, seed=1, **options.pop("simulator", {})) as sim:
         sim.compile(
             keras.optimizers.SGD(1e-3),
@@ -160,7 +161,8 @@ def test_lengths_that_cannot_share(setting):
     net = network(filtered, **settings)
 
     def static(y_true, y_pred):
-        return sum((y_true[:, i] - y_pred[:, i]) ** 2 for i in range(y_pred.shape[1]))
+        steps = range(y_pred.shape[1])
+        return keras.ops.stack([(y_true[:, i] - y_pred[:, i]) ** 2 for i in steps], axis=1)
 
     lengths = [5, 6, 5]
     if setting == "jit_compile":
@@ -234,3 +236,13 @@ def test_lengths_without_inputs():
 )
 def test_bucket(steps, unroll, expected):
     assert bucket(steps, unroll) == expected
+
+
+def test_weights_of_steps_need_a_loss_of_steps():
+    net = network(filtered)
+    with simulator(net) as sim:
+        sim.compile("sgd", loss={"p": lambda y_true, y_pred: keras.ops.sum((y_true - y_pred), 1)})
+        x, y = np.ones((1, 5, 2)), {"p": np.ones((1, 5, 1))}
+        sim.fit(x, y, sample_weight=np.ones(1), verbose=0)
+        with pytest.raises(ValidationError, match=r"'p' gives .* \(1, 1\), .* of 5 steps"):
+            sim.fit(x, y, sample_weight={"p": np.ones((1, 5))}, verbose=0)

@@ -1,7 +1,9 @@
 """Simulators in several threads: none disturbs another."""
 
+import contextlib
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -172,3 +174,41 @@ def test_after_a_fork(new):
         message = os.read(read, 10_000).decode() if os.write(write, b" ") else ""
         assert "fork" in message and "get_context('spawn')" in message
         sim.step()
+
+
+def test_precision_of_keras_is_that_of_each_call():
+    """Also where simulators of both precisions compute at the same time; then it is the user's."""
+    seen = []
+
+    def run(dtype):
+        with nengo.Network(seed=0) as net:
+            nengo_dl.configure_settings(dtype=dtype)
+            node = nengo_dl.TensorNode(
+                lambda t, x: (seen.append((dtype, keras.config.floatx())), time.sleep(0.05), x)[2],
+                shape_in=(1,),
+                shape_out=(1,),
+            )
+            nengo.Connection(nengo.Node([0.5]), node, synapse=None)
+            nengo.Probe(node)
+        with nengo_dl.Simulator(net, progress_bar=False) as sim:
+            sim.run_steps(20)
+
+    before = keras.config.floatx()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(run, ["float32", "float64"] * 4))
+    assert {dtype for dtype, _ in seen} == {"float32", "float64"}
+    assert all(dtype == found for dtype, found in seen)
+    assert keras.config.floatx() == before
+
+
+def test_blocks_of_several_precisions_do_not_wait():
+    nets = [described(0, dtype) for dtype in ("float64", "float32")]
+    before = keras.config.floatx()
+    sims = [nengo_dl.Simulator(net, progress_bar=False) for net in nets]
+    with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
+        first.enter_context(sims[0])
+        second.enter_context(sims[1])
+        first.close()
+        assert keras.config.floatx() == "float32"
+        sims[1].run_steps(3)
+    assert keras.config.floatx() == before

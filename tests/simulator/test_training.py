@@ -193,7 +193,8 @@ def test_sample_weights(linear):
                 found = sim.evaluate(x, y, sample_weight=given, verbose=0)
                 assert found == pytest.approx({"loss": 0.25, "probe_loss": 0.5})
             with pytest.raises(
-                ValidationError, match=r"'probe' have shape \(1,\), expected \(2,\)"
+                ValidationError,
+                match=r"'probe' have shape \(1,\) and type float64, expected numbers \(2,\)",
             ):
                 sim.evaluate(x, y, sample_weight=[1.0], verbose=0)
 

@@ -26,7 +26,18 @@ class ConvertAffine(LayerConverter):
         return node
 
     def factors(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Scale and shift, in shapes that broadcast to `shape`."""
+        """Scale and shift of each element.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of an item, without the axis of items.
+
+        Returns
+        -------
+        array, array
+            In shapes that broadcast to `shape`.
+        """
         raise NotImplementedError
 
 

@@ -35,7 +35,20 @@ class ConvertPooling(LayerConverter):
         return index, self._channels_last(elements(shape)), windows
 
     def windows(self, axis: int, size: int) -> Windows:
-        """What is averaged along a spatial axis, for each output."""
+        """What is averaged along a spatial axis, for each output.
+
+        Parameters
+        ----------
+        axis : int
+            Which of the spatial axes, from 0.
+        size : int
+            Elements of the input along it.
+
+        Returns
+        -------
+        list of (int, int)
+            Where the window of each output begins and ends.
+        """
         raise NotImplementedError
 
     @property

@@ -78,10 +78,10 @@ class Runner:
             values = self._call(key, args) or []  # None where nothing comes out
         if split:
             values = self._joined(values, self.graph.replicas.gather)
-        arrays = [value.numpy() for value in values[: len(self._outputs)]]
-        shown = (a[:steps] if a.shape[0] == length else a for a in arrays)
-        results = self.strategy.recording.divide(dict(zip(self._outputs, shown, strict=True)))
-        return results, self.state.arrays(values[len(self._outputs) :])
+        outputs = self._outputs
+        shown = [_rows(value, length, steps) for value in values[: len(outputs)]]
+        results = self.strategy.recording.divide(dict(zip(outputs, shown, strict=True)))
+        return results, self.state.arrays(values[len(outputs) :])
 
     @property
     def _outputs(self) -> list[Output]:
@@ -215,6 +215,12 @@ class Runner:
         longest = bounds.chunk_steps_on_host if calls else bounds.chunk_steps
         steps = int(np.clip(bounds.chunk_bytes // max(bytes_per_step, 1), 1, longest))
         return max(steps // plan.unroll, 1) * plan.unroll
+
+
+def _rows(value: tf.Tensor, length: int, steps: int) -> np.ndarray:
+    """Rows of the steps that count, in memory of their own: a view would keep all of the chunk."""
+    array = np.asarray(memoryview(value))
+    return np.array(array[:steps] if array.shape[0] == length else array)
 
 
 def _unchecked(function: Any) -> Callable:

@@ -14,7 +14,7 @@ from ...compiler.catalogue import Product
 from ...compiler.costs import CPU, Costs
 from ...compiler.ir import Group, Program
 from ...kernels.registry import CATALOGUE
-from .tune import Recording, Target, divides_minibatch, join_outputs, tune
+from .tune import Recording, Target, divides_minibatch, record, tune
 
 Purpose = Literal["simulate", "test", "train"]
 
@@ -164,7 +164,7 @@ def choose(facts: Facts) -> Strategy:
         program = tune(program, target.part(parts))
     recording = None
     if facts.purpose == "simulate":
-        recording = join_outputs(program, target.costs)
+        recording = record(program, target)
         program = recording.program
     return Strategy(
         purpose=facts.purpose,

@@ -83,6 +83,7 @@ class TensorGraph(StatefulLayer):
             cores=1 if several else backend.cores(),
             single_kernels=not several and is_possible(),
             costs=costs.current(),
+            skipped=self.plan.skipped,
         )
 
     def _constant(self, block: Block) -> tf.Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 from keras import ops
+from nengo.exceptions import ValidationError
 
 from .. import backend
 from ..strategy import Scope, Strategy
@@ -127,11 +128,23 @@ class SimulationModel(keras.Model):
     def make_test_function(self, force: bool = False) -> Any:
         """Make what `evaluate` calls."""
         self.jit_compile = self.strategy(False).scope is Scope.CALL
-        if self._is_keras_own():
-            return super().make_test_function(force)
         if self.test_function is None or force:
-            self.test_function = StepFunctions(self, training=False)
+            if self._is_keras_own():
+                super().make_test_function(force)
+                self.test_function = self._numbered(self.test_function)
+            else:
+                self.test_function = StepFunctions(self, training=False)
         return self.test_function
+
+    def _numbered(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Let minibatches hear the same noise whatever their size, as `StepFunctions` does."""
+
+        def test(iterator: Any) -> Any:
+            with self.testing(self.tested):
+                self.tested += self.steps_per_execution
+                return function(iterator)
+
+        return test
 
     def _is_keras_own(self) -> bool:
         """Whether functions are Keras's: replicas read their data within one."""
@@ -297,7 +310,7 @@ class SimulationModel(keras.Model):
             if name not in targets:
                 continue
             weight = _weight_of(name, sample_weight, y_pred)
-            value = _loss_value(loss, targets[name], y_pred[name], weight, count)
+            value = _loss_value(name, loss, targets[name], y_pred[name], weight, count)
             objective.trackers[name].update_state(value, sample_weight=items)
             total = total + ops.cast(value, total.dtype) * objective.weights[name]
         for extra in self.losses:
@@ -361,7 +374,7 @@ def _weight_of(name: str, sample_weight: Any, y_pred: Mapping[str, Any]) -> Any:
     return ops.reshape(weight, (y_pred["steps_run"].shape[0], -1))
 
 
-def _loss_value(loss: Any, y_true: Any, y_pred: Any, weight: Any, count: int) -> Any:
+def _loss_value(name: str, loss: Any, y_true: Any, y_pred: Any, weight: Any, count: int) -> Any:
     """The mean of a loss over items and whatever axes it leaves, weighted by item.
 
     Keras's own losses give it divided by the `count` of replicas.
@@ -372,6 +385,14 @@ def _loss_value(loss: Any, y_true: Any, y_pred: Any, weight: Any, count: int) ->
     if weight is None or values.shape == ():
         return ops.mean(values)
     steps = ops.shape(weight)[1]
+    known = weight.shape[1]
+    if known not in (1, None) and values.shape[1:2] not in ((known,), (None,)):
+        raise ValidationError(
+            f"the loss of {name!r} gives values of shape {tuple(values.shape)}, which weights of "
+            f"{known} steps do not fit; give one weight for each item, or a loss with an axis of "
+            f"steps",
+            attr="sample_weight",
+        )
     values = ops.reshape(values, (y_pred.shape[0], steps, -1))
     return ops.mean(values * weight[..., None])
 
