@@ -12,7 +12,6 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from keras import ops
 from nengo.builder.processes import SimProcess
 from nengo.builder.signal import SignalDict
 from nengo.exceptions import SimulationError
@@ -21,6 +20,7 @@ from nengo.utils.functions import function_name
 from ..compiler.ir import Group, Op
 from ..utils import blame, continue_with, own_generator
 from .context import Context
+from .later import ops
 from .registry import CATALOGUE, Action, Arrays, Kernel, kernel
 
 

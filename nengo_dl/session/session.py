@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nengo
 import numpy as np
@@ -17,22 +17,23 @@ from ..config.settings import Settings
 from ..kernels import CATALOGUE
 from ..kernels.host import Steppers
 from ..lowering.roles import Feed
+from ..runtimes import later
 from ..runtimes.base import Runtime
 from ..runtimes.choose import next_runtime
 from ..runtimes.memory import Memory
 from ..runtimes.numpy.first_steps import FirstSteps
 from ..runtimes.plan import Plan
-from ..runtimes.tensorflow import backend
-from ..runtimes.tensorflow.keras.layer import TensorGraph
-from ..runtimes.tensorflow.keras.model import SimulationModel, make_model
-from ..runtimes.tensorflow.keras.replicas import Replicas
-from ..runtimes.tensorflow.precision import PRECISIONS
-from ..runtimes.tensorflow.runner import Runner
+from ..runtimes.replicas import Replicas
 from ..utils import warn
 from .compilation import Compilation, Generators
 from .interrupts import uninterrupted
 from .recording import Recorder
 from .sources import Constant, Held, Series, draw
+
+if TYPE_CHECKING:
+    from ..runtimes.tensorflow.keras.layer import TensorGraph
+    from ..runtimes.tensorflow.keras.model import SimulationModel
+    from ..runtimes.tensorflow.runner import Runner
 
 Sources = Mapping[Feed, Any]
 NOTHING = Constant(np.zeros(0), "float32")  # stands for what is called within the step
@@ -126,7 +127,7 @@ class Session:
         self.loss_probes: list[nengo.Probe] = list(compiled.model.probes)
         self.running: list[str] = []
         self._keras_model: SimulationModel | None = None
-        backend.seed_tensorflow(seed)
+        later.seed_tensorflow(seed)
         self.remake_processes()
         self.plan = self._plan()
         self.steppers = Steppers(self.plan.dt, self.plan.rngs)
@@ -196,6 +197,9 @@ class Session:
     def _own_graph(self) -> TensorGraph:
         """The same for those who leave its variables alone; made when it is first needed."""
         if self._graph is None:
+            later.require_tensorflow()
+            from ..runtimes.tensorflow.keras.layer import TensorGraph
+
             with self.computing():
                 self._graph = TensorGraph(self.plan, self.steppers)
             self.replicas.check_layers(self._graph.user_layers)
@@ -205,7 +209,10 @@ class Session:
     def runner(self) -> Runner:
         """What runs compiled chunks of time."""
         if self._runner is None:
-            self._runner = Runner(self._own_graph)
+            graph = self._own_graph
+            from ..runtimes.tensorflow.runner import Runner
+
+            self._runner = Runner(graph)
         return self._runner
 
     @property
@@ -226,19 +233,22 @@ class Session:
     def keras_model(self) -> SimulationModel:
         """The Keras model around the simulation; made when it is first asked for."""
         if self._keras_model is None:
+            graph = self.graph
+            from ..runtimes.tensorflow.keras.model import make_model
+
             with self.computing():
-                self._keras_model = make_model(self.graph)
+                self._keras_model = make_model(graph)
             self._keras_model.inference_only = self.settings.inference_only
             self._keras_model.at_present = self._at_present
         return self._keras_model
 
     def computing(self) -> contextlib.AbstractContextManager:
         """Precision, device and strategy of the simulation, restored afterwards."""
-        return self._placed(PRECISIONS.call(self.settings.dtype))
+        return self._placed(later.precision(self.settings.dtype))
 
     def block(self) -> contextlib.AbstractContextManager:
         """As `computing`, for a `with` block: other threads may compute meanwhile."""
-        return self._placed(PRECISIONS.block(self.settings.dtype))
+        return self._placed(later.precision(self.settings.dtype, block=True))
 
     def _placed(
         self, precision: contextlib.AbstractContextManager
@@ -246,7 +256,7 @@ class Session:
         if self.device is None and self.replicas.strategy is None:
             return precision  # single steps wait for this
         scope = contextlib.ExitStack()
-        for part in (precision, backend.on_device(self.device), self.replicas.scope()):
+        for part in (precision, later.on_device(self.device), self.replicas.scope()):
             scope.enter_context(part)
         return scope
 
@@ -483,7 +493,9 @@ class Session:
     @cached_property
     def _tensors_call_python(self) -> bool:
         """Whether a TensorNode may share objects with the user's functions of time."""
-        return bool(self.compiled.lowered.together) and self._own_graph.tensors_call_python()
+        tensors = any(op.kind == "tensor_node" for op in self.compiled.program.ops)
+        together = bool(self.compiled.lowered.together)
+        return tensors and together and self._own_graph.tensors_call_python()
 
     def keep(self, carry: Mapping[Block, Any], n_steps: int, stateful: bool) -> None:
         """Take over what a run left behind: what was learned always, state if `stateful`."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import keras
 import nengo
 import numpy as np
 from nengo.builder import Model
 from nengo.exceptions import (
-    NengoWarning,
     ReadonlyError,
     SimulationError,
     SimulatorClosed,
@@ -20,12 +18,8 @@ from nengo.exceptions import (
 )
 
 from ..config.settings import Settings
-from ..runtimes.tensorflow import backend
-from ..runtimes.tensorflow.keras.layer import TensorGraph
-from ..runtimes.tensorflow.keras.model import SimulationModel
-from ..runtimes.tensorflow.keras.replicas import Replicas
-from ..runtimes.tensorflow.precision import PRECISIONS
-from ..runtimes.tensorflow.strategy import Strategy
+from ..runtimes import later
+from ..runtimes.replicas import Replicas
 from ..session.compilation import Compilation, build
 from ..session.progress import Progress, stage_of
 from ..session.recording import Recorder
@@ -47,6 +41,13 @@ from .parameters import Parameters, freeze, nengo_params
 from .signals import LiveSignals
 from .summary import summarize
 from .turns import Turns, exclusive
+
+if TYPE_CHECKING:
+    import keras
+
+    from ..runtimes.tensorflow.keras.layer import TensorGraph
+    from ..runtimes.tensorflow.keras.model import SimulationModel
+    from ..runtimes.tensorflow.strategy import Strategy
 
 __all__ = ["SimulationData", "Simulator"]
 
@@ -132,16 +133,12 @@ class Simulator:
     ) -> None:
         self.closed = True  # until everything is there
         self.turns = Turns()
-        backend.require_tensorflow()
+        later.require_tensorflow(now=False)
         arguments.check_network(network, model)
         dt = arguments.step_length(dt)
         seed = None if seed is None else arguments.seed_of(seed)
-        backend.check_device(device)
-        if model is not None and model.dt != dt:
-            warn(
-                f"Model dt ({model.dt:g}) does not match Simulator dt ({dt:g}); using the model's",
-                NengoWarning,
-            )
+        construction.check_device(device)
+        construction.warn_of_dt(model, dt)
         self.unroll = arguments.whole(unroll_simulation, "unroll_simulation", 1)
         self.minibatch_size = arguments.items(minibatch_size)
         self.progress_bar = False if progress_bar is None else progress_bar
@@ -149,7 +146,7 @@ class Simulator:
         replicas = Replicas(self.minibatch_size, device)
         construction.log_device(device)
         settings = Settings.of(network if network is not None else model.toplevel)
-        with PRECISIONS.call(settings.dtype), backend.on_device(device):
+        with later.precision(settings.dtype), later.on_device(device):
             with progress.stage("Build") as stage:
                 self.model = build(network, model, dt, settings, stage)
             with progress.stage("Optimization"):

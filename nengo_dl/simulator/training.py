@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 from nengo.exceptions import SimulationError, ValidationError
 
+from ..runtimes.later import keras
 from ..session.session import Session
 from . import calls, checks, items
 
