@@ -650,9 +650,12 @@ class Simulator:
     ) -> dict[str, float]:
         """Losses and metrics of `compile`, for data as in `fit`.
 
-        Arguments as for `fit`, and errors.
+        Arguments as for `fit`, and errors; besides:
 
-        With `spikes=False` neurons do what they do in `fit`, as in `predict`.
+        Parameters
+        ----------
+        spikes : bool
+            False computes what neurons do in `fit`, as in `predict`. True by default.
 
         Returns
         -------
