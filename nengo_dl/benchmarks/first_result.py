@@ -216,6 +216,15 @@ def _pair(seconds: Sequence[float]) -> str:
     return " / ".join(f"{s:.2f}" for s in seconds)
 
 
+def _setting(text: str, parser: argparse.ArgumentParser) -> tuple[str, Any]:
+    """What ``key=value`` says; the value is one of JSON."""
+    key, _, value = text.partition("=")
+    try:
+        return key, json.loads(value)
+    except json.JSONDecodeError:
+        parser.error(f"{text!r} is not KEY=VALUE, such as n_neurons=100")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure networks, and print a table."""
     parser = argparse.ArgumentParser("python -m nengo_dl.benchmarks.first_result")
@@ -226,11 +235,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--times", type=int, default=2, help="that each process builds and runs")
     parser.add_argument("--cached", action="store_true", help="with a decoder cache that is full")
     parser.add_argument("--cpu", action="store_true", help="times of the processor, all threads")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="network argument"
+    )
     parser.add_argument("--json", type=Path, help="where to write everything")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"no network {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    sizes = dict(_setting(text, parser) for text in options.set)
     console = Console(width=None if Console().is_terminal else 180)
     measured = []
     for name in options.names or small:
@@ -243,6 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     options.cached,
                     options.times,
                     "process_time" if options.cpu else "perf_counter",
+                    **sizes,
                 )
             )
     console.print(_table(measured))

@@ -145,20 +145,29 @@ def test_first_result_table(monkeypatch, capsys, tmp_path, nengos, ours, wanted)
     """Ours is 0.1 s later at most, and a fifth sooner where Nengo takes more than two seconds."""
 
     def run(script):
+        assert script["arguments"] in ({}, {"dimensions": 2})
         parts = {"network": 0.0, "build": ours if script["ours"] else nengos, "run": 0.0}
         return {"import": 0.0, "times": [parts], "tensorflow": False, "peak": 1000}
 
     monkeypatch.setattr(first_result, "_run", run)
-    first_result.main(["pes", "--cached", "--json", str(tmp_path / "found.json")])
+    options = ["--cached", "--set", "dimensions=2", "--json", str(tmp_path / "found.json")]
+    first_result.main(["pes", *options])
     assert wanted in capsys.readouterr().out
     (found,) = json.loads((tmp_path / "found.json").read_text())
     assert found["ours"]["first"]["build"] == ours
 
 
-def test_first_result_of_an_unknown_network(capsys):
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["psa"], "no network psa; there are communication_channel"),
+        (["pes", "--set", "dimensions"], "'dimensions' is not KEY=VALUE, such as n_neurons=100"),
+    ],
+)
+def test_first_result_of_what_is_not_there(arguments, message, capsys):
     with pytest.raises(SystemExit):
-        first_result.main(["psa"])
-    assert "no network psa; there are communication_channel" in capsys.readouterr().err
+        first_result.main(arguments)
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.numpy_steps(200)
