@@ -9,7 +9,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # What TensorFlow logs before it reads that level: that it looked for CUDA, and that oneDNN is on.
 NOISE := absl::InitializeLog|cudart_stub|port\.cc|cuda_dnn|cuda_fft|cuda_blas|computation_placer
 
-.PHONY: demo test test-own test-nengo test-nengo-float32 lint docs docs-quick
+.PHONY: demo test test-own test-nengo test-nengo-float32 plans lint docs docs-quick
 
 demo: SHELL := bash
 demo: $(INSTALLED)
@@ -29,6 +29,10 @@ test-nengo: $(INSTALLED)
 
 test-nengo-float32: $(INSTALLED)
 	$(BIN)/python $(NENGO_TESTS) -c tests/nengo_suite/float32.ini
+
+# What some networks compile to, stored as text: renews it after a change that is meant
+plans: $(INSTALLED)
+	$(BIN)/python -m tests.compiler.plans
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nengo_dl.compiler import costs
 from nengo_dl.compiler.ir import Graph, Op, Output, Role, Signal, View
-from nengo_dl.compiler.pipeline import Options, build_program
+from nengo_dl.compiler.pipeline import SIMPLIFICATIONS, Options, build_program
 from nengo_dl.kernels import CATALOGUE
 
 DT = 0.125
@@ -346,9 +346,10 @@ def start_values(program, inputs, batch=BATCH):
     return sources, carry
 
 
-def build(graph, simplifies=True, groups=True, layout=None):
+def build(graph, simplifies=True, groups=True, layout=None, skipped=()):
     """Compile a graph with this package's own kernels."""
-    options = Options(simplifies=simplifies, groups=groups, costs=costs.current())
+    left_out = {*skipped, *(() if simplifies else SIMPLIFICATIONS), *(() if groups else ["group"])}
+    options = Options(skipped=frozenset(left_out), costs=costs.current())
     return build_program(graph, CATALOGUE, options, layout)
 
 

@@ -10,13 +10,24 @@ from .arrange import Addresses, arrange, arrange_sources
 from .catalogue import Catalogue, TraitsOf
 from .chain import Part
 from .costs import CPU, Costs
-from .graph import ordered
 from .ir import Block, Graph, Group, Layout, Op, Output, Program, Read, Role, Signal, Stage, View
 from .members import order_members, split_by_sharing
 from .schedule import schedule
-from .simplify import find_routes, simplify
+from .simplify import DEFAULT_PASSES, simplify
 from .split import split
 from .verify import verify
+
+#: Names of the passes that drop what computes nothing.
+SIMPLIFICATIONS = tuple(rewrite.__name__ for rewrite in DEFAULT_PASSES)
+#: Names of all passes that can be left out.
+PASSES = (
+    *SIMPLIFICATIONS,
+    "split_stages",
+    "divide_loops",
+    "group",
+    "split_by_sharing",
+    "order_members",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,17 +36,19 @@ class Options:
 
     Attributes
     ----------
-    simplifies : bool
-        Whether to drop what computes nothing.
-    groups : bool
-        Whether ops of one kind become one group.
+    skipped : frozenset of str
+        Names of passes that are left out, of `PASSES`. What a program computes does not depend on
+        that, only how fast it is.
     costs : Costs
         What things cost on the machine that the program is for.
     """
 
-    simplifies: bool = True
-    groups: bool = True
+    skipped: frozenset[str] = frozenset()
     costs: Costs = CPU
+
+    def does(self, name: str) -> bool:
+        """Whether a pass is applied."""
+        return name not in self.skipped
 
 
 def build_program(
@@ -59,21 +72,38 @@ def build_program(
         Whether the program is for training.
     """
     costs, traits = options.costs, catalogue.traits
-    graph = simplify(graph, traits) if options.simplifies else find_routes(ordered(graph))
+    graph = simplify(graph, traits, [p for p in DEFAULT_PASSES if options.does(p.__name__)])
     placed = [block.members for block in layout.blocks] if layout else []
-    parts = split(graph, traits, training, placed, costs)
+    parts = _parts(graph, traits, training, placed, options)
     grouped = []
     for part in parts:
-        groups = schedule(part.ops, catalogue.signature, options.groups, _is_host(traits))
-        grouped.append(split_by_sharing(groups, traits, costs))
+        groups = schedule(part.ops, catalogue.signature, options.does("group"), _is_host(traits))
+        shares = options.does("split_by_sharing")
+        grouped.append(split_by_sharing(groups, traits, costs) if shares else groups)
     routes = [op for op in graph.ops if op.kind == "route"]
-    flat = order_members(list(chain.from_iterable(grouped)), routes)
+    flat = list(chain.from_iterable(grouped))
+    if options.does("order_members"):
+        flat = order_members(flat, routes)
     if layout is None:
         carriers = {s: number for number, part in enumerate(parts) for s in part.states}
         layout = arrange_sources(flat, graph, catalogue, carriers)
     arranged, space = arrange(flat, routes, layout, catalogue, costs)
     stages = _stages(graph, parts, [len(g) for g in grouped], arranged, space)
     return verify(Program(layout, tuple(stages)))
+
+
+def _parts(
+    graph: Graph,
+    traits: TraitsOf,
+    training: bool,
+    placed: Sequence[Sequence[Signal]],
+    options: Options,
+) -> list[Part]:
+    """What runs at once for all steps, and what is looped over them."""
+    if not options.does("split_stages"):
+        return [Part(True, graph.ops, tuple(graph.next))]
+    divides = options.does("divide_loops")
+    return split(graph, traits, training, placed, options.costs, divides)
 
 
 def _is_host(traits: TraitsOf) -> Callable[[Op], bool]:

@@ -18,6 +18,7 @@ def split(
     training: bool = False,
     together: Iterable[Sequence[Signal]] = (),
     costs: Costs = CPU,
+    divides: bool = True,
 ) -> list[Part]:
     """Separate what only precedes and what only follows the state from the loop.
 
@@ -40,6 +41,8 @@ def split(
     together : iterable of sequences of Signal
         States that are to be carried by the same loop.
     costs : Costs
+    divides : bool
+        Whether there may be several loops, with what serves all steps at once between them.
     """
     ops = graph.ops
     choice = _Choice(traits, training, costs)
@@ -55,7 +58,7 @@ def split(
     after_loop = downstream - looped
     inner = [op for i, op in enumerate(ops) if i in looped]
     sequential = {op for op in inner if traits(op).sequential}
-    cuts = {op for op in inner if choice.cuts(op)} - sequential
+    cuts = {op for op in inner if divides and choice.cuts(op)} - sequential
     if not training:  # what expands or reduces is on the loops' side of a cut
         sequential.update(op for op in inner if choice.multiplies(op) and op not in cuts)
     parts = [

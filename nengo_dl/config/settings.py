@@ -25,6 +25,7 @@ from .validators import (
     CALLABLES,
     CHECKPOINTS,
     DTYPE,
+    NAMES,
     OPTIONAL_BOOL,
     SMOOTHING,
     TRAINABLE_SYNAPSES,
@@ -78,6 +79,12 @@ class Settings:
         None,
         CALLABLES,
         "Rewrites that remove or fuse operators. None: the default ones; ``[]``: none at all.",
+    )
+    skip_passes: Sequence[str] = _option(
+        (),
+        NAMES,
+        "Names of passes of the compiler to leave out, which changes no result: to find out which "
+        "one is at fault if it does. An unknown name leads to a message that lists all.",
     )
     inference_only: bool = _option(
         False, BOOL, "Build without support for training; nothing is trainable."
@@ -165,6 +172,7 @@ class Settings:
             )
         if self.simplifications is not None:
             object.__setattr__(self, "simplifications", tuple(self.simplifications))
+        object.__setattr__(self, "skip_passes", tuple(self.skip_passes))
 
     @classmethod
     def of(cls, network: nengo.Network | None) -> Settings:

@@ -28,6 +28,14 @@ def _is_callables(value: Any) -> bool:
     return isinstance(value, Sequence) and all(callable(f) for f in value)
 
 
+def _is_names(value: Any) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and all(isinstance(name, str) for name in value)
+    )
+
+
 def _is_dtype(value: Any) -> bool:
     if not isinstance(value, str):
         raise TypeError(
@@ -45,6 +53,7 @@ def optional(accepts: Callable[[Any], bool], expects: str) -> Rule:
 BOOL = Rule(is_bool, "True or False")
 OPTIONAL_BOOL = optional(is_bool, "True, False")
 CALLABLE = optional(callable, "a callable")
+NAMES = Rule(_is_names, "a sequence of names")
 CALLABLES = optional(_is_callables, "a sequence of callables")
 SMOOTHING = optional(is_positive, "a number greater than 0,")
 CHECKPOINTS = optional(_is_steps, "a whole number greater than 0, 'auto'")

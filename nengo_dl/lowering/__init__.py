@@ -1,11 +1,23 @@
 """Nengo's operators become the compiler's own graph.  The only part that knows `nengo.builder`.
 
-May import `compiler`. An operator of Nengo's is one decorated function in `operators.py`.
+May import `compiler`. An operator of Nengo's is one decorated function in `operators.py`, a process
+or a synapse one in `filters.py`.
 """
 
 from . import filters
 from .build import NengoBuilder, build_model
+from .filters import give_out, lowers_process
 from .lower import Choices, Lowered, lower
 from .operators import lowers
 
-__all__ = ["Choices", "Lowered", "NengoBuilder", "build_model", "filters", "lower", "lowers"]
+__all__ = [
+    "Choices",
+    "Lowered",
+    "NengoBuilder",
+    "build_model",
+    "filters",
+    "give_out",
+    "lower",
+    "lowers",
+    "lowers_process",
+]

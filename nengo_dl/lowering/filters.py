@@ -1,6 +1,12 @@
-"""Processes in the loop; synapses are most of them."""
+"""Processes in the loop; synapses are most of them.
+
+`lowers_process(ProcessType)` registers a function `(op, ctx) -> None`, looked up by the exact type
+of the process. What is not registered runs on the host, unless it is a linear filter.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from nengo.builder import operator as ops
@@ -9,24 +15,60 @@ from nengo.synapses import LinearFilter, Lowpass, Triangle
 
 from ..compiler.ir import View
 from .memory import reshaped
-from .operators import Context, lowers, part_of, run_on_host
+from .operators import Context, Lowering, lowers, part_of, run_on_host
 from .time_constants import LEAST_TAU
+
+PROCESSES: dict[type, Lowering] = {}
+
+
+def lowers_process(process_type: type) -> Callable[[Lowering], Lowering]:
+    """Register the decorated function as the lowering of a type of processes with an input.
+
+    Its operator has the signals `op.input` and `op.output`, and `op.state` by name. The function
+    says with `ctx.update` what states become, and with `give_out` what comes out.
+
+    Parameters
+    ----------
+    process_type : type
+        Derived from `nengo.Process`, as synapses are. Types derived from it are others.
+
+    Raises
+    ------
+    ValueError
+        If the type has a lowering already.
+    """
+
+    def register(function: Lowering) -> Lowering:
+        if process_type in PROCESSES:
+            raise ValueError(f"{process_type.__name__} already has a lowering")
+        PROCESSES[process_type] = function
+        return function
+
+    return register
 
 
 @lowers(SimProcess)
 def process(op: SimProcess, ctx: Context) -> None:
     """A filter that has a kernel, or whatever it is, on the host."""
-    synapse = op.process
     if op.input is None:
         run_on_host(op, ctx)
     elif op.output in ctx.time_constants:
         trained_filter(op, ctx)
-    elif isinstance(synapse, LinearFilter) and type(synapse).make_step is LinearFilter.make_step:
-        linear_filter(op, ctx)
-    elif type(synapse) is Triangle:
-        triangle(op, ctx)
     else:
-        run_on_host(op, ctx)
+        _lowering_of(type(op.process))(op, ctx)
+
+
+def has_lowering(process_type: type) -> bool:
+    """Whether processes of a type with an input do not run on the host."""
+    return _lowering_of(process_type) is not run_on_host
+
+
+def _lowering_of(process_type: type) -> Lowering:
+    if process_type in PROCESSES:
+        return PROCESSES[process_type]
+    linear = issubclass(process_type, LinearFilter)
+    own_step = getattr(process_type, "make_step", None) is not LinearFilter.make_step
+    return linear_filter if linear and not own_step else run_on_host
 
 
 def linear_filter(op: ops.Operator, ctx: Context) -> None:
@@ -54,7 +96,7 @@ def linear_filter(op: ops.Operator, ctx: Context) -> None:
             **system,
         )
         ctx.update(state, reshaped(x, state.shape))
-    _give_out(op, ctx, y)
+    give_out(op, ctx, y)
 
 
 def trained_filter(op: ops.Operator, ctx: Context) -> None:
@@ -74,15 +116,16 @@ def trained_filter(op: ops.Operator, ctx: Context) -> None:
         shapes = [(size,), x.shape]
         y, x = ctx.emit("trained_alpha", [x, u, a, b, r], shapes, str(op.process))
         ctx.update(state, reshaped(x, state.shape))
-    _give_out(op, ctx, y)
+    give_out(op, ctx, y)
 
 
-def _give_out(op: ops.Operator, ctx: Context, y: View) -> None:
-    """What a process gives out: for the next step, or (filters of learning rules) for this one."""
+def give_out(op: ops.Operator, ctx: Context, y: View) -> None:
+    """Let a process give out `y`: in the next step, or, as filters of learning rules, in this."""
     effect = {"update": ctx.update, "set": ctx.set, "inc": ctx.inc}[op.mode]
     effect(op.output, reshaped(y, op.output.shape))
 
 
+@lowers_process(Triangle)
 def triangle(op: ops.Operator, ctx: Context) -> None:
     """Filters with a finite impulse response, which falls linearly."""
     n_taps, n0, slope = op.process._get_coefficients(ctx.dt)
@@ -103,4 +146,4 @@ def triangle(op: ops.Operator, ctx: Context) -> None:
     values = ctx.emit("triangle", reads, shapes, str(op.process), **attrs)
     for sig, value in zip((y, history, where), values, strict=True):
         ctx.update(sig, reshaped(value, sig.shape))
-    _give_out(op, ctx, values[0])
+    give_out(op, ctx, values[0])

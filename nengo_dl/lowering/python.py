@@ -21,6 +21,8 @@ from nengo.synapses import Synapse
 from nengo.utils.graphs import toposort
 from nengo.utils.simulator import operator_dependency_graph
 
+from .filters import has_lowering
+
 KNOWN = ("nengo", "nengo_dl")  # packages whose objects keep what changes to themselves
 LARGEST = 100  # elements of an array of objects that are looked at one by one
 
@@ -78,7 +80,8 @@ def _is_known(op: Operator, catalogue: Any) -> bool:
     if isinstance(op, SimPyFunc):
         return isinstance(op.fn, np.ufunc)
     if isinstance(op, SimProcess):
-        return is_known_process(op.process)
+        compiled = op.input is not None and has_lowering(type(op.process))
+        return compiled or is_known_process(op.process)
     if isinstance(op, SimNeurons):
         return _is_of_known_type(op.neurons) or catalogue.compiles_neurons(type(op.neurons))
     return _is_of_known_type(op)

@@ -33,6 +33,8 @@ class Plan:
         `source_of(feed)` makes an input whose Python is called within each step.
     restart
         `restart(items)` lets Python of the user's begin anew for some items.
+    skipped : frozenset of str
+        Names of passes of a runtime that are left out.
     checkpoint_steps : int, "auto" or None
         Steps of the chunks of time that gradients compute again.
     """
@@ -51,6 +53,7 @@ class Plan:
     checkpoint_steps: int | str | None = None
     source_of: Any = None
     restart: Any = None
+    skipped: frozenset[str] = frozenset()
 
     @property
     def batch(self) -> int:

@@ -15,13 +15,13 @@ from nengo.builder import Model
 from nengo.builder.neurons import SimNeurons
 from nengo.builder.operator import Operator
 from nengo.builder.processes import SimProcess
-from nengo.exceptions import BuildError
+from nengo.exceptions import BuildError, ValidationError
 
 from .. import graph_optimizer
 from ..compiler import costs
 from ..compiler.graph import CycleError
 from ..compiler.ir import Block, Graph, Program
-from ..compiler.pipeline import Options, build_program, for_training
+from ..compiler.pipeline import PASSES, SIMPLIFICATIONS, Options, build_program, for_training
 from ..config.per_object import (
     resolve_pure,
     resolve_trainable,
@@ -245,14 +245,30 @@ def _seed_of_item(first: int, item: int) -> int:
     return np.random.RandomState((first, item)).randint(2**31 - 1) if item else first
 
 
+def _check_layouts(skipped: set[str]) -> None:
+    """Raise ValidationError for what is no pass, not even of TensorFlow's runtime."""
+    from ..runtimes.tensorflow.tune import PASSES as LAYOUT_PASSES
+
+    unknown = skipped.difference(PASSES, LAYOUT_PASSES)
+    if unknown:
+        raise ValidationError(
+            f"got {', '.join(map(repr, sorted(unknown)))}, expected names of passes, which are "
+            f"{', '.join((*PASSES, *LAYOUT_PASSES))}",
+            attr="skip_passes",
+            obj=nengo.Network,
+        )
+
+
 def _options(settings: Settings) -> Options:
     """What the compiler is told besides the graph."""
-    given = settings.simplifications
-    return Options(
-        simplifies=given is None or len(given) > 0,
-        groups=settings.planner is not graph_optimizer.noop_planner,
-        costs=costs.current(),
-    )
+    skipped = set(settings.skip_passes)
+    if skipped.difference(PASSES):
+        _check_layouts(skipped)
+    if settings.simplifications is not None and not settings.simplifications:
+        skipped.update(SIMPLIFICATIONS)
+    if settings.planner is graph_optimizer.noop_planner:
+        skipped.add("group")
+    return Options(skipped=frozenset(skipped), costs=costs.current())
 
 
 def _user_simplified(operators: list[Operator], settings: Settings) -> list[Operator]:

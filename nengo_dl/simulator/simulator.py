@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import keras
 import nengo
 import numpy as np
 from nengo.builder import Model
 from nengo.exceptions import (
-    NengoWarning,
     ReadonlyError,
     SimulationError,
     SimulatorClosed,
@@ -20,12 +18,8 @@ from nengo.exceptions import (
 )
 
 from ..config.settings import Settings
-from ..runtimes.tensorflow import backend
-from ..runtimes.tensorflow.keras.layer import TensorGraph
-from ..runtimes.tensorflow.keras.model import SimulationModel
-from ..runtimes.tensorflow.keras.replicas import Replicas
-from ..runtimes.tensorflow.precision import PRECISIONS
-from ..runtimes.tensorflow.strategy import Strategy
+from ..runtimes import later
+from ..runtimes.replicas import Replicas
 from ..session.compilation import Compilation, build
 from ..session.progress import Progress, stage_of
 from ..session.recording import Recorder
@@ -47,6 +41,13 @@ from .parameters import Parameters, freeze, nengo_params
 from .signals import LiveSignals
 from .summary import summarize
 from .turns import Turns, exclusive
+
+if TYPE_CHECKING:
+    import keras
+
+    from ..runtimes.tensorflow.keras.layer import TensorGraph
+    from ..runtimes.tensorflow.keras.model import SimulationModel
+    from ..runtimes.tensorflow.strategy import Strategy
 
 __all__ = ["SimulationData", "Simulator"]
 
@@ -132,16 +133,12 @@ class Simulator:
     ) -> None:
         self.closed = True  # until everything is there
         self.turns = Turns()
-        backend.require_tensorflow()
+        later.require_tensorflow(now=False)
         arguments.check_network(network, model)
         dt = arguments.step_length(dt)
         seed = None if seed is None else arguments.seed_of(seed)
-        backend.check_device(device)
-        if model is not None and model.dt != dt:
-            warn(
-                f"Model dt ({model.dt:g}) does not match Simulator dt ({dt:g}); using the model's",
-                NengoWarning,
-            )
+        construction.check_device(device)
+        construction.warn_of_dt(model, dt)
         self.unroll = arguments.whole(unroll_simulation, "unroll_simulation", 1)
         self.minibatch_size = arguments.items(minibatch_size)
         self.progress_bar = False if progress_bar is None else progress_bar
@@ -149,7 +146,7 @@ class Simulator:
         replicas = Replicas(self.minibatch_size, device)
         construction.log_device(device)
         settings = Settings.of(network if network is not None else model.toplevel)
-        with PRECISIONS.call(settings.dtype), backend.on_device(device):
+        with later.precision(settings.dtype), later.on_device(device):
             with progress.stage("Build") as stage:
                 self.model = build(network, model, dt, settings, stage)
             with progress.stage("Optimization"):
@@ -299,6 +296,8 @@ class Simulator:
         data: Any = None,
         progress_bar: bool | str | None = None,
         stateful: bool = True,
+        *,
+        spikes: bool = True,
     ) -> None:
         """Simulate a number of steps, and record what probes see in `data`.
 
@@ -312,6 +311,9 @@ class Simulator:
             As in the constructor, whose value is the default.
         stateful : bool
             Whether the simulation goes on from here the next time. True by default.
+        spikes : bool
+            False computes what neurons do in `fit`: rates, unless `training_spikes` says otherwise.
+            So outputs can be looked at as losses see them. True by default.
 
         Raises
         ------
@@ -339,7 +341,8 @@ class Simulator:
         given = calls.of_one_minibatch(session, data, whole)
         stateful = stateful and self.stateful
         show = self.progress_bar if progress_bar is None else progress_bar
-        with session.computing(), stage_of(show, "Simulation", whole) as stage:
+        spiking = session.spiking(checks.check_spikes(spikes))
+        with session.computing(), spiking, stage_of(show, "Simulation", whole) as stage:
             session.run(whole, given, self._recorder, stateful, stage)
 
     # ------------------------------------------------------------------ what can be asked
@@ -495,7 +498,13 @@ class Simulator:
 
     @exclusive
     def predict(
-        self, x: Any = None, n_steps: int | None = None, stateful: bool = False, **kwargs: Any
+        self,
+        x: Any = None,
+        n_steps: int | None = None,
+        stateful: bool = False,
+        *,
+        spikes: bool = True,
+        **kwargs: Any,
     ) -> dict[nengo.Probe, np.ndarray]:
         """Simulate for each of many inputs.
 
@@ -505,10 +514,15 @@ class Simulator:
             Values (batch, n_steps, size) of input nodes, in any number of minibatches. Keys of a
             dict are nodes or their names. What is missing comes from the nodes themselves.
         n_steps : int, optional
-            Needed if no data are given.
+            Needed if no data are given, or data (batch, 1, size) of one step, which are then held
+            for all steps: what depends on them alone is computed once. The same is done for arrays
+            that repeat a step without a copy of it, as `np.broadcast_to` makes them.
         stateful : bool
             Whether each minibatch goes on where the last one ended, and the simulator after that.
             False by default: each begins from the present state.
+        spikes : bool
+            False computes what neurons do in `fit`: rates, unless `training_spikes` says otherwise.
+            So outputs can be looked at as losses see them. True by default.
         **kwargs
             As for `keras.Model.predict` (`callbacks`, `verbose`, `steps`).
 
@@ -527,15 +541,24 @@ class Simulator:
         session = self._open()
         stateful = session.carries_on(checks.check_stateful(stateful))
         calls.ignore_batch_size(session, kwargs)
-        return prediction.predict(session, x, n_steps, stateful, **kwargs)
+        with session.spiking(checks.check_spikes(spikes)):
+            return prediction.predict(session, x, n_steps, stateful, **kwargs)
 
     @exclusive
     def predict_on_batch(
-        self, x: Any = None, n_steps: int | None = None, stateful: bool = False, **kwargs: Any
+        self,
+        x: Any = None,
+        n_steps: int | None = None,
+        stateful: bool = False,
+        *,
+        spikes: bool = True,
+        **kwargs: Any,
     ) -> dict[nengo.Probe, np.ndarray]:
         """Like `predict`, for exactly one minibatch; arguments as for `predict`, and errors."""
         stateful = self.stateful and stateful
-        return prediction.predict(self._open(), x, n_steps, stateful, one_minibatch=True, **kwargs)
+        session = self._open()
+        with session.spiking(checks.check_spikes(spikes)):
+            return prediction.predict(session, x, n_steps, stateful, one_minibatch=True, **kwargs)
 
     @exclusive
     def compile(
@@ -592,7 +615,8 @@ class Simulator:
         x
             As for `predict`.
         y : dict, list or array
-            Targets (batch, n_steps, size) of probes, with probes or their names as keys.
+            Targets (batch, n_steps, size) of probes, with probes or their names as keys. They are
+            never repeated.
         n_steps, stateful
             As for `predict`. Validation begins from the state that `fit` does, and leaves no trace.
         **kwargs
@@ -620,11 +644,18 @@ class Simulator:
         y: Any = None,
         n_steps: int | None = None,
         stateful: bool = False,
+        *,
+        spikes: bool = True,
         **kwargs: Any,
     ) -> dict[str, float]:
         """Losses and metrics of `compile`, for data as in `fit`.
 
-        Arguments as for `fit`, and errors.
+        Arguments as for `fit`, and errors; besides:
+
+        Parameters
+        ----------
+        spikes : bool
+            False computes what neurons do in `fit`, as in `predict`. True by default.
 
         Returns
         -------
@@ -633,7 +664,8 @@ class Simulator:
         """
         session = self._open()
         stateful = session.carries_on(checks.check_stateful(stateful))
-        return training.evaluate(session, x, y, n_steps, stateful, kwargs)
+        with session.spiking(checks.check_spikes(spikes)):
+            return training.evaluate(session, x, y, n_steps, stateful, kwargs)
 
     @exclusive
     def check_gradients(

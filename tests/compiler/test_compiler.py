@@ -26,7 +26,6 @@ from nengo_dl.compiler.ir import (
     Stage,
     View,
 )
-from nengo_dl.compiler.pipeline import Options
 from nengo_dl.compiler.verify import ProgramError, verify
 from nengo_dl.runtimes.tensorflow.chunk import Span
 from nengo_dl.runtimes.tensorflow.strategy import Scope, Strategy
@@ -43,16 +42,16 @@ from tests.random_graphs import (
 )
 
 WAYS = {
-    "plain": Options(simplifies=False, groups=False),
-    "grouped": Options(simplifies=False, groups=True),
-    "simplified": Options(simplifies=True, groups=False),
-    "both": Options(simplifies=True, groups=True),
+    "plain": (False, False),
+    "grouped": (False, True),
+    "simplified": (True, False),
+    "both": (True, True),
 }
 every_way = pytest.mark.parametrize("way", WAYS)
 
 
 def compiled(graph, way):
-    return build(graph, WAYS[way].simplifies, WAYS[way].groups)
+    return build(graph, *WAYS[way])
 
 
 def span(length, valid=None, first=0):

@@ -7,9 +7,9 @@ from hypothesis import given
 from nengo_dl.compiler.graph import compose, ordered
 from nengo_dl.compiler.ir import Graph, Op, Output, Role, Signal, View
 from nengo_dl.compiler.simplify import DEFAULT_PASSES, find_routes, simplify
-from nengo_dl.compiler.simplify.copy_propagation import remove_aliases
+from nengo_dl.compiler.simplify.copy_propagation import propagate_copies
 from nengo_dl.compiler.simplify.dead_code import remove_dead_code
-from nengo_dl.compiler.simplify.duplicate_states import merge_twin_states
+from nengo_dl.compiler.simplify.duplicate_states import merge_duplicate_states
 from nengo_dl.compiler.simplify.identities import remove_identity_products
 from nengo_dl.compiler.simplify.routes import terms_per_element
 from nengo_dl.compiler.simplify.zeros import remove_zeros
@@ -94,7 +94,7 @@ def test_ops_that_do_not_change_stay():
     copy, y = total(X)
     reader, z = total(X, y)
     other, out = total(X, X)
-    graph = remove_aliases(Graph((copy, reader, other), {}, (*output(out), *output(z))), TRAITS)
+    graph = propagate_copies(Graph((copy, reader, other), {}, (*output(out), *output(z))), TRAITS)
     assert graph.ops[0] is not reader
     assert graph.ops[1] is other
 
@@ -194,7 +194,7 @@ def test_readers_of_a_copy_read_the_original():
     copy, y = total(X)
     again, z = total(View(y, slice(None, None, -1)), name="again")
     last, out = total(View(z, np.array([0, 0])), z)
-    graph = remove_aliases(Graph((copy, again, last), {}, output(View(z, slice(0, 1)))), TRAITS)
+    graph = propagate_copies(Graph((copy, again, last), {}, output(View(z, slice(0, 1)))), TRAITS)
     (op,) = graph.ops
     assert [v.signal for v in op.reads] == [X, X]
     assert [v.positions().tolist() for v in op.reads] == [[1, 1], [1, 0]]
@@ -207,7 +207,7 @@ def test_state_that_is_copied_may_become_another():
     copy, y = total(a)
     grow, z = total(a, a)
     graph = Graph((copy, grow), {a: View(z), b: View(y)}, output(b))
-    rewritten = remove_aliases(graph, TRAITS)
+    rewritten = propagate_copies(graph, TRAITS)
     assert rewritten.next[b].signal is a
     assert interpret(rewritten, {}, 3).outputs["out"][:, 0].tolist() == [[0, 0], [1, 2], [2, 4]]
 
@@ -231,7 +231,7 @@ def twins(second=(0, 0), role=Role.STATE, index=None):
     grow, y = total(X, a)
     both, z = total(a, b)
     graph = Graph((grow, both), {a: View(y), b: View(y, index)}, output(z))
-    return a, b, merge_twin_states(graph, TRAITS)
+    return a, b, merge_duplicate_states(graph, TRAITS)
 
 
 def test_twins_are_merged():
@@ -253,7 +253,7 @@ def test_twins_of_parts_are_merged():
     parts = [View(X, slice(0, 1)), View(X, slice(1, 2)), View(X, slice(0, 1))]
     states = [source(Role.STATE, [0], name) for name in "abc"]
     both, out = total(*states, size=1)
-    graph = merge_twin_states(
+    graph = merge_duplicate_states(
         Graph((both,), dict(zip(states, parts, strict=True)), output(out)), TRAITS
     )
     assert list(graph.next) == states[:2]

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from ..catalogue import TraitsOf
 from ..graph import ordered
 from ..ir import Graph
-from .common_subexpressions import remove_repeats
-from .copy_propagation import remove_aliases
+from .common_subexpressions import remove_common_subexpressions
+from .copy_propagation import propagate_copies
 from .dead_code import remove_dead_code
-from .duplicate_states import merge_twin_states
+from .duplicate_states import merge_duplicate_states
 from .identities import remove_identity_products
 from .routes import find_routes
 from .zeros import remove_zeros
@@ -25,9 +25,9 @@ Pass = Callable[[Graph, TraitsOf], Graph]
 DEFAULT_PASSES: tuple[Pass, ...] = (
     remove_zeros,
     remove_identity_products,
-    remove_aliases,
-    merge_twin_states,
-    remove_repeats,
+    propagate_copies,
+    merge_duplicate_states,
+    remove_common_subexpressions,
     remove_dead_code,
 )
 

@@ -13,7 +13,7 @@ from ..ir import Graph, Op, Role, Signal, View
 from ..members import view_key
 
 
-def remove_repeats(graph: Graph, traits: TraitsOf) -> Graph:
+def remove_common_subexpressions(graph: Graph, traits: TraitsOf) -> Graph:
     """Keep one of all ops that read the same, with states of their own that begin alike.
 
     Many connections from one object have filters of their own, but the same input.

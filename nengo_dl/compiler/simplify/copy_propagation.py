@@ -9,7 +9,7 @@ from ..graph import reading, redirected
 from ..ir import Graph, Op, Signal, View
 
 
-def remove_aliases(graph: Graph, _: TraitsOf) -> Graph:
+def propagate_copies(graph: Graph, _: TraitsOf) -> Graph:
     """Drop sums of a single term that fills them."""
     original: dict[Signal, View] = {}
     ops = []

@@ -14,7 +14,7 @@ from ..ir import Graph, Role, Signal, View
 from ..members import view_key
 
 
-def merge_twin_states(graph: Graph, _: TraitsOf) -> Graph:
+def merge_duplicate_states(graph: Graph, _: TraitsOf) -> Graph:
     """Keep one of all states that begin alike and become the same.
 
     Nengo stores what a filter gives out next to the filter's own memory, which is often the same.

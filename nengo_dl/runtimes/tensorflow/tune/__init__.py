@@ -18,6 +18,9 @@ from .minibatch import count_parts, divide_items
 from .pack import pack
 from .single_kernel import mark_single_kernel
 
+#: Names of all passes that can be left out.
+PASSES = ("pack", "interleave", "single_kernels", "divide_minibatch", "join_outputs")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
@@ -32,12 +35,19 @@ class Target:
     single_kernels : bool
         Whether loops can be a single kernel of the machine's code.
     costs : Costs
+    skipped : frozenset of str
+        Names of passes that are left out, of `PASSES`.
     """
 
     batch: int = 1
     cores: int = 1
     single_kernels: bool = False
     costs: Costs = CPU
+    skipped: frozenset[str] = frozenset()
+
+    def does(self, name: str) -> bool:
+        """Whether a pass is applied."""
+        return name not in self.skipped
 
     def part(self, count: int) -> Target:
         """The target of one of so many parts of a minibatch: the last, which is never smaller."""
@@ -52,17 +62,31 @@ def tune(program: Program, target: Target) -> Program:
 
 def divides_minibatch(program: Program, target: Target) -> int:
     """Into how many parts to divide a minibatch; 1 if items know of each other."""
+    if not target.does("divide_minibatch"):
+        return 1
     if not all(CATALOGUE.traits(op).keeps_items_apart for op in program.ops):
         return 1
     return count_parts(program.stages, target.batch, target.cores, target.costs)
 
 
+def record(program: Program, target: Target) -> Recording:
+    """What to record of a program that simulates, so that XLA hands out few arrays."""
+    if target.does("join_outputs"):
+        return join_outputs(program, target.costs)
+    outputs = (output for stage in program.stages for output, _ in stage.outputs)
+    return Recording(program, {output: (output, slice(None)) for output in outputs})
+
+
 def _tuned(stage: Stage, target: Target) -> Stage:
     def held(whole: bool) -> Stage:
-        packed = pack(stage, CATALOGUE.packs, target.batch, whole, target.costs)
-        return interleave(packed, CATALOGUE, target.costs)
+        made = stage
+        if target.does("pack"):
+            made = pack(made, CATALOGUE.packs, target.batch, whole, target.costs)
+        if target.does("interleave"):
+            made = interleave(made, CATALOGUE, target.costs)
+        return made
 
-    if target.single_kernels:
+    if target.single_kernels and target.does("single_kernels"):
         marked = mark_single_kernel(held(whole=True), CATALOGUE, target.batch, target.costs)
         if marked.inline:
             return marked
@@ -70,10 +94,11 @@ def _tuned(stage: Stage, target: Target) -> Stage:
 
 
 __all__ = [
+    "PASSES",
     "Recording",
     "Target",
     "divide_items",
     "divides_minibatch",
-    "join_outputs",
+    "record",
     "tune",
 ]
