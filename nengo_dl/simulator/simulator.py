@@ -38,6 +38,7 @@ from . import (
     construction,
     explanation,
     gradients,
+    options,
     prediction,
     saving,
     training,
@@ -539,7 +540,7 @@ class Simulator:
         Parameters
         ----------
         *args
-            The first is the optimizer; another is a TypeError.
+            In the order of `keras.Model.compile`: optimizer, loss, loss_weights, metrics, ...
         loss : str, callable, keras.losses.Loss, list or dict
             One for all probes, or for each: a list in their order, or a dict by probe or name.
         metrics : like `loss`, optional
@@ -548,12 +549,14 @@ class Simulator:
             Factors of the losses in their sum.
         **kwargs
             As for `keras.Model.compile`; `weighted_metrics` are given as `metrics` are.
+
+        Raises
+        ------
+        ValidationError
+            If Keras knows no such optimizer, loss or metric, or a probe is not of this network.
         """
-        if len(args) > 1:
-            raise TypeError("only the optimizer can be given by position; name other arguments")
-        if args:
-            kwargs["optimizer"] = args[0]
-        training.compile(self._open(), loss, metrics, loss_weights, kwargs)
+        named = {"loss": loss, "metrics": metrics, "loss_weights": loss_weights, **kwargs}
+        training.compile(self._open(), **options.by_name(args, named))
 
     @exclusive
     def fit(
