@@ -173,9 +173,10 @@ assert trained[2] < trained[-1]  # spikes take their time
 assert all(1 < rate < 300 for rate in rates)
 
 # %% [markdown]
-# With spikes, in 30 ms, less is right than with rates: layers get single spikes, nothing averages
-# them, and the time is short. [](../howto/training.md) tells what helps: synapses between the
-# layers, more steps, or training with the spikes themselves.
+# With spikes, after 30 ms, fewer test digits are right than training digits were with rates. How
+# much of that is due to spikes, and how much to digits that are new, this notebook does not
+# measure. [](../howto/training.md) tells what may help: synapses between the layers, more steps,
+# or training with the spikes themselves.
 #
 # In the first steps little is known: each neuron has spiked once or not at all. Then the answers
 # come faster than the filter's 100 ms, because it is which score is largest that matters, not
