@@ -154,7 +154,7 @@ def check_call(options: Mapping[str, Any]) -> None:
 
 def check_callbacks(given: Any) -> None:
     """Raise ValidationError unless these are callbacks of Keras's, or what behaves as such."""
-    for callback in keras.tree.flatten(given):
+    for callback in () if given is None else keras.tree.flatten(given):
         is_object = hasattr(callback, "set_model") and not isinstance(callback, type)
         if callback is not None and not is_object:
             name = getattr(callback, "__name__", None)
