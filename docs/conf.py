@@ -50,6 +50,7 @@ nb_merge_streams = True
 # ------------------------------------------------------------------ the reference
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings say more
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 add_module_names = False
@@ -79,10 +80,15 @@ mathjax3_config = {"tex": {"macros": {}}}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
-# the notebooks' own settings, instead of the user's; TensorFlow's log of what it looks for is not
-# what a cell prints
+# the notebooks' own settings, instead of the user's: TensorFlow's log of what it looks for is not
+# what a cell prints, nor is that another process uses Nengo's cache of decoders
 _profile = Path(tempfile.mkdtemp(prefix="nengo_dl-docs-")) / "profile_default"
 _profile.mkdir()
 (_profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.capture_fd_output = False\n")
 os.environ["IPYTHONDIR"] = str(_profile.parent)
+_startup = _profile / "startup"
+_startup.mkdir()
+(_startup / "cache.py").write_text(
+    'import nengo\n\nnengo.rc["decoder_cache"]["enabled"] = "False"\n'
+)
 atexit.register(shutil.rmtree, _profile.parent, ignore_errors=True)

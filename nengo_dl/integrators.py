@@ -70,7 +70,20 @@ class IntegrateAndFire(SpikingRectifiedLinear):
         self.negative_slope = negative_slope
 
     def rates(self, x: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> np.ndarray:
-        """Compute firing rates [Hz]; arguments as for `SpikingLeakyReLU.rates`."""
+        """Compute firing rates.
+
+        Parameters
+        ----------
+        x : array (S,) or (S, N)
+            Inputs, projected onto the encoders.
+        gain, bias : array (N,)
+            Of each neuron.
+
+        Returns
+        -------
+        rates : array (S, N)
+            Rates [Hz], times the amplitude.
+        """
         J = self.current(x, gain, bias)
         return self.amplitude * np.where(J < 0, self.negative_slope * J, J)
 

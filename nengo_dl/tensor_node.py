@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from .runtimes.quiet import keras  # isort: skip
 import nengo
 import numpy as np
 from nengo.base import NengoObject
@@ -17,6 +16,7 @@ from nengo.params import BoolParam, Default, Parameter, ShapeParam
 
 from .config.settings import configure_settings
 from .kernels.tensor_node import check_output
+from .runtimes.later import keras
 
 # Arguments of what a `Layer` makes that it gives itself.
 FIXED_BY_LAYERS = {

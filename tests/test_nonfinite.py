@@ -193,3 +193,21 @@ def test_neurons_do_with_nan_what_they_do_in_nengo(neurons, compiled, monkeypatc
             found = [sim.data[p] for p in probes]
     for mine, wanted in zip(found, expected, strict=True):
         np.testing.assert_allclose(mine, wanted)
+
+
+class Recorder(nengo.Process):
+    """Takes what it is given, and returns nothing: Nengo lets its output be NaN."""
+
+    def make_step(self, shape_in, shape_out, dt, rng, state):
+        seen = self.seen = []
+        return lambda t, x: seen.append(x.copy())
+
+
+@pytest.mark.parametrize("steps", [3, 30])
+def test_processes_may_return_nothing(steps):
+    with nengo.Network() as net:
+        nengo.Connection(nengo.Node([2.0]), nengo.Node(Recorder(), size_in=1), synapse=None)
+    process = net.nodes[1].output
+    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        sim.run_steps(steps)
+    np.testing.assert_array_equal(process.seen, np.full((steps, 1), 2.0))

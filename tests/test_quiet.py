@@ -59,7 +59,7 @@ print(os.environ["TF_CPP_MIN_LOG_LEVEL"])
 
 
 def test_the_level_that_the_user_set_stands():
-    code = "import os; from nengo_dl import simulator; print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+    code = "import os; from nengo_dl import losses; print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
     out, errors = run(code, **{quiet.LEVEL: "0"})
     assert out == "0\n" and INFORMATION.search(errors)
 

@@ -38,6 +38,7 @@ TIMES = (
 #: Chosen, for memory, for progress to be shown or for Ctrl-C to be heard: there is no better one.
 CHOSEN = (
     "fewest_steps",
+    "short_run_steps",
     "most_steps",
     "longest_chunk_ms",
     "chunk_steps",
@@ -50,6 +51,10 @@ CHOSEN = (
 #: About training, or about calls from Keras: ``python -m nengo_dl.benchmarks.training``, with the
 #: field changed by `nengo_dl.compiler.costs.assuming`.
 TRAINING = ("lone_population_elements", "padded_elements", "product_elements")
+
+
+#: About whole scripts: ``python -m nengo_dl.benchmarks.first_result``.
+STARTING = ("import_ms",)
 
 
 @dataclass(frozen=True)
@@ -162,6 +167,7 @@ BOUNDS: dict[str, Trial] = {
     "lone_outputs": Trial(_probes, (4, 16, 64)),
     "shown_share": Trial(_probes, (16, 64)),
     "joined_row_elements": Trial(_probes, (4, 64)),
+    "still_steps": Trial(_population, (100, 1000), low=2),
     "part_elements": Trial(_population, _SIZES[:3], minibatch=8, low=1),
     "numpy_loop_elements": Trial(_python, (1, 20, 200)),
     "numpy_loop_calls": Trial(_python, (1, 20), minibatch=4),
@@ -297,6 +303,7 @@ def main(names: Sequence[str] = ()) -> None:
                 table.add_row(bound, str(each.size), *times, remark)
     console.print(table)
     console.print(f"Chosen, not measured: {', '.join(CHOSEN)}", style="dim")
+    console.print(f"By benchmarks.first_result: {', '.join(STARTING)}", style="dim")
     console.print(f"By benchmarks.training: {', '.join(TRAINING)}", style="dim")
 
 

@@ -1,7 +1,8 @@
 """Time per training batch, here and elsewhere; ``python -m nengo_dl.benchmarks.training`` runs it.
 
 Two spiking networks for images are trained here, with rates and with surrogate gradients, and by
-snnTorch and SpikingJelly where these are installed (with torch; they are no dependencies); an
+snnTorch and SpikingJelly where these are installed (with torch; they are no dependencies), on
+inputs that are new in each step, and on images that are held for all of them; an
 autoencoder without time here and as a plain Keras model.  Each trains in a process of its own, by
 turns, on as many threads: the idle threads of one library slow another one down.
 """
@@ -36,7 +37,9 @@ Clock = Callable[[], float]
 
 #: Network, minibatch size, steps.
 SPIKING = {"dense": (deep.dense_spiking, 128, 25), "conv": (deep.conv_spiking, 64, 10)}
-NAMES = (*SPIKING, "autoencoder")
+#: The same networks, that are shown one image for all steps.
+HELD = {f"{name}_held": name for name in SPIKING}
+NAMES = (*SPIKING, *HELD, "autoencoder")
 LIBRARIES = ("torch", "snntorch", "spikingjelly")
 OURS = {"nengo_dl, rates": "rates", "nengo_dl, fast_sigmoid": "fast_sigmoid"}
 ELSEWHERE = ("snnTorch", "snnTorch, compiled", "SpikingJelly", "SpikingJelly, compiled")
@@ -66,7 +69,8 @@ def trainer(name: str, label: str, clock: Clock = time.perf_counter, **sizes: in
     ----------
     name : str
         "dense" (784-256-256-10, 25 steps, minibatches of 128), "conv" (28 × 28, 32 and 64
-        filters of 3 × 3 with stride 2, 10 outputs, 10 steps, minibatches of 64), or "autoencoder".
+        filters of 3 × 3 with stride 2, 10 outputs, 10 steps, minibatches of 64), "dense_held" or
+        "conv_held", or "autoencoder".
     label : str
         What trains it, of `labels_of(name)`.
     clock : callable
@@ -79,15 +83,17 @@ def trainer(name: str, label: str, clock: Clock = time.perf_counter, **sizes: in
 
 
 def _spiking(name: str, label: str, clock: Clock, n_batches: int = 6) -> Train:
-    network, batch, steps = SPIKING[name]
+    network, batch, steps = SPIKING[HELD.get(name, name)]
     rng = np.random.default_rng(0)
-    x = rng.random((n_batches, batch, steps, N_PIXELS), dtype=np.float32)
+    different = 1 if name in HELD else steps
+    x = rng.random((n_batches, batch, different, N_PIXELS), dtype=np.float32)
     y = rng.integers(0, 10, (n_batches, batch))
     if label in OURS:
-        return _spiking_trainer(network(), OURS[label], x, y, clock)
+        return _spiking_trainer(network(), OURS[label], (x, y), steps, clock)
     from .torch_networks import torch_trainer
 
-    return torch_trainer(name, label, (x, y), clock)
+    series = np.repeat(x, steps // different, axis=2)
+    return torch_trainer(HELD.get(name, name), label, (series, y), clock)
 
 
 def has_libraries() -> bool:
@@ -106,14 +112,16 @@ def limit_threads(threads: int, label: str) -> None:
 
 
 def _spiking_trainer(
-    net: nengo.Network, spikes: str, x: np.ndarray, y: np.ndarray, clock: Clock
+    net: nengo.Network, spikes: str, data: tuple[np.ndarray, np.ndarray], steps: int, clock: Clock
 ) -> Train:
+    x, y = data
     net.p.synapse = None
     with net:
         configure_settings(training_spikes=spikes)
     sim = our_simulator()(net, minibatch_size=x.shape[1], progress_bar=False)
     sim.compile(keras.optimizers.Adam(1e-3), loss=_crossentropy_of_mean)
-    return _by_fit(sim, x.reshape(-1, *x.shape[2:]), y.reshape(-1, 1, 1), clock)
+    flat = x.reshape(-1, *x.shape[2:]), y.reshape(-1, 1, 1)
+    return _by_fit(sim, *flat, clock, n_steps=steps)
 
 
 def _crossentropy_of_mean(y_true: Any, y_pred: Any) -> Any:

@@ -21,7 +21,11 @@ class Costs:
     All were measured on two cores of an AMD EPYC processor with TensorFlow 2.21, in float32:
     networks on both sides of a bound, in both ways. ``python -m nengo_dl.benchmarks.costs FIELD``
     measures a field on the machine at hand, and without a name all of them; it also says which are
-    chosen, not measured, and which need ``python -m nengo_dl.benchmarks.training``.
+    chosen, not measured, and which another benchmark measures. What steps and
+    compiling take is compared by ``python -m nengo_dl.benchmarks.single_steps``. A step in NumPy
+    took 27 µs for a chain of three ensembles (24 by these costs), 42 for an integrator (47), 75 for
+    circular convolution (89), 129 for basal ganglia (144), 51 for PES (49) and 281 for 200
+    ensembles connected at random (280).
 
     Times decide which runtime takes which steps, and nothing that is measured while a simulation
     runs: results depend on the network alone.
@@ -36,10 +40,15 @@ class Costs:
         Time of each element that a group computes [ns].
     numpy_factor_ns : float
         Time of each element of a parameter or a constant, as in matrices [ns].
+    import_ms : float
+        Time to import TensorFlow [ms].
     compile_ms : float
         Time to trace and compile the smallest program [ms].
     compile_group_ms : float
         Time to trace and compile one group more [ms].
+    short_run_steps : int
+        Steps of a run that is to wait neither for an import nor for a compiler, as most are: one
+        second, for most.
     fewest_steps : int
         If NumPy could take fewer steps, it takes none: its arrays would be made in vain.
     most_steps : int or None
@@ -128,17 +137,21 @@ class Costs:
         Elements of padding that cost less than one more operation.
     copied_parameter_elements : int
         Elements of a parameter that may be copied before each chunk of time.
+    still_steps : float
+        Steps from which on what depends on inputs alone that stand still is computed once.
     part_elements : int
         Elements that a step of a part of a minibatch computes in loops: with fewer, it takes longer
         to start the parts than they save.
     """
 
-    numpy_group_us: float = 4.0
-    numpy_argument_us: float = 1.0
-    numpy_element_ns: float = 3.0
+    numpy_group_us: float = 3.5
+    numpy_argument_us: float = 0.5
+    numpy_element_ns: float = 0.4
     numpy_factor_ns: float = 0.25
+    import_ms: float = 2500.0
     compile_ms: float = 200.0
     compile_group_ms: float = 25.0
+    short_run_steps: int = 1000
     fewest_steps: int = 8
     most_steps: int | None = None
     longest_chunk_ms: float = 50.0
@@ -162,6 +175,7 @@ class Costs:
     part_elements: int = 2**12
     numpy_loop_elements: int = 2**17
     numpy_loop_calls: int = 40
+    still_steps: float = 2
     chunk_steps: int = 2048
     chunk_steps_on_host: int = 128
     chunk_bytes: int = 32 * 2**20
@@ -188,6 +202,8 @@ class Costs:
 
     def _numpy_group_us(self, group: Group) -> float:
         factors = sum(r.size for r in group.reads if r.fixed)
+        if group.kind == "convolution":  # each is used at all places of the output
+            factors *= sum(b.size for b in group.writes) // (len(group.ops) * _channels(group))
         elements = sum(r.size for r in group.reads if not r.fixed)
         elements += sum(b.size for b in group.writes)
         fixed = self.numpy_group_us + self.numpy_argument_us * len(group.reads)
@@ -198,8 +214,17 @@ class Costs:
         return 1000 * (self.compile_ms + self.compile_group_ms * len(program.groups))
 
     def first_steps(self, program: Program) -> int:
-        """Steps that cost as much in NumPy as it costs to compile the program."""
-        steps = int(self.compile_us(program) / max(self.numpy_step_us(program), 1.0))
+        """Steps that NumPy takes before a compiled program does.
+
+        They cost half as much as it costs to compile the program: that is what a long run loses at
+        most, and a short one waits for nothing. All of a short run are, if they cost less than
+        compiling and half an import: who runs nothing else waits for neither, and who has imported
+        TensorFlow already loses little.
+        """
+        compiling, step = self.compile_us(program), max(self.numpy_step_us(program), 1.0)
+        steps = int(compiling / 2 / step)
+        if self.short_run_steps * step <= compiling + 500 * self.import_ms:
+            steps = max(steps, self.short_run_steps)
         if self.most_steps is not None:
             steps = min(steps, self.most_steps)
         return steps if steps >= self.fewest_steps else 0
@@ -207,6 +232,11 @@ class Costs:
     def longest_chunk(self, program: Program) -> int:
         """Steps in a chunk of time that NumPy takes."""
         return max(int(1000 * self.longest_chunk_ms / max(self.numpy_step_us(program), 1.0)), 1)
+
+
+def _channels(group: Group) -> int:
+    """Channels of the output of a convolution."""
+    return group.read_shapes[0][-1]
 
 
 CPU = Costs()

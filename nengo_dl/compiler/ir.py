@@ -310,7 +310,11 @@ class Packing:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """Groups in order.  `looped`: step after step; otherwise a whole chunk of time at once."""
+    """Groups in order.
+
+    `looped`: step after step; `still`: once, since all steps are alike; otherwise a whole chunk of
+    time at once.
+    """
 
     looped: bool
     groups: tuple[Group, ...]
@@ -321,6 +325,7 @@ class Stage:
     interleaved: Mapping[Block, tuple[int, int]] = field(default_factory=dict)
     packings: tuple[Packing, ...] = ()
     inline: bool = False  # whether a CPU is faster if the loop is a single kernel
+    still: bool = False  # see `hold_still`
 
     @property
     def states(self) -> list[Block]:
@@ -330,6 +335,7 @@ class Stage:
 
     def __str__(self) -> str:
         head = "for each step" if self.looped else "for all steps at once"
+        head = "once, as all steps are alike" if self.still else head
         head += ", in one kernel:" if self.inline else ":"
         lines = [f"  {g}" for g in self.groups]
         lines += [f"  next         {b!r} = {r!r}" for b, r in self.carried]

@@ -17,8 +17,6 @@ from nengo.neurons import NeuronType
 from ..neurons import LeakyReLU
 from ..runtimes.tensorflow.backend import activation_functions
 
-UNKNOWN = object()
-
 
 @dataclass(frozen=True)
 class Term:
@@ -28,6 +26,13 @@ class Term:
     bias: float = 0.0
     weight: float = 1.0
     neuron_type: NeuronType = nengo.RectifiedLinear()
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A function that no neurons have."""
+
+    function: Any
 
 
 @dataclass(frozen=True)
@@ -93,12 +98,7 @@ class Swaps(Mapping):
         self._swaps = dict(swaps or {})
         self._used: set[Any] = set()
         for value in [*self._swaps, *self._swaps.values()]:
-            if not (value is None or callable(value) or isinstance(value, NeuronType)):
-                raise ValidationError(
-                    f"{value!r} is no activation; expected a function, such as "
-                    f"keras.activations.relu, or a neuron type, such as nengo.RectifiedLinear()",
-                    attr="swap_activations",
-                )
+            _check_activation(value)
 
     def __getitem__(self, key: Any) -> Any:
         value = self._swaps[key]
@@ -110,6 +110,9 @@ class Swaps(Mapping):
 
     def __len__(self) -> int:
         return len(self._swaps)
+
+    def __contains__(self, key: Any) -> bool:  # that of Mapping would count as a use
+        return key in self._swaps
 
     def swapped(self, activation: Any) -> Any:
         """The replacement of an activation, or itself."""
@@ -123,8 +126,29 @@ class Swaps(Mapping):
         return set(self._swaps) - self._used
 
 
-def resolve(activation: Any, known: Mapping, swaps: Swaps) -> Any:
-    """What an activation becomes: None (linear), a neuron type, `Rectifiers`, or `UNKNOWN`.
+def _check_activation(value: Any) -> None:
+    if isinstance(value, type) and issubclass(value, NeuronType | keras.layers.Layer):
+        raise ValidationError(
+            f"{value.__name__} is a class; expected an instance, such as {value.__name__}()",
+            attr="swap_activations",
+        )
+    if isinstance(value, nengo.Direct):
+        raise ValidationError(
+            "nengo.Direct() has no neurons, and layers become neurons; use another neuron type",
+            attr="swap_activations",
+        )
+    if not (value is None or callable(value) or isinstance(value, NeuronType)):
+        raise ValidationError(
+            f"{value!r} is no activation; expected a function, such as "
+            f"keras.activations.relu, or a neuron type, such as nengo.RectifiedLinear()",
+            attr="swap_activations",
+        )
+
+
+def resolve(
+    activation: Any, known: Mapping, swaps: Swaps, applied: Callable[[Any], Any] = lambda x: x
+) -> Any:
+    """What an activation becomes: None (linear), a neuron type, `Rectifiers`, or `Unknown`.
 
     Parameters
     ----------
@@ -133,13 +157,15 @@ def resolve(activation: Any, known: Mapping, swaps: Swaps) -> Any:
         What is known about functions.
     swaps : Swaps
         Asked for the activation itself, and for the neuron type that it became.
+    applied : callable
+        Gives what an activation that is a layer applies, where that is known.
     """
-    activation = swaps.swapped(activation)
+    activation = function = applied(swaps.swapped(applied(activation)))
     if not isinstance(activation, NeuronType | Rectifiers):
         try:
-            activation = known.get(activation, UNKNOWN)
+            activation = known.get(function, Unknown(function))
         except TypeError:
-            return UNKNOWN
+            return Unknown(function)
     return swaps.swapped(activation) if isinstance(activation, NeuronType) else activation
 
 

@@ -9,12 +9,16 @@ import numpy as np
 from nengo.exceptions import ValidationError
 
 from ..simulator.simulator import Simulator
+from .recipes.statistics import as_arrays
 
 EPOCHS, LEARNING_RATE = 3, 0.1
 
 
 def verify(converter: Any, training: bool, inputs: Any, atol: float, rtol: float) -> bool:
     """See `Converter.verify`."""
+    for name, value in (("atol", atol), ("rtol", rtol)):
+        if not isinstance(value, int | float | np.number) or not value >= 0:
+            raise ValidationError(f"got {value!r}, expected a number of at least 0", attr=name)
     model = converter.model
     arrays = _inputs(converter, inputs)
     batch = len(arrays[0])
@@ -42,6 +46,8 @@ def _inputs(converter: Any, inputs: Any) -> list[np.ndarray]:
 
 def _checked(model: keras.Model, inputs: Any, first: int) -> list[np.ndarray]:
     """Arrays for the inputs of the model, whose shapes are known from an axis on."""
+    if isinstance(inputs, dict):
+        return as_arrays(model.inputs, inputs, "inputs")
     arrays = list(map(np.asarray, inputs if isinstance(inputs, list | tuple) else [inputs]))
     shapes = [tuple(t.shape) for t in model.inputs]
     given = [x.shape for x in arrays]
@@ -55,7 +61,7 @@ def _checked(model: keras.Model, inputs: Any, first: int) -> list[np.ndarray]:
             f"{shapes}",
             attr="inputs",
         )
-    return arrays
+    return as_arrays(model.inputs, arrays, "inputs")
 
 
 def data_for(converter: Any, arrays: list[np.ndarray]) -> dict[Any, np.ndarray]:

@@ -9,16 +9,18 @@ import keras
 import nengo
 import numpy as np
 from nengo.ensemble import Neurons
+from nengo.exceptions import ValidationError
 
 from ..config.settings import configure_settings
 from ..utils import warn
 from .activations import Swaps
+from .arguments import check_flags, check_synapse
 from .checks import verify
 from .folding import find_foldings
 from .frame import Frame
 from .graph import Call, Graph, compute, is_model
 from .layers import CONVERTERS, LayerConverter, choose_converter, register
-from .layers.pooling import check_max_pool
+from .layers.nested import ConvertModel
 from .mapping import KerasTensorDict
 from .models import check_known, check_shapes, functional
 from .recipes import choose
@@ -101,11 +103,19 @@ class Converter(Reports):
         recipe: Any = None,
         true_max_pool: bool = False,
     ) -> None:
+        check_flags(
+            allow_fallback=allow_fallback,
+            inference_only=inference_only,
+            max_to_avg_pool=max_to_avg_pool,
+            split_shared_weights=split_shared_weights,
+            temporal_model=temporal_model,
+            true_max_pool=true_max_pool,
+        )
         self.allow_fallback, self.inference_only = allow_fallback, inference_only
         self.max_to_avg_pool, self.split_shared_weights = max_to_avg_pool, split_shared_weights
-        self.true_max_pool = check_max_pool(true_max_pool, max_to_avg_pool)
+        self.true_max_pool = true_max_pool
         self.swap_activations = Swaps(swap_activations)
-        self.scale_firing_rates, self.synapse = scale_firing_rates, synapse
+        self.scale_firing_rates, self.synapse = scale_firing_rates, check_synapse(synapse)
         self.temporal_model = temporal_model
         self.recipe = choose(recipe, scale_firing_rates)
         self.model = functional(model)
@@ -119,7 +129,7 @@ class Converter(Reports):
         self.graph = Graph.of(self.model)
         self.recipe.prepare(self, calibration)
         self.net = self._network()
-        self._warn_about_swaps()
+        self._warn_about_unused()
 
     def _network(self) -> nengo.Network:
         with nengo.Network(label=self.model.name) as network:
@@ -190,13 +200,31 @@ class Converter(Reports):
         converter = self._converter(call.layer, call.is_plain)
         self._check_sharing(call, converter)
         n_ensembles = len(frame.network.ensembles)
-        made = _each(converter.convert(call.index), self.graph_of, call)
+        made = self._each(converter.convert(call.index), call)
         objects = tuple(frame.set(t, obj) for t, obj in zip(call.outputs, made, strict=True))
         if id(call) in frame.foldings:
             objects = ()  # none gives out what the layer does
         for tensor, obj in zip(call.outputs, objects, strict=False):
             frame.network.layers[tensor] = obj
         self._record(call, converter, objects, tuple(frame.network.ensembles[n_ensembles:]))
+
+    def _each(self, made: Any, call: Call) -> list[Any]:
+        """The object of each output tensor, of what a `LayerConverter` gave."""
+        graph = self.graph_of(call.layer)
+        if isinstance(made, nengo.Network) and graph is not None:
+            return [made.outputs[t] for t in graph.outputs]
+        found = list(made) if isinstance(made, list | tuple) else [made]
+        sizes = [getattr(obj, "size_out", None) for obj in found]
+        wanted = [self.size_of(t) for t in call.outputs]
+        if sizes != wanted:
+            layer, given = call.layer, ", ".join(map(str, found))
+            raise ValidationError(
+                f"the converter of layer {layer.name!r} ({type(layer).__name__}) returned {given} "
+                f"with outputs of size {sizes}; expected a Nengo object for each output, of size "
+                f"{wanted}",
+                attr="convert",
+            )
+        return found
 
     def _record(self, call: Call, converter: Any, objects: tuple, ensembles: tuple) -> None:
         frame, layer = self.frame, call.layer
@@ -220,17 +248,20 @@ class Converter(Reports):
         """The graph that is being converted."""
         return self._frames[-1]
 
-    def graph_of(self, model: keras.Model) -> Graph:
-        """The graph of a nested model.
+    def graph_of(self, layer: Any) -> Graph | None:
+        """The graph of a nested model; None for a layer that is converted as a whole.
 
         Parameters
         ----------
-        model : keras.Model
+        layer : keras.Layer or Keras operation
         """
-        if id(model) not in self._graphs:
-            found = model if is_model(model) else functional(model)
-            self._graphs[id(model)] = found, Graph.of(found)
-        return self._graphs[id(model)][1]
+        known = self.converters.get(type(layer), ConvertModel)
+        if not isinstance(layer, keras.Model) or not issubclass(known, ConvertModel):
+            return None
+        if id(layer) not in self._graphs:
+            found = layer if is_model(layer) else functional(layer)
+            self._graphs[id(layer)] = found, Graph.of(found)
+        return self._graphs[id(layer)][1]
 
     def activations(self, x: Any) -> Iterator[tuple[str, Call, list[Any]]]:
         """Compute what each layer gives in Keras, one after the other.
@@ -310,7 +341,13 @@ class Converter(Reports):
         """
         return int(np.prod(tensor.shape[2 if self.temporal_model else 1 :]))
 
-    def _warn_about_swaps(self) -> None:
+    def _warn_about_unused(self) -> None:
+        names = ", ".join(repr(layer.name) for layer in self.recipe.unused_layers())
+        if names:
+            warn(
+                f"scale_firing_rates contained {names}, but neurons were made of none of these; "
+                f"keys are the layers (or wrappers) whose activations become neurons"
+            )
         unused = self.swap_activations.unused_keys()
         if unused:
             names = ", ".join(str(getattr(key, "__name__", key)) for key in unused)
@@ -368,10 +405,3 @@ def _folded(frame: Frame, call: Call) -> str:
         return "part of the weights before it"
     other = frame.foldings.get(id(call))
     return "" if other is None else f"with the normalisation {other.layer.name!r} in its weights"
-
-
-def _each(made: Any, graph_of: Callable[[Any], Graph], call: Call) -> list[Any]:
-    """The object of each output tensor."""
-    if isinstance(made, nengo.Network):
-        return [made.outputs[t] for t in graph_of(call.layer).outputs]
-    return list(made) if isinstance(made, list | tuple) else [made]

@@ -10,10 +10,20 @@ from typing import Any
 import nengo
 import numpy as np
 from nengo.ensemble import Neurons
+from nengo.exceptions import ValidationError
 
 from .decoupling import Decoupled
 from .recipes.statistics import as_arrays
-from .running import around, check_steps, check_still, run, show
+from .running import (
+    around,
+    check_size,
+    check_start,
+    check_steps,
+    check_still,
+    first_averaged,
+    run,
+    show,
+)
 from .tables import as_text
 
 STEP = 0.001  # [s]
@@ -122,6 +132,7 @@ class Diagnosis:
 
     def table(self) -> Any:
         """A table for `rich`."""
+        from rich.markup import escape
         from rich.table import Table
 
         title = f"Outputs of layers, averaged over steps {self.start} to {self.n_steps - 1}"
@@ -133,7 +144,7 @@ class Diagnosis:
         worst = self.worst
         for row in self.layers:
             table.add_row(
-                f"{row.name} ({type(row.layer).__name__})",
+                escape(f"{row.name} ({type(row.layer).__name__})"),
                 f"{row.error:.1%}",
                 f"{row.own_error:.1%}",
                 f"{row.correlation:.4f}",
@@ -144,8 +155,9 @@ class Diagnosis:
                 style="bold" if row is worst else None,
             )
         table.caption = (
-            f"{worst.name} loses most: its error is {worst.own_error:.1%} with exact inputs, and "
-            f"{worst.error:.1%} in the network, behind inputs with {worst.input_error:.1%}"
+            f"{escape(worst.name)} loses most: its error is {worst.own_error:.1%} with exact "
+            f"inputs, and {worst.error:.1%} in the network, "
+            f"behind inputs with {worst.input_error:.1%}"
         )
         return table
 
@@ -173,8 +185,15 @@ def diagnose(
     check_still(converter, "diagnose")
     n_steps = check_steps(n_steps)
     arrays = as_arrays(converter.model.inputs, x, "x")
-    start = converter.recipe.readout(converter, n_steps) if start is None else start
+    check_size(minibatch_size)
+    start = first_averaged(converter, n_steps) if start is None else check_start(start, n_steps)
     records = _records(converter)
+    if not records:
+        raise ValidationError(
+            f"no layer of model {converter.model.name!r} became an object of its own, so that "
+            f"there is none to look at",
+            attr="model",
+        )
     expected, input_of, folded = _exact(converter, arrays, {record.name for record in records})
     reduce = partial(_mean_from, start=start)
     actual = _in_network(converter, arrays, records, n_steps, minibatch_size, reduce)

@@ -15,7 +15,15 @@ from ..tensor_node import TensorNode
 from .energy import FIGURES
 from .fanout import FanOut
 from .recipes.statistics import as_arrays
-from .running import around, check_steps, check_still, expected_outputs, run
+from .running import (
+    around,
+    check_size,
+    check_steps,
+    check_still,
+    expected_outputs,
+    first_averaged,
+    run,
+)
 from .tables import as_text, si
 
 STEP = 0.001  # [s]
@@ -162,7 +170,8 @@ def evaluate(
 ) -> Evaluation:
     """See `Converter.evaluate`."""
     check_still(converter, "evaluate")
-    steps = np.unique([check_steps(n) for n in np.atleast_1d(np.asarray(n_steps, dtype=object))])
+    check_size(minibatch_size)
+    steps = _steps(n_steps)
     arrays = as_arrays(converter.model.inputs, x, "x")
     keras_outputs = expected_outputs(converter, arrays)[0]
     keras_outputs = keras_outputs.reshape(len(keras_outputs), -1)
@@ -173,7 +182,7 @@ def evaluate(
         probes = [_counter(ens, fan_out) for record in layers for ens in record.ensembles]
         found = run(converter, arrays, int(steps[-1]), outer, probes, minibatch_size)
     outputs = found.outputs[0]
-    starts = np.array([converter.recipe.readout(converter, int(n)) for n in steps])
+    starts = np.array([first_averaged(converter, int(n)) for n in steps])
     means = [outputs[:, s:n].mean(axis=1) for s, n in zip(starts, steps, strict=True)]
     counted = _counts(layers, found.probes, int(steps[-1]))[:, :, steps - 1]
     neurons = np.array([record.neurons for record in layers], dtype=float)
@@ -181,8 +190,8 @@ def evaluate(
     return Evaluation(
         steps=steps,
         starts=starts,
-        score=np.array([metric(targets, mean) for mean in means]),
-        keras_score=metric(targets, keras_outputs),
+        score=np.array([_score(metric, targets, mean) for mean in means]),
+        keras_score=_score(metric, targets, keras_outputs),
         layers=[record.name for record in layers],
         neurons=neurons,
         spikes=counted[:, 0],
@@ -193,20 +202,56 @@ def evaluate(
     )
 
 
+def _steps(n_steps: Any) -> np.ndarray:
+    """Different numbers of steps, in order."""
+    given = np.atleast_1d(np.asarray(n_steps, dtype=object))
+    if not given.size:
+        raise ValidationError(f"got {n_steps!r}, expected at least one number", attr="n_steps")
+    return np.unique([check_steps(n) for n in given])
+
+
+def _score(metric: Callable, targets: Any, outputs: np.ndarray) -> float:
+    """What a metric, which may be the user's, says."""
+    found = metric(targets, outputs)
+    if np.ndim(found) or not np.issubdtype(np.asarray(found).dtype, np.number):
+        raise ValidationError(
+            f"the metric returned {found!r}, expected one number for all items", attr="metric"
+        )
+    return float(found)
+
+
 def _targets(y: Any, keras_outputs: np.ndarray, metric: Any) -> tuple[Any, Callable]:
     """What is expected, and how outputs are compared with it; without labels, Keras's answers."""
-    n = len(keras_outputs)
+    n, size = keras_outputs.shape
     if metric is not None:
+        if not callable(metric):
+            raise ValidationError(
+                f"got {metric!r}, expected a function of y and of the averaged outputs (items, "
+                f"{size})",
+                attr="metric",
+            )
         return (keras_outputs if y is None else np.asarray(y)), metric
+    if size == 1:
+        raise ValidationError(
+            "the model has a single output, of which none is the largest; give a metric, such as "
+            "lambda y, outputs: np.mean((outputs[:, 0] > 0.5) == y)",
+            attr="metric",
+        )
     if y is None:
         return np.argmax(keras_outputs, axis=-1), accuracy
     labels = np.asarray(y)
-    if labels.ndim == 2 and labels.shape[1] == keras_outputs.shape[1] > 1:
+    if labels.ndim == 2 and labels.shape[1] == size:
         labels = np.argmax(labels, axis=-1)  # one-hot
     if labels.shape not in ((n,), (n, 1)) or labels.dtype.kind not in "biuf":
         raise ValidationError(
             f"y has shape {np.shape(y)}, expected one class for each of the {n} items, or one-hot "
-            f"classes ({n}, {keras_outputs.shape[1]}); for anything else, give a metric",
+            f"classes ({n}, {size}); for anything else, give a metric",
+            attr="y",
+        )
+    if not np.all(np.isin(labels, np.arange(size))):
+        raise ValidationError(
+            f"y has classes from {labels.min()} to {labels.max()}, expected whole numbers from 0 "
+            f"to {size - 1}, one for each output; for anything else, give a metric",
             attr="y",
         )
     return labels.reshape(n), accuracy

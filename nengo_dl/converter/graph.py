@@ -77,8 +77,8 @@ class Call:
 
 def _is_tensors(value: Any) -> bool:
     """Whether it is a tensor, none, or several of these; masks and switches may be left out."""
-    if isinstance(value, list | tuple):
-        return all(map(_is_tensors, value))
+    if isinstance(value, list | tuple | dict):
+        return all(map(_is_tensors, value.values() if isinstance(value, dict) else value))
     return isinstance(value, keras.KerasTensor) or value is None or value is False
 
 
@@ -88,6 +88,8 @@ class Graph:
     Parameters
     ----------
     inputs, outputs : list of KerasTensor
+    has_keys : bool
+        Whether the inputs are given as a dict, whose keys say which is which.
 
     Attributes
     ----------
@@ -95,8 +97,9 @@ class Graph:
         Those that the outputs depend on; each after those it depends on.
     """
 
-    def __init__(self, inputs: Sequence, outputs: Sequence) -> None:
+    def __init__(self, inputs: Sequence, outputs: Sequence, has_keys: bool = False) -> None:
         self.inputs, self.outputs = list(inputs), list(outputs)
+        self.has_keys = has_keys
         counts: dict[int, int] = {}
         self.calls: list[Call] = []
         self._calls: dict[tuple[int, int], Call] = {}
@@ -113,7 +116,18 @@ class Graph:
     @classmethod
     def of(cls, model: keras.Model) -> Graph:
         """The graph of a functional or Sequential model."""
-        return cls(model.inputs, model.outputs)
+        return cls(model.inputs, model.outputs, isinstance(model.input, dict))
+
+    def given(self, call: Call) -> list[Any]:
+        """The tensors that a call of the model gives, in the order of its inputs.
+
+        Keras matches a dict by the names of inputs, unless the inputs were given as a dict too.
+        """
+        args, kwargs = call.arguments.args, call.arguments.kwargs
+        value = args[0] if args else kwargs.get("inputs")
+        if isinstance(value, dict) and not self.has_keys:
+            return [value[tensor.name] for tensor in self.inputs]
+        return list(call.inputs)
 
     def call(self, layer: Any, index: int) -> Call:
         """One of the calls of a layer."""
@@ -155,14 +169,17 @@ def _sorted_nodes(inputs: Sequence, outputs: Sequence) -> list[Any]:
 
 
 def is_model(layer: Any) -> bool:
-    """Whether a layer is a model whose graph Keras knows."""
-    return isinstance(layer, keras.Sequential) or (
+    """Whether a layer is a model whose graph Keras knows, and which does nothing else."""
+    if not isinstance(layer, keras.Sequential) and not (
         isinstance(layer, keras.Model) and hasattr(layer, "operations")
-    )
+    ):
+        return False
+    calls = (cls for cls in type(layer).__mro__ if "call" in vars(cls))
+    return next(calls).__module__.startswith("keras.")
 
 
 def compute(
-    graph: Graph, values: Sequence[Any], graph_of: Callable[[Any], Graph], path: str = ""
+    graph: Graph, values: Sequence[Any], graph_of: Callable[[Any], Graph | None], path: str = ""
 ) -> Iterator[tuple[str, Call, list[Any]]]:
     """What each call gives in inference, one after the other, those of nested models included.
 
@@ -172,7 +189,7 @@ def compute(
     values : list of array
         For each input, (B, ...).
     graph_of : callable
-        Gives the graph of a nested model.
+        Gives the graph of a nested model; None for what is computed as a whole.
     path : str
         Comes before the names of layers.
 
@@ -190,9 +207,9 @@ def compute(
         if any(id(t) in known for t in call.outputs):  # an input
             yield name, call, [known[id(t)] for t in call.outputs]
             continue
-        if is_model(call.layer):
-            given = [known[id(t)] for t in call.inputs]
-            results = yield from _inner(graph_of(call.layer), given, graph_of, f"{name}/")
+        if (inner := graph_of(call.layer)) is not None:
+            given = [known[id(t)] for t in inner.given(call)]
+            results = yield from _inner(inner, given, graph_of, f"{name}/")
         else:
             results = call.repeat(lambda tensor: known[id(tensor)])
         known.update({id(t): v for t, v in zip(call.outputs, results, strict=True)})
@@ -201,7 +218,7 @@ def compute(
 
 
 def _inner(
-    graph: Graph, values: Sequence[Any], graph_of: Callable[[Any], Graph], path: str
+    graph: Graph, values: Sequence[Any], graph_of: Callable[[Any], Graph | None], path: str
 ) -> Iterator[tuple[str, Call, list[Any]]]:
     """As `compute`; returns what the graph gives out."""
     outputs: dict[int, Any] = {}

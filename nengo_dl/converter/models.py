@@ -35,20 +35,21 @@ def functional(model: Any) -> keras.Model:
             f"model.build(input_shape), or begin it with keras.Input",
             attr="model",
         )
+    if not is_model(model):
+        return _traced(model)
     if isinstance(model, keras.Sequential):
         warn(
             f"Model {model.name!r} is Sequential; it was made a functional model of the same "
             f"layers, which is converter.model"
         )
         return keras.Model(model.inputs, model.outputs, name=model.name)
-    return model if is_model(model) else _traced(model)
+    return model
 
 
 def _traced(model: keras.Model) -> keras.Model:
     """Call a subclassed model with symbolic tensors, which record what it does."""
-    shapes = (model.get_build_config() or {}).get("input_shape")
     try:
-        inputs = keras.tree.map_shape_structure(_input, shapes)
+        inputs = _symbolic_inputs(model)
         outputs = model.call(inputs)
         return keras.Model(inputs, outputs, name=model.name)
     except Exception as error:
@@ -59,8 +60,21 @@ def _traced(model: keras.Model) -> keras.Model:
         ) from error
 
 
-def _input(shape: tuple) -> Any:
-    return keras.Input(tuple(shape[1:]))
+def _symbolic_inputs(model: Any) -> Any:
+    """Symbolic tensors like those that the model was built with; those of a dict have its names."""
+    if getattr(model, "inputs", None):
+        given = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+        return keras.tree.map_structure(
+            lambda t: keras.Input(batch_shape=t.shape, dtype=t.dtype, name=t.name), given
+        )
+    shapes = (model.get_build_config() or {}).get("input_shape")
+    if isinstance(shapes, dict) and all(isinstance(key, str) for key in shapes):
+        return {key: _input(shape, key) for key, shape in shapes.items()}
+    return keras.tree.map_shape_structure(_input, shapes)
+
+
+def _input(shape: tuple, name: str | None = None) -> Any:
+    return keras.Input(tuple(shape[1:]), name=name)
 
 
 def check_shapes(inputs: Sequence[Any], temporal: bool) -> None:

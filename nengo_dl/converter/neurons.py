@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import nengo
 import numpy as np
 from nengo.ensemble import Neurons
@@ -11,9 +12,10 @@ from nengo.neurons import NeuronType
 
 from ..tensor_node import TensorNode
 from ..utils import warn
-from .activations import UNKNOWN, Rectifiers, Term, resolve, with_parameters
+from .activations import Rectifiers, Term, Unknown, resolve, with_parameters
 from .copies import copy_of
 from .nodes import ConstantNode
+from .recipes.hooks import neurons_of, scale_of, with_state
 from .recipes.scaling import jumps, through_step
 
 
@@ -29,28 +31,35 @@ def activated(part: Any, node_id: int, biases: np.ndarray | None, activation: An
     biases : array (size,) or None
     activation : callable, NeuronType, Rectifiers or None
     """
-    found = resolve(activation, part.activation_map, part.converter.swap_activations)
+    swaps = part.converter.swap_activations
+    found = resolve(activation, part.activation_map, swaps, part.applied)
     if isinstance(found, NeuronType):
         return _neurons(part, node_id, found, biases)
     size = int(np.prod(part.output_shape(node_id)))
     label = part.label(node_id)
-    if found is UNKNOWN:
-        obj = _unknown(part, node_id, activation)
+    if isinstance(found, Unknown):
+        obj = _unknown(part, node_id, found.function)
     else:
         obj = nengo.Node(size_in=size, label=label)
     if biases is not None:
-        part.add_bias(node_id, obj, biases)
+        part.add_bias(node_id, obj, biases, _is_trained(part))
     if isinstance(found, Rectifiers):
         part.converter.frame.outlets[obj] = _sum(part, node_id, obj, found)
     return obj
 
 
 def _neurons(part: Any, node_id: int, neuron_type: NeuronType, biases: np.ndarray | None) -> Any:
-    neurons, scale = _ensemble(part, node_id, neuron_type, biases, part.label(node_id))
-    outlet = _unscaled(part, neurons, scale, part.label(node_id))
+    label, trainable = part.label(node_id), _is_trained(part)
+    neurons, scale = _ensemble(part, node_id, neuron_type, biases, label, trainable)
+    outlet = _unscaled(part, neurons, scale, label)
     if outlet is not neurons:
         part.converter.frame.outlets[neurons] = outlet
     return neurons
+
+
+def _is_trained(part: Any) -> bool:
+    """Whether training changes the layer, as Keras has it."""
+    return bool(getattr(part.layer, "trainable", True))
 
 
 def _unscaled(part: Any, neurons: Neurons, scale: Any, label: str) -> Any:
@@ -145,15 +154,14 @@ def _ensemble(
     """Neurons, scaled as the recipe says; an array of scales is for the caller to undo."""
     layer, recipe = part.source, part.converter.recipe
     shape = part.output_shape(node_id)
-    neuron_type = recipe.activation(layer, neuron_type)
-    scale = _scale_of(part.layer, shape, recipe.scale(layer, neuron_type))
+    neuron_type = neurons_of(recipe, layer, neuron_type)
+    is_first = getattr(part.layer, "data_format", None) == "channels_first"
+    scale = scale_of(recipe, layer, neuron_type, shape, is_first)
     if scale is not None and jumps(neuron_type):
         neuron_type, scale = through_step(neuron_type, float(np.max(scale))), None
     if scale is not None and np.ndim(scale) == 0:
         neuron_type = _lower(layer, neuron_type, scale)
-    state = recipe.initial_state(layer, neuron_type)
-    if state is not None:
-        neuron_type = with_parameters(neuron_type, initial_state=state)
+    neuron_type = with_state(recipe, layer, neuron_type)
     factor = 1.0 if scale is None else scale
     ens = nengo.Ensemble(
         int(np.prod(shape)),
@@ -180,20 +188,11 @@ def _lower(layer: Any, neuron_type: NeuronType, scale: float) -> NeuronType:
     return with_parameters(neuron_type, amplitude=neuron_type.amplitude / scale)
 
 
-def _scale_of(layer: Any, shape: tuple[int, ...], scale: Any) -> Any:
-    """None, a number, or an array with one number for each neuron."""
-    if scale is None or np.ndim(scale) == 0:
-        return None if scale is None else float(scale)
-    scale = np.asarray(scale, dtype=float)
-    if scale.ndim == 1 and getattr(layer, "data_format", None) == "channels_first":
-        scale = scale.reshape(-1, *[1] * (len(shape) - 1))
-    return np.broadcast_to(scale, shape).ravel()
-
-
 def _unknown(part: Any, node_id: int, activation: Any) -> TensorNode:
     """A TensorNode, for an activation that no neurons have."""
     layer = part.source
-    name = getattr(activation, "__name__", activation)
+    is_layer = isinstance(activation, keras.layers.Layer)
+    name = getattr(type(activation) if is_layer else activation, "__name__", activation)
     if not part.converter.allow_fallback:
         raise TypeError(
             f"activation {name!r} of layer {layer.name!r} ({type(layer).__name__}) has no Nengo "

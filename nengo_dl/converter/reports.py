@@ -31,10 +31,12 @@ class Reports:
 
         Firing rates are those that neurons will have on the calibration data, if there are any.
         """
+        from rich.markup import escape
         from rich.table import Table
 
         kind = type(self.recipe).__name__
-        table = Table(title=f"Model {self.model.name!r}, recipe {kind}", title_justify="left")
+        title = escape(f"Model {self.model.name!r}, recipe {kind}")
+        table = Table(title=title, title_justify="left")
         table.add_column("Layer")
         table.add_column("Became")
         table.add_column("Numbers")
@@ -43,9 +45,9 @@ class Reports:
         for record in self.records:
             mean, largest = _rates(self.recipe, record)
             table.add_row(
-                f"{record.name} ({record.class_name})",
+                escape(f"{record.name} ({record.class_name})"),
                 _became(record),
-                _numbers(record),
+                escape(_numbers(record)),
                 f"{record.neurons:,}" if record.neurons else "",
                 f"{record.parameters:,}" if record.parameters else "",
                 mean,

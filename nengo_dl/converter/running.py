@@ -67,6 +67,30 @@ def check_steps(n_steps: Any) -> int:
     return int(n_steps)
 
 
+def check_size(minibatch_size: Any) -> None:
+    """Raise ValidationError unless it is None or a positive int."""
+    size = minibatch_size
+    is_int = isinstance(size, int | np.integer) and not isinstance(size, bool)
+    if size is not None and not (is_int and size > 0):
+        raise ValidationError(f"got {size!r}, expected a positive int", attr="minibatch_size")
+
+
+def first_averaged(converter: Any, n_steps: int) -> int:
+    """From which step on outputs are averaged, as the recipe says."""
+    return check_start(converter.recipe.readout(converter, n_steps), n_steps, "readout")
+
+
+def check_start(start: Any, n_steps: int, attr: str = "start") -> int:
+    """The first step that is averaged, if it is one of the steps."""
+    is_int = isinstance(start, int | np.integer) and not isinstance(start, bool)
+    if not is_int or not 0 <= start < n_steps:
+        raise ValidationError(
+            f"got {start!r}, expected an int from 0 to {n_steps - 1}, the last of the steps",
+            attr=attr,
+        )
+    return int(start)
+
+
 def run(
     converter: Any,
     arrays: Sequence[np.ndarray],

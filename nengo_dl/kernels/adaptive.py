@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import Any
 
 import nengo
-from keras import ops
 
+from .later import ops
 from .rates import LIFRateKernel
 from .registry import NeuronKernel, neuron
 from .spiking import IntegratorKernel, LIFKernel

@@ -13,13 +13,13 @@ from operator import add
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 from ..compiler import costs
 from ..compiler.arrange import depth_of
 from ..compiler.catalogue import Product
 from ..compiler.ir import Group, Op, Role
 from .context import Context
+from .later import ops
 from .registry import Action, Arrays, Kernel, kernel
 
 
@@ -205,7 +205,6 @@ def _sum_of_all(terms: Any) -> Any:
     return total + ops.sum(_summed_by_product(rows), axis=1) if whole else total
 
 
-@ops.custom_gradient
 def _rows_times(x: Any, a: Any) -> Any:
     """Multiply x (L, n) by the transposed a (m, n).
 
@@ -213,7 +212,11 @@ def _rows_times(x: Any, a: Any) -> Any:
     much as the product; the products below do not.
     """
 
-    def grad(upstream: Any) -> tuple[Any, Any]:
-        return ops.matmul(upstream, a), ops.matmul(ops.transpose(upstream, (1, 0)), x)
+    @ops.custom_gradient
+    def product(x: Any, a: Any) -> Any:
+        def grad(upstream: Any) -> tuple[Any, Any]:
+            return ops.matmul(upstream, a), ops.matmul(ops.transpose(upstream, (1, 0)), x)
 
-    return ops.matmul(x, ops.transpose(a, (1, 0))), grad
+        return ops.matmul(x, ops.transpose(a, (1, 0))), grad
+
+    return product(x, a)

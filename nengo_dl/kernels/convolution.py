@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from keras import ops
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ..compiler.catalogue import Product
 from ..compiler.ir import Group, Op
 from .context import Context
-from .registry import Kernel, kernel
+from .later import ops
+from .registry import Action, Arrays, Kernel, kernel
 
 
 @kernel("convolution")
@@ -28,6 +30,63 @@ class Convolution(Kernel):
         for i, op in enumerate(group.ops):
             results.append(_convolve(x[:, i], weights[0, i], op))
         return [ops.stack(results, axis=1)]
+
+    def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action | None:
+        attrs = group.ops[0].attrs
+        if attrs["transposed"] or attrs["groups"] > 1:
+            return None
+        weights, x = reads
+        out = writes[0].reshape(len(group.ops), *group.ops[0].writes[0].shape)
+        actions = [
+            _in_numpy(*arrays, attrs["strides"], attrs["padding"], attrs["channels_last"])
+            for arrays in zip(weights, x, out, strict=True)
+        ]
+
+        def compute() -> None:
+            for action in actions:
+                action()
+
+        return actions[0] if len(actions) == 1 else compute
+
+
+def _in_numpy(
+    weights: np.ndarray,
+    x: np.ndarray,
+    out: np.ndarray,
+    strides: Sequence[int],
+    padding: str,
+    channels_last: bool,
+) -> Action:
+    """A convolution as one product, of what lies under the kernel at each place of the output."""
+    *kernel, _, channels = weights.shape
+    rank, first = len(kernel), 0 if channels_last else 1
+    spatial = out.shape[first : first + rank]
+    x = x if channels_last else np.moveaxis(x, 0, -1)
+    pads = [(0, 0)] * rank
+    if padding == "same":
+        reach = [(m - 1) * s + k for m, s, k in zip(spatial, strides, kernel, strict=True)]
+        missing = [max(r - n, 0) for r, n in zip(reach, x.shape, strict=False)]
+        pads = [(n // 2, n - n // 2) for n in missing]
+    padded = np.pad(np.zeros_like(x), [*pads, (0, 0)])
+    inner = tuple(slice(a, a + n) for (a, _), n in zip(pads, x.shape, strict=False))
+    windows = sliding_window_view(padded, kernel, axis=tuple(range(rank)))
+    windows = windows[tuple(slice(None, m * s, s) for m, s in zip(spatial, strides, strict=True))]
+    windows = np.moveaxis(windows, rank, -1)  # (*spatial, *kernel, channels in)
+    columns = np.empty(windows.shape, x.dtype)
+    rows, matrix = columns.reshape(-1, weights.size // channels), weights.reshape(-1, channels)
+    result = (
+        out.reshape(-1, channels) if channels_last else np.empty((len(rows), channels), x.dtype)
+    )
+    shown = out.reshape(channels, -1)
+
+    def compute() -> None:
+        padded[inner] = x
+        np.copyto(columns, windows)
+        np.dot(rows, matrix, result)
+        if not channels_last:
+            shown[:] = result.T
+
+    return compute
 
 
 def _convolve(x: Any, weights: Any, op: Op) -> Any:

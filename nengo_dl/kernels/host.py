@@ -12,7 +12,6 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from keras import ops
 from nengo.builder.processes import SimProcess
 from nengo.builder.signal import SignalDict
 from nengo.exceptions import SimulationError
@@ -21,6 +20,7 @@ from nengo.utils.functions import function_name
 from ..compiler.ir import Group, Op
 from ..utils import blame, continue_with, own_generator
 from .context import Context
+from .later import ops
 from .registry import CATALOGUE, Action, Arrays, Kernel, kernel
 
 
@@ -143,9 +143,9 @@ class Stepper:
         self.inputs, self.outputs = attrs["inputs"], attrs["outputs"]
         self.zeros, self.name, self.number = attrs["zeros"], op.tag, item
         self.operator, self.dt = attrs["operator"], dt
-        self.is_process = isinstance(self.operator, SimProcess)
         self.signals = SignalDict()
         operator, self.generators = _with_own_generators(attrs["operator"], item, rng)
+        self.process = operator.process if isinstance(operator, SimProcess) else None
         operator.init_signals(self.signals)
         self.step = operator.make_step(self.signals, dt, rng)
 
@@ -170,7 +170,8 @@ class Stepper:
             blame(error, self.name)
             raise
         results = [signals[sig] for sig in self.outputs]
-        if self.is_process and not np.isfinite(results[0]).all():
+        gives = self.process is not None and self.process.gives  # else Nengo writes NaN
+        if gives and not np.isfinite(results[0]).all():
             step = round(float(signals[self.operator.t]) / self.dt)
             raise SimulationError(
                 f"The {self.name} returned non-finite value {results[0]!r}, in step {step}, for "
@@ -314,13 +315,27 @@ def _with_own_generators(operator: Any, item: int, rng: Any) -> tuple[Any, list]
 
 
 class _Drawing:
-    """A process whose step draws from a generator that can be asked for."""
+    """A process whose step draws from a generator that can be asked for.
+
+    Processes that only take what they are given, to record it, return nothing.
+    """
 
     def __init__(self, process: Any, rng: Any) -> None:
-        self.rng, self.make_step = process.get_rng(rng), process.make_step
+        self.rng, self._process = process.get_rng(rng), process
+        self.gives = True  # whether its last step returned something
 
     def get_rng(self, _: Any) -> np.random.RandomState:
         return self.rng
+
+    def make_step(self, *args: Any, **kwargs: Any) -> Callable:
+        step = self._process.make_step(*args, **kwargs)
+
+        def noting(*now: Any) -> Any:
+            value = step(*now)
+            self.gives = value is not None
+            return value
+
+        return noting
 
 
 def _write(signals: SignalDict, sig: Any, value: np.ndarray) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 from ..neurons import IntegrateAndFire, SignedIntegrateAndFire
+from .later import ops
 from .rates import LeakyReLUKernel, RectifiedLinearKernel
 from .registry import neuron
 from .surrogate import counted

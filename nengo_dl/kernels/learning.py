@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 from ..compiler.ir import Group
 from .context import Context
+from .later import ops
 from .registry import Action, Arrays, Kernel, constant, kernel
 
 

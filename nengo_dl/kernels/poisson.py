@@ -12,11 +12,11 @@ from typing import Any
 
 import nengo
 import numpy as np
-from keras import ops
 
 from ..compiler.ir import Group, Op, Signal, View
 from ..surrogate import Rates
 from ..utils import blame, own_generator
+from .later import ops
 from .neurons import Constants
 from .registry import CATALOGUE, Action, Arrays, Context, Kernel, NeuronKernel, kernel, neuron
 from .surrogate import with_gradient_of

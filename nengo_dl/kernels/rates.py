@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 import nengo
-from keras import ops
 
 from ..neurons import LeakyReLU, QuantizedReLU, SoftLIFRate, ThresholdedReLU
+from .later import ops
 from .registry import NeuronKernel, neuron
 from .surrogate import with_gradient_of
 

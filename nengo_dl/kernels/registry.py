@@ -10,13 +10,13 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 from ..compiler import costs
 from ..compiler.catalogue import Product
 from ..compiler.ir import Group, Op, Role, Signal, View
 from ..surrogate import Rates, SmoothRate
 from .context import Context
+from .later import ops
 from .surrogate import with_gradient_of
 
 Arrays = Sequence[np.ndarray]

@@ -9,11 +9,11 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 from ..compiler.ir import Group, Op
 from .context import Context
 from .host import batched
+from .later import ops
 from .registry import Action, Arrays, Kernel, kernel
 
 

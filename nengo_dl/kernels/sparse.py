@@ -11,12 +11,12 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 from ..compiler import costs
 from ..compiler.catalogue import Product
 from ..compiler.ir import Group, Op
 from .context import Context
+from .later import ops
 from .registry import Action, Arrays, Kernel, kernel
 
 

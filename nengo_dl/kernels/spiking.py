@@ -16,9 +16,9 @@ from typing import Any
 
 import nengo
 import numpy as np
-from keras import ops
 
 from ..neurons import SpikingLeakyReLU
+from .later import ops
 from .rates import LeakyReLUKernel, LIFRateKernel, RectifiedLinearKernel, leaky
 from .registry import NeuronKernel, neuron
 from .surrogate import counted

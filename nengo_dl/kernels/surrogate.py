@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras import ops
-
 from ..surrogate import Surrogate
+from .later import ops
 
 
 def counted(surrogate: Surrogate, spikes: Any, voltage: Any, threshold: Any) -> Any:

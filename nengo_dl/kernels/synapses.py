@@ -18,10 +18,10 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 from ..compiler.ir import Group, Op
 from .context import Context
+from .later import ops
 from .registry import Action, Arrays, Kernel, constant, kernel
 
 

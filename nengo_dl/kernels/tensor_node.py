@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from keras import ops
 from nengo.exceptions import ValidationError
 
 from ..compiler.ir import Group, Op
 from .context import Context
 from .host import batched
+from .later import ops
 from .registry import Kernel, kernel
 
 

@@ -15,6 +15,7 @@ from nengo.cache import get_default_decoder_cache
 from nengo.rc import rc
 
 from ..tensor_node import TensorNode
+from .decoders import build_solver, is_solved_by_nengo
 from .operators import Context, lowers
 
 
@@ -83,6 +84,8 @@ class NengoBuilder(Builder):
         """Build an object, with our own function if there is one."""
         if type(obj) in cls.own and not model.has_built(obj):
             return cls.own[type(obj)](model, obj, *args, **kwargs)
+        if is_solved_by_nengo(obj):
+            return build_solver(model, obj, *args, **kwargs)
         return Builder.build(model, obj, *args, **kwargs)
 
 

@@ -33,7 +33,6 @@ from ..kernels import CATALOGUE
 from ..lowering import Choices, Lowered, build_model, lower
 from ..lowering.order import draw_seeds, process_order
 from ..lowering.roles import Feed, Uniform
-from ..runtimes.tensorflow.tune import PASSES as LAYOUT_PASSES
 from ..utils import io_names
 from .sources import Constant, ProcessSource, Source, TimeFunction, UniformNumbers
 
@@ -246,9 +245,10 @@ def _seed_of_item(first: int, item: int) -> int:
     return np.random.RandomState((first, item)).randint(2**31 - 1) if item else first
 
 
-def _options(settings: Settings) -> Options:
-    """What the compiler is told besides the graph."""
-    skipped = set(settings.skip_passes)
+def _check_layouts(skipped: set[str]) -> None:
+    """Raise ValidationError for what is no pass, not even of TensorFlow's runtime."""
+    from ..runtimes.tensorflow.tune import PASSES as LAYOUT_PASSES
+
     unknown = skipped.difference(PASSES, LAYOUT_PASSES)
     if unknown:
         raise ValidationError(
@@ -257,6 +257,13 @@ def _options(settings: Settings) -> Options:
             attr="skip_passes",
             obj=nengo.Network,
         )
+
+
+def _options(settings: Settings) -> Options:
+    """What the compiler is told besides the graph."""
+    skipped = set(settings.skip_passes)
+    if skipped.difference(PASSES):
+        _check_layouts(skipped)
     if settings.simplifications is not None and not settings.simplifications:
         skipped.update(SIMPLIFICATIONS)
     if settings.planner is graph_optimizer.noop_planner:

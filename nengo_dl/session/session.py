@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nengo
 import numpy as np
@@ -17,22 +17,23 @@ from ..config.settings import Settings
 from ..kernels import CATALOGUE
 from ..kernels.host import Steppers
 from ..lowering.roles import Feed
+from ..runtimes import later
 from ..runtimes.base import Runtime
 from ..runtimes.choose import next_runtime
 from ..runtimes.memory import Memory
 from ..runtimes.numpy.first_steps import FirstSteps
 from ..runtimes.plan import Plan
-from ..runtimes.tensorflow import backend
-from ..runtimes.tensorflow.keras.layer import TensorGraph
-from ..runtimes.tensorflow.keras.model import SimulationModel, make_model
-from ..runtimes.tensorflow.keras.replicas import Replicas
-from ..runtimes.tensorflow.precision import PRECISIONS
-from ..runtimes.tensorflow.runner import Runner
+from ..runtimes.replicas import Replicas
 from ..utils import warn
 from .compilation import Compilation, Generators
 from .interrupts import uninterrupted
 from .recording import Recorder
-from .sources import Constant, Series, draw
+from .sources import Constant, Held, Series, draw
+
+if TYPE_CHECKING:
+    from ..runtimes.tensorflow.keras.layer import TensorGraph
+    from ..runtimes.tensorflow.keras.model import SimulationModel
+    from ..runtimes.tensorflow.runner import Runner
 
 Sources = Mapping[Feed, Any]
 NOTHING = Constant(np.zeros(0), "float32")  # stands for what is called within the step
@@ -122,10 +123,11 @@ class Session:
         self._n_steps = 0
         self._graph: TensorGraph | None = None
         self._runner: Runner | None = None
+        self._as_trained: Runner | None = None  # the same for calls without spikes
         self.loss_probes: list[nengo.Probe] = list(compiled.model.probes)
         self.running: list[str] = []
         self._keras_model: SimulationModel | None = None
-        backend.seed_tensorflow(seed)
+        later.seed_tensorflow(seed)
         self.remake_processes()
         self.plan = self._plan()
         self.steppers = Steppers(self.plan.dt, self.plan.rngs)
@@ -176,7 +178,7 @@ class Session:
     @n_steps.setter
     def n_steps(self, steps: int) -> None:
         self._n_steps = steps
-        if self._graph is not None:
+        if self._graph is not None and self._graph.is_lent:  # setting attributes of layers is slow
             self._graph.steps = steps
 
     @property
@@ -195,6 +197,9 @@ class Session:
     def _own_graph(self) -> TensorGraph:
         """The same for those who leave its variables alone; made when it is first needed."""
         if self._graph is None:
+            later.require_tensorflow()
+            from ..runtimes.tensorflow.keras.layer import TensorGraph
+
             with self.computing():
                 self._graph = TensorGraph(self.plan, self.steppers)
             self.replicas.check_layers(self._graph.user_layers)
@@ -204,7 +209,10 @@ class Session:
     def runner(self) -> Runner:
         """What runs compiled chunks of time."""
         if self._runner is None:
-            self._runner = Runner(self._own_graph)
+            graph = self._own_graph
+            from ..runtimes.tensorflow.runner import Runner
+
+            self._runner = Runner(graph)
         return self._runner
 
     @property
@@ -218,25 +226,29 @@ class Session:
     @property
     def compile_count(self) -> int:
         """Functions compiled to run the simulation."""
-        return 0 if self._runner is None else self._runner.compile_count
+        runners = [r for r in (self._runner, self._as_trained) if r is not None]
+        return sum(runner.compile_count for runner in runners)
 
     @property
     def keras_model(self) -> SimulationModel:
         """The Keras model around the simulation; made when it is first asked for."""
         if self._keras_model is None:
+            graph = self.graph
+            from ..runtimes.tensorflow.keras.model import make_model
+
             with self.computing():
-                self._keras_model = make_model(self.graph)
+                self._keras_model = make_model(graph)
             self._keras_model.inference_only = self.settings.inference_only
             self._keras_model.at_present = self._at_present
         return self._keras_model
 
     def computing(self) -> contextlib.AbstractContextManager:
         """Precision, device and strategy of the simulation, restored afterwards."""
-        return self._placed(PRECISIONS.call(self.settings.dtype))
+        return self._placed(later.precision(self.settings.dtype))
 
     def block(self) -> contextlib.AbstractContextManager:
         """As `computing`, for a `with` block: other threads may compute meanwhile."""
-        return self._placed(PRECISIONS.block(self.settings.dtype))
+        return self._placed(later.precision(self.settings.dtype, block=True))
 
     def _placed(
         self, precision: contextlib.AbstractContextManager
@@ -244,7 +256,7 @@ class Session:
         if self.device is None and self.replicas.strategy is None:
             return precision  # single steps wait for this
         scope = contextlib.ExitStack()
-        for part in (precision, backend.on_device(self.device), self.replicas.scope()):
+        for part in (precision, later.on_device(self.device), self.replicas.scope()):
             scope.enter_context(part)
         return scope
 
@@ -270,7 +282,8 @@ class Session:
 
     def close(self) -> None:
         """Free the compiled program."""
-        self._graph = self._runner = self._keras_model = self.memory = self.first_steps = None
+        self._graph = self._runner = self._as_trained = self._keras_model = None
+        self.memory = self.first_steps = None
 
     def read(self, block: Block) -> np.ndarray | None:
         """Live values (1 or B, size) of a parameter block; None after `close`."""
@@ -352,6 +365,25 @@ class Session:
 
     # ------------------------------------------------------------------ simulation
 
+    @property
+    def _spikes(self) -> bool:
+        return self._graph is None or self._graph.spikes
+
+    @contextlib.contextmanager
+    def spiking(self, spikes: bool) -> Iterator[None]:
+        """Let neurons spike within this context, or do what they do in training."""
+        if spikes == self._spikes:
+            yield
+            return
+        graph = self._own_graph
+        graph.spikes = spikes
+        self._runner, self._as_trained = self._as_trained, self._runner
+        try:
+            yield
+        finally:
+            graph.spikes = not spikes
+            self._runner, self._as_trained = self._as_trained, self._runner
+
     def carries_on(self, stateful: bool) -> bool:
         """Whether a call leaves its state to the next; warns if it may not although it should."""
         if stateful and not self.settings.stateful:
@@ -364,17 +396,24 @@ class Session:
         return contextlib.nullcontext() if stateful else self.aside(first, training)
 
     def filled(
-        self, data: Mapping[nengo.Node, np.ndarray], sources: Sources | None = None
+        self,
+        data: Mapping[nengo.Node, np.ndarray],
+        n_steps: int,
+        sources: Sources | None = None,
     ) -> Sources:
         """The source of each input from here on: the user's data where there are some.
 
-        It is that of the present call. `sources` stand for the session's own.
+        It is that of the present call, for `n_steps`; data of one step are held for all of them.
+        `sources` stand for the session's own.
         """
         self.live = self.sources if sources is None else sources
         if not data:
             return self.live
-        series = {node: Series(array, self.n_steps) for node, array in data.items()}
-        return {f: series.get(f.node, source) for f, source in self.live.items()}
+        given: dict[nengo.Node, Held | Series] = {}
+        for node, array in data.items():
+            held = array.shape[1] < n_steps
+            given[node] = Held(array) if held else Series(array, self.n_steps)
+        return {f: given.get(f.node, source) for f, source in self.live.items()}
 
     def run(
         self, steps: int, data: Mapping, recorder: Recorder, stateful: bool, stage: Any
@@ -389,7 +428,7 @@ class Session:
         recorder.begin_run(stateful)
         first = self.n_steps
         end = first + steps
-        sources, carry = self.filled(data), self.memory.carry()
+        sources, carry = self.filled(data, steps), self.memory.carry()
         with uninterrupted() as interrupt_here:
             for chunk in self.chunks(sources, carry, first, end):
                 recorder.append(chunk.outputs, chunk.first, chunk.steps)
@@ -417,7 +456,10 @@ class Session:
             Whether `predict` asks, so that replicas share items; see `next_runtime`, too.
         """
         while first < end:
-            runtime = next_runtime(first, predicts, self.first_steps, lambda: self.runner)
+            if self._spikes:
+                runtime = next_runtime(first, predicts, self.first_steps, lambda: self.runner)
+            else:
+                runtime = self.runner
             steps = self._steps(runtime, end - first, first)
             inputs, constant = self._inputs(sources, first, steps)
             outputs, carry = runtime.run(carry, inputs, constant, first, steps, split=predicts)
@@ -438,7 +480,7 @@ class Session:
                 continue  # called for its effects
             missing = source is NOTHING
             inputs[block] = np.full((1, 1, feed.size), np.nan) if missing else rows_of[feed]
-            if isinstance(source, Constant):
+            if isinstance(source, Constant | Held):
                 constant.add(block)
         return inputs, constant
 
@@ -451,7 +493,9 @@ class Session:
     @cached_property
     def _tensors_call_python(self) -> bool:
         """Whether a TensorNode may share objects with the user's functions of time."""
-        return bool(self.compiled.lowered.together) and self._own_graph.tensors_call_python()
+        tensors = any(op.kind == "tensor_node" for op in self.compiled.program.ops)
+        together = bool(self.compiled.lowered.together)
+        return tensors and together and self._own_graph.tensors_call_python()
 
     def keep(self, carry: Mapping[Block, Any], n_steps: int, stateful: bool) -> None:
         """Take over what a run left behind: what was learned always, state if `stateful`."""
@@ -533,4 +577,4 @@ class Session:
 
 def _is_called(feed: Feed, source: Any) -> bool:
     """Whether Python makes the values of an input within each step of this call."""
-    return feed.called and not isinstance(source, Series)
+    return feed.called and not isinstance(source, Held | Series)

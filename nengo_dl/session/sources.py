@@ -106,6 +106,17 @@ class Constant(Source):
         return self.value
 
 
+class Held(Source):
+    """Data of one step that the user gave, for all steps: (B, 1, size)."""
+
+    def __init__(self, data: np.ndarray) -> None:
+        self.data = data
+
+    def rows(self, first: int, n: int) -> np.ndarray:
+        """As of `Source`."""
+        return np.swapaxes(self.data, 0, 1)
+
+
 class TimeFunction(PythonSource):
     """A function of time: all items see the same values."""
 

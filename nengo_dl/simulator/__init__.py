@@ -4,7 +4,6 @@ May import `session`, `config`, `lowering`, and what is public. A new method of 
 line in `simulator.py`, and a file here that does the work.
 """
 
-from ..runtimes import quiet as quiet  # isort: skip  # imports Keras before anything else does
 from .data import SimulationData
 from .simulator import Simulator
 

@@ -29,10 +29,12 @@ class Call:
         Whether there must be exactly one minibatch.
     whole : bool
         Whether all minibatches must be whole.
+    holds : bool
+        Whether data of one step stand for all `n_steps`, and arrays that repeat one for it.
 
     Attributes
     ----------
-    data : dict of Node to array (batch, n_steps, size)
+    data : dict of Node to array (batch, n_steps or 1, size)
         What the user gave.
     batch : int
         Items; the last minibatch may have fewer than others.
@@ -48,6 +50,7 @@ class Call:
         n_steps: int | None,
         one_minibatch: bool = False,
         whole: bool = False,
+        holds: bool = False,
     ) -> None:
         compiled = session.compiled
         names = checks.names_of(compiled.nodes, compiled.names)
@@ -64,11 +67,12 @@ class Call:
         checks.check_size(data, names)
         checks.check_batch(data, names, session.batch, one_minibatch, whole)
         self.batch = checks.agree(data, names, 0, "items") or session.batch
-        steps = checks.agree(data, names, 1, "steps")
+        steps = checks.agree_on_steps(data, names, n_steps if holds else None)
         if steps is None and n_steps is None:
             raise ValidationError("n_steps is needed where no input data are given", attr="n_steps")
         self.n_steps = n_steps if steps is None else steps
         checks.check_steps(self.n_steps, n_steps, session.unroll, session.settings.use_loop)
+        data = {n: checks.one_step(a) for n, a in data.items()} if holds else data
         self.data = checks.cast(data, session.settings.dtype)
         checks.check_finite(self.data, names)
 
@@ -89,7 +93,7 @@ class Call:
             Whether callbacks of the user's run between them, and so may change what functions give.
         """
         if self.batch == session.batch:
-            yield session.filled(self.data), self.n_steps, self.batch
+            yield session.filled(self.data, self.n_steps), self.n_steps, self.batch
             return
         start, size = session.n_steps, session.batch
         functions: dict = {}
@@ -112,7 +116,8 @@ class Call:
                 for node, array in self.data.items()
             }
             items = min(size, self.batch - item)
-            yield session.filled(given, {**sources, **series}), self.n_steps, items
+            sources = session.filled(given, self.n_steps, {**sources, **series})
+            yield sources, self.n_steps, items
 
     def _drawn(self, session: Session, sources: dict, start: int) -> dict:
         """What functions and processes give in all steps: arrays (n_steps, 1 or B, size)."""
@@ -122,7 +127,7 @@ class Call:
 
     def for_keras(self, session: Session, y: Any, weights: Any = None) -> tuple[dict, Any, Any]:
         """All inputs by name (batch, n_steps or 1, size), targets, and sample weights."""
-        inputs = {}
+        inputs: dict[str, np.ndarray] = {}
         for feed, rows in self._fillings(session).items():
             inputs[session.compiled.names[feed.node]] = rows
         for node, array in self.data.items():

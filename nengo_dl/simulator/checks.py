@@ -212,6 +212,21 @@ def agree(arrays: Mapping[Any, np.ndarray], names: Names, axis: int, what: str) 
     return next(iter(lengths.values()), None)
 
 
+def agree_on_steps(arrays: Mapping[Any, np.ndarray], names: Names, held: int | None) -> int | None:
+    """The steps that all arrays have; None if there are no arrays, or all are held.
+
+    With `held` steps, more than one, data of a single step stand for all of them.
+    """
+    if held is not None and held > 1:
+        arrays = {obj: array for obj, array in arrays.items() if array.shape[1] > 1}
+    return agree(arrays, names, 1, "steps")
+
+
+def one_step(array: np.ndarray) -> np.ndarray:
+    """The first of the steps of an array (batch, steps, size), if it repeats it in memory."""
+    return array[:, :1] if array.strides[1] == 0 else array
+
+
 def check_steps(n_steps: int, given: int | None, unroll: int, use_loop: bool) -> None:
     """Raise ValidationError unless the simulation can run for so many steps."""
     if n_steps < 1:
@@ -241,6 +256,15 @@ def check_stateful(stateful: Any) -> bool:
             attr="stateful",
         )
     return bool(stateful)
+
+
+def check_spikes(spikes: Any) -> bool:
+    """Raise ValidationError unless this is a truth value."""
+    if not isinstance(spikes, bool | np.bool_):
+        raise ValidationError(
+            f"must be True, or False for what neurons do in training, got {spikes!r}", attr="spikes"
+        )
+    return bool(spikes)
 
 
 def cast(arrays: Mapping[Any, np.ndarray], dtype: str) -> dict[Any, np.ndarray]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import nengo
 import nengo.utils.numpy as npext
 import numpy as np
+from nengo.builder import Model
+from nengo.exceptions import NengoWarning
 
-from ..runtimes.tensorflow import backend
 from ..session.session import Session
 from ..utils import warn
 
@@ -26,9 +28,30 @@ def default_seed(network: nengo.Network | None) -> int:
     return int(np.random.randint(npext.maxint))
 
 
+def warn_of_dt(model: Model | None, dt: float) -> None:
+    """Say that the step length of a given model is the one that counts."""
+    if model is not None and model.dt != dt:
+        warn(
+            f"Model dt ({model.dt:g}) does not match Simulator dt ({dt:g}); using the model's",
+            NengoWarning,
+        )
+
+
+def check_device(device: Any) -> None:
+    """Raise ValidationError unless TensorFlow has a device here, or None was given."""
+    if device is not None:
+        from ..runtimes.tensorflow import backend
+
+        backend.check_device(device)
+
+
 def log_device(device: str | None) -> None:
     """Say where it runs; without a GPU, nothing is wrong."""
+    if not logger.isEnabledFor(logging.INFO):
+        return  # nor import TensorFlow, to look
     if device is None:
+        from ..runtimes.tensorflow import backend
+
         device = "CPU/GPU" if backend.has_gpu() else "CPU"
     logger.info("Running on %s", device)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from textwrap import wrap
 
 from ..compiler.ir import Op, Stage
-from ..runtimes.tensorflow.strategy import Scope
 from ..session.session import Session
 from ..session.sources import Constant
 
@@ -65,11 +64,11 @@ CALLED = {
     "operator": "{when}, Nengo's own code runs {names} in Python.",
 }
 
-TRAINED = {
-    Scope.CALL: "XLA compiles fit as a whole.",
-    Scope.STEP: "XLA compiles fit, but not what it draws.",
-    Scope.LOOPS: "XLA compiles loops and large populations of fit, TensorFlow runs the rest.",
-    Scope.NOTHING: "TensorFlow runs fit without XLA.",
+TRAINED = {  # by name of a strategy's scope
+    "CALL": "XLA compiles fit as a whole.",
+    "STEP": "XLA compiles fit, but not what it draws.",
+    "LOOPS": "XLA compiles loops and large populations of fit, TensorFlow runs the rest.",
+    "NOTHING": "TensorFlow runs fit without XLA.",
 }
 
 
@@ -111,9 +110,9 @@ def _running(session: Session) -> str:
     runner, batch = session.runner, session.batch
     chunk = f"chunks of up to {runner.longest:,} steps"
     how = runner.strategy
-    if how.scope is Scope.NOTHING:
+    if how.scope.name == "NOTHING":
         return f"XLA is switched off; TensorFlow runs {chunk}."
-    if how.scope is Scope.SEGMENTS:
+    if how.scope.name == "SEGMENTS":
         return (
             f"TensorFlow loops over {chunk}; XLA compiles what lies between the parts that it "
             f"cannot compile."
@@ -211,4 +210,4 @@ def _training(session: Session) -> str:
     text = (
         f"In fit, spiking neurons train with {' and '.join(map(str, choice))}. " if choice else ""
     )
-    return text + TRAINED[session.graph.strategy("train").scope]
+    return text + TRAINED[session.graph.strategy("train").scope.name]

@@ -8,10 +8,9 @@ from typing import Any
 
 import nengo
 import numpy as np
-import tensorflow as tf
 from nengo.exceptions import SimulationError, ValidationError
 
-from ..runtimes.tensorflow.chunk import Span
+from ..runtimes.later import tf
 from ..session.session import Session
 from ..surrogate import Rates
 from . import calls
@@ -71,6 +70,8 @@ def _zeros(session: Session, node: nengo.Node, call: calls.Call) -> np.ndarray:
 
 def _simulation(session: Session, probe: nengo.Probe, steps: int) -> Callable[[list], Any]:
     """What the probe sees in training, as a function of the inputs (B, T, size) and no more."""
+    from ..runtimes.tensorflow.chunk import Span
+
     graph, compiled = session.graph, session.compiled
     blocks = [compiled.block(compiled.feed_of(node)) for node in compiled.nodes]
     hidden = {

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import keras
 import numpy as np
 from nengo.exceptions import ValidationError
 
-from ..runtimes.tensorflow.keras.iterables import dataset_of, is_dataset
 from ..session.session import Session
 from . import calls, checks
 
@@ -153,39 +151,6 @@ def _counts_steps(item: tuple) -> bool:
     )
 
 
-class NamedItems(keras.utils.PyDataset):
-    """A PyDataset whose items are brought to data by name.
-
-    Parameters
-    ----------
-    given : keras.utils.PyDataset
-    items : Items
-    """
-
-    def __init__(self, given: keras.utils.PyDataset, items: Items) -> None:
-        super().__init__(given.workers, given.use_multiprocessing, given.max_queue_size)
-        self._given, self._items = given, items
-
-    def __len__(self) -> int:
-        return len(self._given)
-
-    def __getitem__(self, index: int) -> tuple:
-        return self._items.for_keras(self._given[index])
-
-    @property
-    def num_batches(self) -> int | None:
-        """As of what was given."""
-        return self._given.num_batches
-
-    def on_epoch_begin(self) -> None:
-        """As of what was given."""
-        self._given.on_epoch_begin()
-
-    def on_epoch_end(self) -> None:
-        """As of what was given."""
-        self._given.on_epoch_end()
-
-
 def for_keras(session: Session, x: Any) -> Any:
     """Bring what gives minibatches into a form that Keras takes.
 
@@ -199,9 +164,16 @@ def for_keras(session: Session, x: Any) -> Any:
     object
         What gives the same minibatches, with data by name.
     """
+    from ..runtimes.tensorflow.keras.iterables import (
+        NamedItems,
+        dataset_of,
+        is_dataset,
+        is_py_dataset,
+    )
+
     items = Items(session)
-    if isinstance(x, keras.utils.PyDataset):
-        return NamedItems(x, items)
+    if is_py_dataset(x):
+        return NamedItems(x, items.for_keras)
     if is_dataset(x):
         return x.map(lambda *parts: items.for_keras(parts if len(parts) > 1 else parts[0]))
     if isinstance(x, Iterator):

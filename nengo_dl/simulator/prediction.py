@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import keras
 import nengo
 import numpy as np
 from nengo.exceptions import SimulationError, ValidationError
 
-from ..runtimes.tensorflow.keras.padding import only_present
+from ..runtimes.later import keras
 from ..session.interrupts import uninterrupted
 from ..session.recording import by_item
 from ..session.session import Session, Sources
@@ -57,6 +56,24 @@ class Outputs(dict):
         return named[0] if named else labelled[0] if len(labelled) == 1 else None
 
 
+class Unwatched:
+    """Stands for a list of callbacks where there are none; Keras is not asked for an empty one."""
+
+    callbacks = ()
+
+    def on_predict_begin(self) -> None:
+        """Do nothing."""
+
+    def on_predict_end(self) -> None:
+        """Do nothing."""
+
+    def on_predict_batch_begin(self, number: int) -> None:
+        """Do nothing."""
+
+    def on_predict_batch_end(self, number: int, logs: dict) -> None:
+        """Do nothing."""
+
+
 def predict(
     session: Session,
     x: Any,
@@ -71,7 +88,7 @@ def predict(
     """See `Simulator.predict`; with `one_minibatch` data of any other length are refused."""
     checks.check_stateful(stateful)
     if one_minibatch or checks.is_data(x):
-        call = calls.Call(session, x, n_steps)
+        call = calls.Call(session, x, n_steps, holds=True)
         if one_minibatch and call.batch > session.batch:
             raise ValidationError(
                 f"data have {call.batch} items, expected at most one minibatch, {session.batch}",
@@ -103,7 +120,7 @@ def _each(
     items: Iterator[Item],
     total: int | None,
     stateful: bool,
-    watchers: keras.callbacks.CallbackList,
+    watchers: keras.callbacks.CallbackList | Unwatched,
 ) -> Iterator[Arrays]:
     """What probes see in each minibatch, until there is no more or a callback ends it."""
     names = session.compiled.names
@@ -121,7 +138,7 @@ def _each(
         number += 1
 
 
-def _stopped(watchers: keras.callbacks.CallbackList) -> bool:
+def _stopped(watchers: keras.callbacks.CallbackList | Unwatched) -> bool:
     """Whether a callback asked to stop."""
     return bool(watchers.callbacks) and getattr(watchers.model, "stop_predicting", False)
 
@@ -141,19 +158,23 @@ def _minibatch(
                 parts[output.key].append(by_item(array, output, chunk.steps))
             carry = chunk.carry
             interrupt_here()
-    session.keep(only_present(carry, before, present), end, stateful)
+    if present < session.batch:
+        from ..runtimes.tensorflow.keras.padding import only_present
+
+        carry = only_present(carry, before, present)
+    session.keep(carry, end, stateful)
     arrays = {p: np.concatenate(a, axis=1) if len(a) > 1 else a[0] for p, a in parts.items()}
     return {p: array[:present] for p, array in arrays.items()}
 
 
 def _callbacks(
     session: Session, callbacks: Any, verbose: int | str, total: int | None
-) -> keras.callbacks.CallbackList:
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        return callbacks
+) -> keras.callbacks.CallbackList | Unwatched:
     show = verbose not in (0, "auto")  # Keras's own default would print; ours is silent
     if not callbacks and not show:
-        return keras.callbacks.CallbackList([], add_history=False)
+        return Unwatched()
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks
     model = session.keras_model
     model.stop_predicting = False
     return keras.callbacks.CallbackList(
@@ -178,11 +199,11 @@ def _from_iterable(session: Session, x: Iterable) -> Iterator[Item]:
                 f"most the minibatch size of the simulator, {session.batch}",
                 attr="x",
             )
-        length = checks.agree(given, names, 1, "steps")
-        stated = int(np.ravel(data["n_steps"])[0]) if "n_steps" in data else length
+        stated = int(np.ravel(data["n_steps"])[0]) if "n_steps" in data else None
+        length = checks.agree_on_steps(given, names, stated)
         steps = stated if length is None else length
         checks.check_steps(steps, stated, session.unroll, session.settings.use_loop)
         given = checks.cast(given, session.settings.dtype)
         checks.check_finite(given, names)
         whole = {n: calls.whole_minibatch(a, session.batch) for n, a in given.items()}
-        yield session.filled(whole), steps, present
+        yield session.filled(whole, steps), steps, present

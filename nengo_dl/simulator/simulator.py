@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import keras
 import nengo
 import numpy as np
 from nengo.builder import Model
 from nengo.exceptions import (
-    NengoWarning,
     ReadonlyError,
     SimulationError,
     SimulatorClosed,
@@ -20,12 +18,8 @@ from nengo.exceptions import (
 )
 
 from ..config.settings import Settings
-from ..runtimes.tensorflow import backend
-from ..runtimes.tensorflow.keras.layer import TensorGraph
-from ..runtimes.tensorflow.keras.model import SimulationModel
-from ..runtimes.tensorflow.keras.replicas import Replicas
-from ..runtimes.tensorflow.precision import PRECISIONS
-from ..runtimes.tensorflow.strategy import Strategy
+from ..runtimes import later
+from ..runtimes.replicas import Replicas
 from ..session.compilation import Compilation, build
 from ..session.progress import Progress, stage_of
 from ..session.recording import Recorder
@@ -47,6 +41,13 @@ from .parameters import Parameters, freeze, nengo_params
 from .signals import LiveSignals
 from .summary import summarize
 from .turns import Turns, exclusive
+
+if TYPE_CHECKING:
+    import keras
+
+    from ..runtimes.tensorflow.keras.layer import TensorGraph
+    from ..runtimes.tensorflow.keras.model import SimulationModel
+    from ..runtimes.tensorflow.strategy import Strategy
 
 __all__ = ["SimulationData", "Simulator"]
 
@@ -132,16 +133,12 @@ class Simulator:
     ) -> None:
         self.closed = True  # until everything is there
         self.turns = Turns()
-        backend.require_tensorflow()
+        later.require_tensorflow(now=False)
         arguments.check_network(network, model)
         dt = arguments.step_length(dt)
         seed = None if seed is None else arguments.seed_of(seed)
-        backend.check_device(device)
-        if model is not None and model.dt != dt:
-            warn(
-                f"Model dt ({model.dt:g}) does not match Simulator dt ({dt:g}); using the model's",
-                NengoWarning,
-            )
+        construction.check_device(device)
+        construction.warn_of_dt(model, dt)
         self.unroll = arguments.whole(unroll_simulation, "unroll_simulation", 1)
         self.minibatch_size = arguments.items(minibatch_size)
         self.progress_bar = False if progress_bar is None else progress_bar
@@ -149,7 +146,7 @@ class Simulator:
         replicas = Replicas(self.minibatch_size, device)
         construction.log_device(device)
         settings = Settings.of(network if network is not None else model.toplevel)
-        with PRECISIONS.call(settings.dtype), backend.on_device(device):
+        with later.precision(settings.dtype), later.on_device(device):
             with progress.stage("Build") as stage:
                 self.model = build(network, model, dt, settings, stage)
             with progress.stage("Optimization"):
@@ -228,6 +225,11 @@ class Simulator:
             Whether to forget recorded data.
         include_processes : bool
             Whether processes begin anew, from the seed.
+
+        Raises
+        ------
+        ValidationError
+            If the seed is not one.
         """
         session = self._open()
         if seed is not None:
@@ -283,7 +285,7 @@ class Simulator:
         self.run_steps(steps, **kwargs)
 
     def step(self, **kwargs: Any) -> None:
-        """Simulate one step; arguments as for `run_steps`."""
+        """Simulate one step; arguments as for `run_steps`, and errors."""
         kwargs.setdefault("progress_bar", False)
         self.run_steps(1, **kwargs)
 
@@ -294,6 +296,8 @@ class Simulator:
         data: Any = None,
         progress_bar: bool | str | None = None,
         stateful: bool = True,
+        *,
+        spikes: bool = True,
     ) -> None:
         """Simulate a number of steps, and record what probes see in `data`.
 
@@ -307,6 +311,9 @@ class Simulator:
             As in the constructor, whose value is the default.
         stateful : bool
             Whether the simulation goes on from here the next time. True by default.
+        spikes : bool
+            False computes what neurons do in `fit`: rates, unless `training_spikes` says otherwise.
+            So outputs can be looked at as losses see them. True by default.
 
         Raises
         ------
@@ -334,7 +341,8 @@ class Simulator:
         given = calls.of_one_minibatch(session, data, whole)
         stateful = stateful and self.stateful
         show = self.progress_bar if progress_bar is None else progress_bar
-        with session.computing(), stage_of(show, "Simulation", whole) as stage:
+        spiking = session.spiking(checks.check_spikes(spikes))
+        with session.computing(), spiking, stage_of(show, "Simulation", whole) as stage:
             session.run(whole, given, self._recorder, stateful, stage)
 
     # ------------------------------------------------------------------ what can be asked
@@ -490,7 +498,13 @@ class Simulator:
 
     @exclusive
     def predict(
-        self, x: Any = None, n_steps: int | None = None, stateful: bool = False, **kwargs: Any
+        self,
+        x: Any = None,
+        n_steps: int | None = None,
+        stateful: bool = False,
+        *,
+        spikes: bool = True,
+        **kwargs: Any,
     ) -> dict[nengo.Probe, np.ndarray]:
         """Simulate for each of many inputs.
 
@@ -500,10 +514,15 @@ class Simulator:
             Values (batch, n_steps, size) of input nodes, in any number of minibatches. Keys of a
             dict are nodes or their names. What is missing comes from the nodes themselves.
         n_steps : int, optional
-            Needed if no data are given.
+            Needed if no data are given, or data (batch, 1, size) of one step, which are then held
+            for all steps: what depends on them alone is computed once. The same is done for arrays
+            that repeat a step without a copy of it, as `np.broadcast_to` makes them.
         stateful : bool
             Whether each minibatch goes on where the last one ended, and the simulator after that.
             False by default: each begins from the present state.
+        spikes : bool
+            False computes what neurons do in `fit`: rates, unless `training_spikes` says otherwise.
+            So outputs can be looked at as losses see them. True by default.
         **kwargs
             As for `keras.Model.predict` (`callbacks`, `verbose`, `steps`).
 
@@ -511,19 +530,35 @@ class Simulator:
         -------
         dict of Probe to array (batch, n_steps, ...)
             All steps, whatever `sample_every` says.
+
+        Raises
+        ------
+        ValidationError
+            If data do not fit the network, or do not tell the number of steps.
+        SimulationError
+            If `n_steps` is given with a generator or Dataset, whose items tell it.
         """
         session = self._open()
         stateful = session.carries_on(checks.check_stateful(stateful))
         calls.ignore_batch_size(session, kwargs)
-        return prediction.predict(session, x, n_steps, stateful, **kwargs)
+        with session.spiking(checks.check_spikes(spikes)):
+            return prediction.predict(session, x, n_steps, stateful, **kwargs)
 
     @exclusive
     def predict_on_batch(
-        self, x: Any = None, n_steps: int | None = None, stateful: bool = False, **kwargs: Any
+        self,
+        x: Any = None,
+        n_steps: int | None = None,
+        stateful: bool = False,
+        *,
+        spikes: bool = True,
+        **kwargs: Any,
     ) -> dict[nengo.Probe, np.ndarray]:
-        """Like `predict`, for exactly one minibatch; arguments as for `predict`."""
+        """Like `predict`, for exactly one minibatch; arguments as for `predict`, and errors."""
         stateful = self.stateful and stateful
-        return prediction.predict(self._open(), x, n_steps, stateful, one_minibatch=True, **kwargs)
+        session = self._open()
+        with session.spiking(checks.check_spikes(spikes)):
+            return prediction.predict(session, x, n_steps, stateful, one_minibatch=True, **kwargs)
 
     @exclusive
     def compile(
@@ -548,6 +583,13 @@ class Simulator:
             Factors of the losses in their sum.
         **kwargs
             As for `keras.Model.compile`; `weighted_metrics` are given as `metrics` are.
+
+        Raises
+        ------
+        TypeError
+            If more than the optimizer is given by position.
+        ValidationError
+            If something is given for what is no probe of the network, or for too many.
         """
         if len(args) > 1:
             raise TypeError("only the optimizer can be given by position; name other arguments")
@@ -573,7 +615,8 @@ class Simulator:
         x
             As for `predict`.
         y : dict, list or array
-            Targets (batch, n_steps, size) of probes, with probes or their names as keys.
+            Targets (batch, n_steps, size) of probes, with probes or their names as keys. They are
+            never repeated.
         n_steps, stateful
             As for `predict`. Validation begins from the state that `fit` does, and leaves no trace.
         **kwargs
@@ -583,7 +626,10 @@ class Simulator:
         Raises
         ------
         SimulationError
-            If the network was configured with `inference_only`.
+            If the network was configured with `inference_only`, or `n_steps` is given with a
+            generator or Dataset.
+        ValidationError
+            If data, targets or weights do not fit the network, or each other.
         """
         session = self._open()
         if session.settings.inference_only:
@@ -598,9 +644,18 @@ class Simulator:
         y: Any = None,
         n_steps: int | None = None,
         stateful: bool = False,
+        *,
+        spikes: bool = True,
         **kwargs: Any,
     ) -> dict[str, float]:
-        """Losses and metrics of `compile`, for data as in `fit`; arguments as for `fit`.
+        """Losses and metrics of `compile`, for data as in `fit`.
+
+        Arguments as for `fit`, and errors; besides:
+
+        Parameters
+        ----------
+        spikes : bool
+            False computes what neurons do in `fit`, as in `predict`. True by default.
 
         Returns
         -------
@@ -609,7 +664,8 @@ class Simulator:
         """
         session = self._open()
         stateful = session.carries_on(checks.check_stateful(stateful))
-        return training.evaluate(session, x, y, n_steps, stateful, kwargs)
+        with session.spiking(checks.check_spikes(spikes)):
+            return training.evaluate(session, x, y, n_steps, stateful, kwargs)
 
     @exclusive
     def check_gradients(
@@ -638,6 +694,8 @@ class Simulator:
         ------
         SimulationError
             If they differ, if one is not a number, or if the network is `inference_only`.
+        ValidationError
+            If inputs do not fit the network, or an output is no probe of it.
         """
         session = self._open()
         if session.settings.inference_only:
@@ -660,6 +718,11 @@ class Simulator:
         -------
         dict, list of dict, or dict of dict
             Keyword arguments of the objects' constructors.
+
+        Raises
+        ------
+        ValueError
+            If an object has no such parameters, or two of a dict have one label.
         """
         return nengo_params(nengo_objs, as_dict, self._parameters)
 
@@ -670,6 +733,17 @@ class Simulator:
         Parameters
         ----------
         objs : Network, Ensemble, Connection, or a list of them
+
+        Raises
+        ------
+        TypeError
+            If an object is of another kind.
+        ValueError
+            If one is not in the network, or no arguments of Nengo's give what was trained.
+        ValidationError
+            If dimensions of a connection have come to have time constants that differ.
+        NotImplementedError
+            If a transform is not one of Nengo's.
         """
         self._open()
         freeze(objs, self._parameters)
@@ -712,6 +786,8 @@ class Simulator:
             If the file cannot be written; the old one is as it was.
         SimulationError
             If there is no optimizer to save.
+        ValidationError
+            If the path is not one.
         """
         state = _include_state(include_state, include_non_trainable)
         saving.save(self._open(), path, state, include_optimizer)

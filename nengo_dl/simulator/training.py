@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 from nengo.exceptions import SimulationError, ValidationError
 
+from ..runtimes.later import keras
 from ..session.session import Session
 from . import calls, checks, items
 
@@ -105,7 +105,7 @@ def _arguments(
                 attr="y",
             )
         return None, {"x": items.for_keras(session, x)}
-    call = calls.Call(session, x, n_steps, whole=session.replicas.several)
+    call = calls.Call(session, x, n_steps, whole=session.replicas.several, holds=True)
     inputs, targets, weights = call.for_keras(session, y, options.pop("sample_weight", None))
     return call, {"x": inputs, "y": targets, "sample_weight": weights, "batch_size": session.batch}
 
@@ -168,7 +168,7 @@ def _bring_validation(
     x, y, *weights = data
     if x is None and n_steps is None and call is not None:
         n_steps = call.n_steps
-    validation = calls.Call(session, x, n_steps, whole=session.replicas.several)
+    validation = calls.Call(session, x, n_steps, whole=session.replicas.several, holds=True)
     options["validation_data"] = validation.for_keras(session, y, *weights)
     options["validation_batch_size"] = session.batch
     return validation

@@ -54,9 +54,13 @@ INTERNAL = {
 }
 #: Methods of Keras and of Nengo that are overridden: these describe them.
 INHERITED = {"get_config", "call", "shape"}
-#: How a docstring says that another one describes its parameters; one of a single line may also
-#: end by naming the class that declares the method.
-ELSEWHERE = re.compile(r"[Aa]rguments as (of|for) `|\A(As of|.*; see) `\w+`\.\Z")
+#: How a docstring leaves the description of parameters to another one: of a method of the class,
+#: of the method that this one overrides, or of a class or function of the same module. What it
+#: names has to describe them.
+REFERENCE = re.compile(r"(?:[Aa]rguments as (?:of|for)|\AAs of|\A[^\n]*; see) `([\w.]+)`")
+#: What is not asked for the errors of the functions that it calls: its classes share helpers
+#: whose errors no arguments of theirs cause.
+CALLS_UNASKED = ("converter.",)
 
 
 def public():
@@ -102,7 +106,7 @@ NAMES = dict(public())
 def sections(text):
     """Return the sections of a numpydoc docstring by title; what comes first is ''."""
     found, title = {"": []}, ""
-    lines = inspect.cleandoc(text or "").splitlines()
+    lines = inspect.cleandoc(text or "").splitlines() or [""]
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         if following and set(following) == {"-"} and len(following) == len(line):
             title = line
@@ -134,6 +138,46 @@ def raises(obj):
     kinds = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise) and node.exc]
     named = [getattr(kind.func if isinstance(kind, ast.Call) else kind, "id", "") for kind in kinds]
     return [name for name in named if name.endswith("Error") and name != "NotImplementedError"]
+
+
+def raised_by_calls(obj, depth=2):
+    """Names of the exceptions that functions of this package raise, which the code calls."""
+    function = inspect.unwrap(own_code(obj))
+    module = inspect.getmodule(function)
+    try:
+        tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return []
+    found = []
+    for node in ast.walk(tree):
+        called = by_name(module, ast.unparse(node.func)) if isinstance(node, ast.Call) else None
+        if inspect.isfunction(called) and called.__module__.startswith("nengo_dl"):
+            found += raises(called)
+            found += raised_by_calls(called, depth - 1) if depth > 1 else []
+    return found
+
+
+def by_name(module, name):
+    """Return what a name with dots means in a module, or None."""
+    target = module
+    for part in name.split("."):
+        target = getattr(target, part, None)
+    return target
+
+
+def referred(name, obj, text):
+    """Return the docstring that another one leaves its parameters to, or ''."""
+    found = REFERENCE.search(text)
+    if not found:
+        return ""
+    is_class = inspect.isclass(obj)
+    owner, _, method = name.rpartition(".")
+    cls = obj if is_class else NAMES.get(owner)
+    target = getattr(cls, found[1], None) or by_name(inspect.getmodule(obj), found[1])
+    for base in getattr(cls, "__mro__", ()):
+        if base.__name__ == found[1]:
+            target = base if is_class else getattr(base, method, None)
+    return documented(target) if target else ""
 
 
 def own_code(obj):
@@ -174,20 +218,25 @@ def lacking(name, obj):
     if not text:
         return ["a docstring"]
     found, missing = sections(text), []
+    rest = referred(name, obj, text)
     described = found.get("Parameters", "") + found.get("Attributes", "")
+    described += sections(rest).get("Parameters", "")
     parameters = parameters_of(obj)
-    old = text.startswith(("Deprecated", "Removed"))
-    if not old and name.split(".")[-1] not in INHERITED and not ELSEWHERE.search(text):
+    if text.startswith(("Deprecated", "Removed")):
+        return []
+    if name.split(".")[-1] not in INHERITED:
         missing += [f"parameter {p}" for p in parameters if not re.search(rf"\b{p}\b", described)]
-    if not old:
-        missing += [error for error in dict.fromkeys(raises(obj)) if error not in text]
+    errors = raises(obj)
+    if not name.startswith(CALLS_UNASKED):
+        errors += raised_by_calls(obj)
+    missing += [error for error in dict.fromkeys(errors) if error not in text + rest]
     for title in ("Parameters", "Returns"):
         for entry in entries(found.get(title, "")):
             head = entry.splitlines()[0]
             if ARRAY.search(head) and not SHAPE.search(entry):
                 missing.append(f"shape: {head}")
     for parameter, unit in QUANTITY.items():
-        if parameter in parameters and unit not in text:
+        if parameter in parameters and unit not in text + rest:
             missing.append(f"unit of {parameter}")
     return missing
 
@@ -215,6 +264,26 @@ def test_what_it_looks_for():
         "shape: x : array",
         "unit of dt",
     ]
+
+
+def test_what_a_docstring_refers_to_has_to_say_it():
+    def outer(x, dt):
+        """Do something.
+
+        Parameters
+        ----------
+        x : int
+        """
+
+    class Inner:
+        def step(self, x, dt):
+            """Do it; see `outer`."""
+
+    Inner.outer = outer
+    NAMES["Inner"] = Inner
+    assert lacking("Inner.step", Inner.step) == ["parameter dt", "unit of dt"]
+    assert lacking("alone", Inner.step) == ["parameter x", "parameter dt", "unit of dt"]
+    del NAMES["Inner"]
 
 
 def test_docstrings_have_parameters_shapes_units_and_errors():

@@ -11,7 +11,16 @@ import pytest
 from click.testing import CliRunner
 
 import nengo_dl
-from nengo_dl.benchmarks import BENCHMARKS, LARGE, Size, cli, environment, measure, networks
+from nengo_dl.benchmarks import (
+    BENCHMARKS,
+    LARGE,
+    Size,
+    cli,
+    environment,
+    first_result,
+    measure,
+    networks,
+)
 from nengo_dl.benchmarks.growth import per_doubling
 from nengo_dl.benchmarks.limits import CHUNK, by_hand
 from nengo_dl.benchmarks.measure import until_compiled
@@ -119,6 +128,46 @@ def test_single_steps():
     found = measure_single_steps(lambda: networks.integrator(1, 10), turns=3, calls=10)
     assert found.first_steps == 500
     assert all(value > 0 for value in asdict(found).values())
+
+
+def test_first_result():
+    """In processes of their own, where ours imports no TensorFlow."""
+    found = first_result.measure_first_result(
+        "communication_channel", repeats=1, seconds=0.01, times=1, n_neurons=5
+    )
+    assert not found.ours.tensorflow and found.ours.peak_mb > 0
+    for script in (found.nengo, found.ours):
+        assert script.imported > 0 and script.total > script.again > 0
+
+
+@pytest.mark.parametrize("nengos, ours, wanted", [(1, 1.05, "ok"), (1, 1.2, "!!"), (3, 2.5, "!!")])
+def test_first_result_table(monkeypatch, capsys, tmp_path, nengos, ours, wanted):
+    """Ours is 0.1 s later at most, and a fifth sooner where Nengo takes more than two seconds."""
+
+    def run(script):
+        assert script["arguments"] in ({}, {"dimensions": 2})
+        parts = {"network": 0.0, "build": ours if script["ours"] else nengos, "run": 0.0}
+        return {"import": 0.0, "times": [parts], "tensorflow": False, "peak": 1000}
+
+    monkeypatch.setattr(first_result, "_run", run)
+    options = ["--cached", "--set", "dimensions=2", "--json", str(tmp_path / "found.json")]
+    first_result.main(["pes", *options])
+    assert wanted in capsys.readouterr().out
+    (found,) = json.loads((tmp_path / "found.json").read_text())
+    assert found["ours"]["first"]["build"] == ours
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["psa"], "no network psa; there are communication_channel"),
+        (["pes", "--set", "dimensions"], "'dimensions' is not KEY=VALUE, such as n_neurons=100"),
+    ],
+)
+def test_first_result_of_what_is_not_there(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        first_result.main(arguments)
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.numpy_steps(200)

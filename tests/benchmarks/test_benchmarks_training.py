@@ -26,8 +26,8 @@ def test_spiking_networks_train_with_rates_and_with_spikes(monkeypatch):
 
     monkeypatch.setitem(training.SPIKING, "dense", (small, 2, 3))
     assert training.labels_of("dense")[:2] == ["nengo_dl, rates", "nengo_dl, fast_sigmoid"]
-    for label in training.OURS:
-        seconds = training.trainer("dense", label, n_batches=3)()
+    for label, name in zip(training.OURS, ("dense", "dense_held"), strict=True):
+        seconds = training.trainer(name, label, n_batches=3)()
         assert len(seconds) == 2 and min(seconds) > 0
 
 
@@ -53,7 +53,7 @@ def test_loss_is_that_of_the_mean_over_time():
 def test_unknown_names(capsys):
     with pytest.raises(SystemExit):
         training.main(["dens"])
-    assert "dens: expected some of dense, conv, autoencoder" in capsys.readouterr().err
+    assert "dens: expected some of dense, conv, dense_held, conv_held" in capsys.readouterr().err
 
 
 def test_memory_is_that_of_the_largest_program(tmp_path):

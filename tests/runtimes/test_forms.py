@@ -350,7 +350,7 @@ def test_third_argument_is_the_number_of_steps(layer):
     x, y = FLAT[:, None], FLAT_Y[:, None]
     assert len(layer.fit(x, y, 1, False, verbose=0).history["loss"]) == 1
     assert layer.evaluate(x, y, 1, np.False_, verbose=0)["loss"] > 0
-    with pytest.raises(ValidationError, match="data have 1 steps, but n_steps is 4"):
+    with pytest.raises(ValidationError, match=r"targets.*\(6, 1, 2\), expected \(6, 4, 2\)"):
         layer.fit(x, y, 4, verbose=0)
 
 

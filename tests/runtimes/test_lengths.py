@@ -84,7 +84,7 @@ def network(build, **settings):
 def logs_and_weights(net, lengths, loss="mse", items=5, **options):
     """Train and test on series of some lengths: all logs, weights, and the number of programs."""
     rng, logs = np.random.RandomState(0), []
-    losses = {"p": loss, "rates": Regularize()}
+    losses = {"p": loss, "rates": Regularize(dtype="float64")}
     with simulator(net, minibatch_size=2, seed=1, **options.pop("simulator", {})) as sim:
         sim.compile(
             keras.optimizers.SGD(1e-3),

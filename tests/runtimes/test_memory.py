@@ -6,6 +6,8 @@ import subprocess
 import sys
 import weakref
 
+import nengo
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -42,6 +44,22 @@ def test_memory_does_not_grow_with_the_length_of_a_run():
     many, long = samples_and_peak(1_000_000)
     assert (few, many) == (100, 10_000)
     assert long - short < 200
+
+
+def test_a_compiled_step_keeps_its_own_rows():
+    """Not those of the whole chunk that was compiled."""
+    with nengo.Network(seed=0) as net:
+        ensemble = nengo.Ensemble(50, 1)
+        probe = nengo.Probe(ensemble.neurons)
+    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        sim.run_steps(17)
+        for _ in range(3):
+            sim.step()
+        assert sim.compile_count == 1
+        last = sim._recorder.of(probe)[-1]
+    while isinstance(last.base, np.ndarray):
+        last = last.base
+    assert last.nbytes == 50 * 4
 
 
 def functions_kept():

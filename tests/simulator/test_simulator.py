@@ -23,7 +23,7 @@ from nengo.exceptions import (
 )
 
 import nengo_dl
-from nengo_dl.runtimes.tensorflow.backend import seed_tensorflow
+from nengo_dl.runtimes.later import seed_tensorflow
 from tests.networks import Jitter
 
 

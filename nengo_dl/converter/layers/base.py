@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import nengo
 import numpy as np
+from nengo.exceptions import ValidationError
 
 from ...utils import warn
 from ..activations import ACTIVATIONS
@@ -27,9 +28,24 @@ def register(layer_class: type | None) -> Callable:
     ----------
     layer_class : type or None
         A class of Keras layers; exactly this one, no subclass. None: all that have no converter.
+
+    Raises
+    ------
+    ValidationError
+        If it is no class, or what is decorated is no `LayerConverter`.
     """
+    if not (layer_class is None or isinstance(layer_class, type)):
+        raise ValidationError(
+            f"got {layer_class!r}, expected a class of Keras layers", attr="layer_class"
+        )
 
     def add(converter_class: type) -> type:
+        is_class = isinstance(converter_class, type)
+        if not is_class or not issubclass(converter_class, LayerConverter):
+            raise ValidationError(
+                f"got {converter_class!r}, expected a subclass of LayerConverter",
+                attr="converter_class",
+            )
         if layer_class in CONVERTERS:
             name = getattr(layer_class, "__name__", layer_class)
             warn(f"The converter of layer type {name} is overwritten by {converter_class.__name__}")
@@ -124,7 +140,7 @@ class LayerConverter:
             if arg in waived or _equal(value, default):
                 continue
             training = arg in cls.unsupported_training_args
-            remedy = "; with inference_only=True it is ignored" if training else ""
+            remedy = "; with inference_only=True it is of no matter" if training else ""
             return False, f"{name}={value!r}, only {default!r} can be converted{remedy}"
         return True, None
 
@@ -146,13 +162,18 @@ class LayerConverter:
         nengo.Node, nengo.ensemble.Neurons or TensorNode
             What connections are to be made to.
         """
-        return activated(self, node_id, biases, self._applied(activation))
+        return activated(self, node_id, biases, activation)
 
-    def _applied(self, activation: Any) -> Any:
-        """What an activation that is a layer applies, where that is known."""
+    def applied(self, activation: Any) -> Any:
+        """What an activation that is a layer applies, where that is known; or itself.
+
+        Parameters
+        ----------
+        activation : callable, NeuronType or None
+        """
         found = CONVERTERS.get(type(activation))
         if hasattr(found, "activation") and found.convertible(activation, self.converter)[0]:
-            return self._applied(found(activation, self.converter).activation)
+            return self.applied(found(activation, self.converter).activation)
         return activation
 
     def add_connection(

@@ -16,8 +16,8 @@ from .products import LARGEST_RANK, broadcast_bias, convolve, dilate, padded, sp
 class ConvertConv(LayerConverter):
     """A trainable `nengo.Convolution`; biases come from a Node, by way of one for each filter."""
 
-    unsupported_args = ("lora_rank", "quantization_mode")
-    unsupported_training_args = REGULARISED
+    unsupported_args = ("quantization_mode",)
+    unsupported_training_args = (*REGULARISED, "lora_rank")
     has_weights = True
     folds = True
 

@@ -23,11 +23,18 @@ REGULARISED = (
 class ConvertDense(LayerConverter):
     """A trainable dense transform; where positions share it, a convolution of length 1."""
 
-    unsupported_args = ("lora_rank", "quantization_mode")
-    unsupported_training_args = REGULARISED
+    unsupported_args = ("quantization_mode",)
+    unsupported_training_args = (*REGULARISED, "lora_rank")
     has_weights = True
     along_time = True
     folds = True
+
+    @classmethod
+    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+        for call in converter.frame.graph.calls_of(layer):
+            if converter.temporal_model and len(call.inputs[0].shape) < 3:
+                return False, "the axis that it combines is time; give each step an axis of its own"
+        return super().convertible(layer, converter)
 
     def convert(self, node_id: int) -> Any:
         kernel = self.folded(node_id, np.asarray(self.layer.kernel))
@@ -54,8 +61,8 @@ class ConvertDense(LayerConverter):
 class ConvertEinsumDense(LayerConverter):
     """A product along some axes: a convolution of length 1, in groups for axes that all share."""
 
-    unsupported_args = ("lora_rank", "quantization_mode")
-    unsupported_training_args = REGULARISED
+    unsupported_args = ("quantization_mode",)
+    unsupported_training_args = (*REGULARISED, "lora_rank")
     has_weights = True
 
     @classmethod

@@ -19,6 +19,11 @@ class ConvertSum(LayerConverter):
     along_time = True
     takes_constants = True
 
+    @classmethod
+    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+        possible, why = items_fit(layer, converter)
+        return super().convertible(layer, converter) if possible else (possible, why)
+
     def convert(self, node_id: int) -> nengo.Node:
         shape, label = self.output_shape(node_id), self.label(node_id)
         node = nengo.Node(size_in=int(np.prod(shape)), label=label)
@@ -53,18 +58,43 @@ def chosen(pre: Any, index: np.ndarray) -> Any:
 
 
 def terms(part: LayerConverter, node_id: int) -> list[tuple[Any, np.ndarray]]:
-    """What is combined: objects and their elements, or None and a constant."""
-    call = part.call(node_id)
-    items = call.arguments.args[0] if call.arguments.args else call.arguments.kwargs["inputs"]
+    """What is combined: objects and their elements, or None and a constant for an item."""
     skip = 2 if part.converter.temporal_model else 1
     found = []
-    for item in items:
+    for item in combined(part.call(node_id)):
         if isinstance(item, keras.KerasTensor):
             value = part.converter.frame.value(item)
             found.append((value, elements(item.shape[skip:])))
         else:
-            found.append((None, keras.ops.convert_to_numpy(item)))
+            found.append((None, keras.ops.convert_to_numpy(item).reshape(item.shape[skip:])))
     return found
+
+
+def combined(call: Any) -> list[Any]:
+    """The tensors and constants of a call, in order."""
+    args, kwargs = call.arguments.args, call.arguments.kwargs
+    return list(args[0] if args else kwargs["inputs"])
+
+
+def items_fit(layer: Any, converter: Any) -> tuple[bool, str | None]:
+    """Whether what is combined is one thing for each item (and, in a temporal model, each step).
+
+    Keras takes the first axis of all, constants too, for the batch, and where ranks differ, puts
+    axes after it.
+    """
+    skip = 2 if converter.temporal_model else 1
+    for call in converter.frame.graph.calls_of(layer):
+        if skip == 2 and len({len(item.shape) for item in combined(call)}) > 1:
+            return False, "the ranks of its inputs differ, so that time is not the same axis"
+        for item in combined(call):
+            shape = tuple(item.shape)
+            is_constant = not isinstance(item, keras.KerasTensor)
+            if is_constant and (len(shape) < skip or set(shape[:skip]) != {1}):
+                return False, (
+                    f"a constant has shape {shape}, whose first axis Keras takes for the batch; "
+                    f"give it the shape (1, ...)"
+                )
+    return True, None
 
 
 @register(keras.layers.Add)
@@ -102,7 +132,8 @@ class ConvertMultiply(LayerConverter):
         for call in converter.frame.graph.calls_of(layer):
             if len(call.inputs) > 1:
                 return False, "a product of two inputs is not linear"
-        return super().convertible(layer, converter)
+        possible, why = items_fit(layer, converter)
+        return super().convertible(layer, converter) if possible else (possible, why)
 
     def convert(self, node_id: int) -> nengo.Node:
         shape = self.output_shape(node_id)

@@ -24,8 +24,8 @@ class ConvertModel(LayerConverter):
         with nengo.Network(label=self.label(node_id)) as network:
             self.converter.configure(network)
             nodes = [_inlet(self, t) for t in graph.inputs]
-        for i, node in enumerate(nodes):
-            self.connect(self.get_input_obj(node_id, i), node)
+        for tensor, node in zip(graph.given(self.call(node_id)), nodes, strict=True):
+            self.connect(self.converter.frame.value(tensor), node)
         path = f"{self.converter.frame.path}{self.label(node_id)}/"
         self.converter.convert_graph(graph, network, path, nodes)
         return network

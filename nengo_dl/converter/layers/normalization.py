@@ -26,7 +26,18 @@ class ConvertAffine(LayerConverter):
         return node
 
     def factors(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Scale and shift, in shapes that broadcast to `shape`."""
+        """Scale and shift of each element.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of an item, without the axis of items.
+
+        Returns
+        -------
+        array, array
+            In shapes that broadcast to `shape`.
+        """
         raise NotImplementedError
 
 
@@ -45,6 +56,9 @@ class ConvertBatchNormalization(ConvertAffine):
             )
         if not isinstance(layer.axis, int):
             return False, f"axis={layer.axis!r}, only a single axis can be converted"
+        for call in converter.frame.graph.calls_of(layer):
+            if converter.temporal_model and layer.axis % len(call.inputs[0].shape) == 1:
+                return False, f"its axis={layer.axis!r} is that of time"
         return super().convertible(layer, converter)
 
     def convert(self, node_id: int) -> Any:
@@ -67,7 +81,8 @@ class ConvertBatchNormalization(ConvertAffine):
     def factors(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """As of `ConvertAffine`."""
         scale, shift = self.by_channel()
-        skipped = 2 if self.converter.temporal_model else 1
+        is_wrapped = self.source is not self.layer  # then the axis counts without that of time
+        skipped = 2 if self.converter.temporal_model and not is_wrapped else 1
         axis = self.layer.axis % (len(shape) + skipped) - skipped
         wide = [1] * len(shape)
         wide[axis] = -1
@@ -80,12 +95,30 @@ class ConvertRescaling(ConvertAffine):
 
     along_time = True
 
+    @classmethod
+    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+        for call in converter.frame.graph.calls_of(layer):
+            rank = len(call.inputs[0].shape) - (2 if converter.temporal_model else 1)
+            for name, array in zip(("scale", "offset"), _of_rescaling(layer), strict=True):
+                if array.ndim > rank:
+                    return False, f"its {name} has shape {array.shape}, which is more than an item"
+        return super().convertible(layer, converter)
+
     def factors(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """As of `ConvertAffine`."""
-        scale, offset = np.asarray(self.layer.scale), np.asarray(self.layer.offset)
-        if scale.ndim and keras.config.image_data_format() == "channels_first":
-            scale = scale.reshape(*scale.shape, *[1] * (3 - scale.ndim))
-        return scale, offset
+        return _of_rescaling(self.layer)
+
+
+def _of_rescaling(layer: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and offset, without axes of 1 in front."""
+    scale, offset = np.asarray(layer.scale), np.asarray(layer.offset)
+    if scale.ndim and keras.config.image_data_format() == "channels_first":
+        scale = scale.reshape(*scale.shape, *[1] * (3 - scale.ndim))
+    while scale.ndim and scale.shape[0] == 1:
+        scale = scale[0]
+    while offset.ndim and offset.shape[0] == 1:
+        offset = offset[0]
+    return scale, offset
 
 
 @register(keras.layers.Normalization)

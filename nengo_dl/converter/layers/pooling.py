@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import nengo
 import numpy as np
-from nengo.exceptions import ValidationError
 
 from ..neurons import largest
 from ..records import APPROXIMATE, EXACT
@@ -35,7 +34,20 @@ class ConvertPooling(LayerConverter):
         return index, self._channels_last(elements(shape)), windows
 
     def windows(self, axis: int, size: int) -> Windows:
-        """What is averaged along a spatial axis, for each output."""
+        """What is averaged along a spatial axis, for each output.
+
+        Parameters
+        ----------
+        axis : int
+            Which of the spatial axes, from 0.
+        size : int
+            Elements of the input along it.
+
+        Returns
+        -------
+        list of (int, int)
+            Where the window of each output begins and ends.
+        """
         raise NotImplementedError
 
     @property
@@ -131,24 +143,6 @@ class ConvertAdaptiveAvgPool(ConvertPooling):
         """As of `ConvertPooling`."""
         n = self.layer.output_size[axis]
         return [(i * size // n, -(-(i + 1) * size // n)) for i in range(n)]
-
-
-def check_max_pool(exact: bool, average: bool) -> bool:
-    """Whether maxima are computed by rectifiers.
-
-    Raises
-    ------
-    ValidationError
-        If averages are asked for too, or it is no bool.
-    """
-    if not isinstance(exact, bool | np.bool_):
-        raise ValidationError(f"got {exact!r}, expected True or False", attr="true_max_pool")
-    if exact and average:
-        raise ValidationError(
-            "a maximum cannot become an average too; give either true_max_pool or max_to_avg_pool",
-            attr="true_max_pool",
-        )
-    return bool(exact)
 
 
 def _maximum(base: type[ConvertPooling]) -> type[ConvertPooling]:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from nengo.neurons import NeuronType
 
+from ...utils import warn
+
 
 class Recipe:
     """Decides how activations become neurons. This one leaves everything as it is.
@@ -25,6 +27,18 @@ class Recipe:
         calibration : array or list of array (B, ...), or None
             One array for each input of the model, as Keras takes them.
         """
+        if calibration is not None:
+            warn(
+                f"calibration was given, but the recipe {type(self).__name__} does not look at it; "
+                f"scale_firing_rates='auto' does"
+            )
+
+    def unused_layers(self) -> list:
+        """Layers that the recipe was told about and that turned out to have no neurons.
+
+        The converter warns of them. None by default.
+        """
+        return []
 
     def activation(self, layer: Any, neuron_type: NeuronType) -> NeuronType:
         """Choose the neurons of a layer.

@@ -9,8 +9,9 @@ import numpy as np
 from nengo.exceptions import ValidationError
 from nengo.neurons import NeuronType
 
+from ...neurons import QuantizedReLU
 from ...utils import warn
-from ..qcfs import QCFS
+from ..arguments import check_flags
 from .base import Recipe
 from .readout import starts
 from .scaling import can_be_scaled, is_line, largest_error, rates, spiking, through_step
@@ -70,6 +71,7 @@ class Calibrated(Recipe):
         readout: int | str = "auto",
     ) -> None:
         self.method = method_of(method)
+        check_flags(per_channel=per_channel, signed=signed)
         self.per_channel, self.signed = per_channel, signed
         self.max_rate = _number(max_rate, "max_rate", lambda x: 0 < x < np.inf, "positive")
         self.max_spikes = _number(max_spikes, "max_spikes", lambda x: x >= 1, "of at least 1")
@@ -77,21 +79,34 @@ class Calibrated(Recipe):
         if initial_voltage != "uniform":
             expected = "from 0 to below 1, or 'uniform'"
             _number(initial_voltage, "initial_voltage", lambda x: 0 <= x < 1, expected)
-        if readout != "auto" and not (isinstance(readout, int) and readout >= 0):
+        is_int = isinstance(readout, int | np.integer) and not isinstance(readout, bool)
+        if readout != "auto" and not (is_int and readout >= 0):
             raise ValidationError(f"got {readout!r}, expected 'auto' or an int >= 0", "readout")
         self._readout = readout
         self._statistics: dict[int, Activations] = {}
         self._thresholds: dict[int, np.ndarray] = {}
         self._arrays: list[np.ndarray] = []
         self._starts: np.ndarray = np.zeros(0, dtype=int)
+        self._trained: set[int] = set()  # layers that keep the threshold they were trained with
+        self._converter: Any = None
 
     def prepare(self, converter: Any, calibration: Any) -> None:
-        """Choose thresholds; see `Recipe`."""
-        only_trained = _all_are_trained(converter.model)
-        self._thresholds, self._starts = {}, np.zeros(0, dtype=int)
-        self._arrays, self._statistics = [], {}
-        if calibration is None and only_trained:
-            return
+        """Choose thresholds; arguments as of `Recipe`.
+
+        Raises
+        ------
+        ValidationError
+            If the recipe is another converter's already, or data do not fit the inputs.
+        """
+        if self._converter not in (None, converter):
+            raise ValidationError(
+                "this recipe has chosen the rates of another converter, which still needs it; give "
+                "each converter a recipe of its own",
+                attr="recipe",
+            )
+        self._converter = converter
+        if calibration is None:
+            return  # all may be trained; if not, `activation` says what is missing
         arrays = check_calibration(converter, calibration)
         self._arrays = [array[:READOUT_ITEMS] for array in arrays]
         self._statistics = statistics_of(converter, arrays, self.per_channel)
@@ -99,6 +114,11 @@ class Calibrated(Recipe):
     def activation(self, layer: Any, neuron_type: NeuronType) -> NeuronType:
         """Spiking neurons; see `Recipe`."""
         made = spiking(neuron_type, self.signed, self.max_spikes)
+        if type(neuron_type) is QuantizedReLU:
+            self._trained.add(id(layer))
+            return made
+        if not self._arrays:
+            check_calibration(self._converter, None)
         if not made.spiking or is_line(made) or id(layer) not in self._statistics:
             return made
         faster = through_step(made, self._scale_of_curve(layer, made))
@@ -106,7 +126,7 @@ class Calibrated(Recipe):
 
     def scale(self, layer: Any, activation: NeuronType) -> float | np.ndarray | None:
         """Rates at an activation of 1; see `Recipe`."""
-        if isinstance(layer, QCFS):
+        if id(layer) in self._trained:
             return self.max_rate
         known = id(layer) in self._statistics
         if not known or not activation.spiking or through_step(activation, 1) is not None:
@@ -118,12 +138,12 @@ class Calibrated(Recipe):
 
     def initial_state(self, layer: Any, neuron_type: NeuronType) -> dict | None:
         """Half a threshold, for neurons that integrate; see `Recipe`."""
-        if self.initial_voltage == "uniform" and not isinstance(layer, QCFS):
+        exact = id(layer) in self._trained
+        if self.initial_voltage == "uniform" and not exact:
             return None  # the default of all neurons
         integrates = is_line(neuron_type) or isinstance(neuron_type, nengo.RegularSpiking)
         if not integrates or "voltage" not in neuron_type.state or neuron_type.initial_state:
             return None
-        exact = isinstance(layer, QCFS)
         return {"voltage": nengo.dists.Choice([0.5 if exact else self.initial_voltage])}
 
     def readout(self, converter: Any, n_steps: int) -> int:
@@ -180,18 +200,6 @@ class Calibrated(Recipe):
             f"through their time constants"
         )
         return scale
-
-
-def _all_are_trained(model: Any) -> bool:
-    """Whether `QCFS` layers are all the activations that a model has."""
-    others = [
-        layer
-        for layer in model._flatten_layers()
-        if layer is not model
-        and not isinstance(layer, QCFS)
-        and getattr(getattr(layer, "activation", None), "__name__", "linear") != "linear"
-    ]
-    return not others and any(isinstance(layer, QCFS) for layer in model._flatten_layers())
 
 
 def _number(value: Any, name: str, is_valid: Any, expected: str) -> float:

@@ -30,6 +30,7 @@ class Rates(Recipe):
 
     def __init__(self, scale_firing_rates: float | Mapping[Any, float]) -> None:
         self.scales = scale_firing_rates
+        self._scaled: set[int] = set()
         by_layer = isinstance(scale_firing_rates, Mapping)
         for number in scale_firing_rates.values() if by_layer else [scale_firing_rates]:
             _check(number)
@@ -42,6 +43,8 @@ class Rates(Recipe):
         ValidationError
             If a key is no layer of the model.
         """
+        super().prepare(converter, calibration)
+        self._scaled.clear()
         if not isinstance(self.scales, Mapping):
             return
         layers = _all_layers(converter.model)
@@ -55,9 +58,15 @@ class Rates(Recipe):
 
     def scale(self, layer: Any, activation: NeuronType) -> float | None:
         """As of `Recipe`."""
-        if isinstance(self.scales, Mapping):
-            return self.scales.get(layer)
-        return self.scales
+        if not isinstance(self.scales, Mapping):
+            return self.scales
+        self._scaled.add(id(layer))
+        return self.scales.get(layer)
+
+    def unused_layers(self) -> list:
+        """Keys of the dict that no neurons were made for; see `Recipe`."""
+        keys = self.scales if isinstance(self.scales, Mapping) else ()
+        return [layer for layer in keys if id(layer) not in self._scaled]
 
 
 def _check(number: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import keras
 import numpy as np
 from nengo.exceptions import ValidationError
 
@@ -98,7 +99,7 @@ def as_arrays(tensors: list, data: Any, attr: str) -> list[np.ndarray]:
             f"{', '.join(repr(t.name) for t in tensors)}",
             attr=attr,
         )
-    arrays = [np.asarray(value) for value in given]
+    arrays = [_as_array(tensor, value, attr) for tensor, value in zip(tensors, given, strict=True)]
     for tensor, array in zip(tensors, arrays, strict=True):
         _check_array(tensor, array, attr)
     if len({len(array) for array in arrays}) > 1:
@@ -108,12 +109,27 @@ def as_arrays(tensors: list, data: Any, attr: str) -> list[np.ndarray]:
     return arrays
 
 
+def _as_array(tensor: Any, value: Any, attr: str) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError) as error:  # rows of different lengths
+        raise ValidationError(
+            f"data for input {tensor.name!r} cannot be made an array: {error}", attr=attr
+        ) from error
+
+
 def _check_array(tensor: Any, array: np.ndarray, attr: str) -> None:
     shape = tuple(tensor.shape[1:])
     fits = array.ndim == len(shape) + 1 and all(
         known in (None, n) for known, n in zip(shape, array.shape[1:], strict=True)
     )
-    if not fits or not len(array) or array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biuf":
+        raise ValidationError(
+            f"data for input {tensor.name!r} are {array.dtype} of shape {array.shape}, expected "
+            f"numbers in an array (data sets and generators are not taken: make them arrays)",
+            attr=attr,
+        )
+    if not fits or not len(array):
         raise ValidationError(
             f"data for input {tensor.name!r} have shape {array.shape} ({array.dtype}), expected "
             f"numbers (items, {', '.join(map(str, shape))}), as Keras takes them",
@@ -133,8 +149,10 @@ def by_channel(values: np.ndarray, layer: Any, per_channel: bool) -> np.ndarray:
     """Values (B, ...) as (n, channels); as (n, 1), if all are to be alike."""
     if not per_channel:
         return values.reshape(-1, 1)
-    if getattr(layer, "data_format", None) == "channels_first" and values.ndim > 2:
-        values = np.moveaxis(values, 1, -1)
+    inner = getattr(layer, "layer", layer)  # of a wrapper, which has one more axis in front
+    axis = 1 if inner is layer else 2
+    if getattr(inner, "data_format", None) == "channels_first" and values.ndim > axis + 1:
+        values = np.moveaxis(values, axis, -1)
     return values.reshape(-1, values.shape[-1])
 
 
@@ -154,10 +172,12 @@ def statistics_of(
         Of the choice of samples.
     """
     rng, found = np.random.RandomState(seed), {}
+    swaps = converter.swap_activations
+    linear = any(f in swaps for f in (None, keras.activations.linear))
     most = VALUES * CHUNK // max(len(arrays[0]), CHUNK)
     for part in chunks(arrays):
         for _, call, outputs in converter.activations(part):
-            if not _may_have_neurons(call.layer):
+            if not (linear or _may_have_neurons(call.layer)):
                 continue
             for output in outputs:
                 values = np.asarray(output)

@@ -41,7 +41,8 @@ class Percentile:
     percent: float = 99.9
 
     def __post_init__(self) -> None:
-        if not 0 < self.percent <= 100:
+        is_number = isinstance(self.percent, int | float | np.number)
+        if not is_number or not 0 < self.percent <= 100:
             raise ValidationError(
                 f"got {self.percent!r}, expected a number from 0 to 100", "percent", obj=self
             )
@@ -84,17 +85,19 @@ class LocalBalance:
     def __post_init__(self) -> None:
         for name in ("n_steps", "candidates"):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            is_int = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if not is_int or value < 1:
                 raise ValidationError(f"got {value!r}, expected a positive int", name, obj=self)
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
         """Thresholds (channels,) of samples (n, channels)."""
         largest = samples.max(axis=0)
+        fires = largest > np.finfo(samples.dtype).tiny * self.n_steps * self.candidates
         best, least = largest.copy(), np.full(largest.shape, np.inf)
         for fraction in np.arange(1, self.candidates + 1) / self.candidates:
-            threshold = np.maximum(fraction * largest, np.finfo(samples.dtype).tiny)
+            threshold = np.where(fires, fraction * largest, 1).astype(samples.dtype)
             error = _squared_error(samples, threshold, self.n_steps)
-            better = error < least
+            better = fires & (error < least)
             best, least = np.where(better, threshold, best), np.where(better, error, least)
         return best
 
@@ -122,7 +125,7 @@ def method_of(method: str | Method) -> Method:
     """
     if isinstance(method, str) and method in METHODS:
         return METHODS[method]
-    if callable(method):
+    if callable(method) and not isinstance(method, type):
         return method
     names = ", ".join(map(repr, METHODS))
     raise ValidationError(
@@ -139,10 +142,10 @@ def thresholds_of(samples: np.ndarray, method: Method, floor: float = 0.01) -> n
     do not let it fire without limit; where all were silent, 1.
     """
     found = np.asarray(method(samples), dtype=float)
-    if found.shape != samples.shape[1:] or not np.all(np.isfinite(found)):
+    if found.shape != samples.shape[1:] or not np.all(np.isfinite(found) & (found >= 0)):
         raise ValidationError(
             f"{method!r} gave {found!r}, expected {samples.shape[1]} finite numbers, one for each "
-            f"channel",
+            f"channel, of at least 0",
             attr="method",
         )
     largest = found.max(initial=0)

@@ -1,5 +1,10 @@
-"""Runs programs with TensorFlow.  The only part that imports it.
+"""Runs programs with TensorFlow.  The only part that imports it, which takes seconds.
 
 `strategy.py` decides what XLA compiles; `tune` holds arrays as is fastest on a machine;
 `execute.py` runs stages, with the loops of `loops`; `keras` is what Keras sees of a simulation.
+Who imports any of it imports TensorFlow: others do that in functions, when it is needed.
 """
+
+from ..later import load
+
+load()

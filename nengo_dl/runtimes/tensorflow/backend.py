@@ -1,18 +1,16 @@
-"""What the engine needs of the machine: the back end of Keras, precision, and compilation."""
+"""What the engine needs of TensorFlow and the machine: devices, compilation, calls of Python."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
-from nengo.exceptions import SimulationError, ValidationError
+from nengo.exceptions import ValidationError
 
 MINIBATCH = "part_of_minibatch"  # what operations are called that check shapes
 WRONG_SHAPE = re.compile(r"hape of tensor \S+ \[([\d,]*)\] is not compatible with.*?\[([\d,?]*)\]")
@@ -55,52 +53,13 @@ def on_blocks(
     return call(run, [blocks[block] for block in given], *arguments)
 
 
-_process: list[int] = []  # that has used TensorFlow first
-
-
 def activation_functions() -> dict[str, Callable]:
     """TensorFlow's own functions that Keras layers may have as activations, by name."""
     return {"relu": tf.nn.relu, "relu6": tf.nn.relu6, "sigmoid": tf.nn.sigmoid, "tanh": tf.nn.tanh}
 
 
-def require_tensorflow() -> None:
-    """Raise SimulationError unless Keras runs on TensorFlow, and TensorFlow in this process."""
-    if not _process:
-        _process.append(os.getpid())
-    if _process[0] != os.getpid():
-        raise SimulationError(
-            f"TensorFlow was used in process {_process[0]}, before the fork to process "
-            f"{os.getpid()}, where its threads are missing: it would hang. Begin processes by "
-            f"multiprocessing.get_context('spawn'), or make no Simulator before the fork"
-        )
-    backend = keras.backend.backend()
-    if backend != "tensorflow":
-        raise SimulationError(
-            f"nengo_dl.Simulator runs on Keras's TensorFlow back end, but Keras is set to "
-            f"{backend!r}. Set the environment variable KERAS_BACKEND=tensorflow before Keras is "
-            f"first imported."
-        )
-
-
-def seed_tensorflow(seed: int) -> None:
-    """Seed TensorFlow and Keras, but not the user's Python and NumPy."""
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        keras.utils.set_random_seed(seed % 2**32)
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-
-
-def on_device(device: str | None) -> contextlib.AbstractContextManager:
-    """Place what is computed on a device; None leaves that to TensorFlow."""
-    return contextlib.nullcontext() if device is None else tf.device(device)
-
-
 def check_device(device: Any) -> None:
-    """Raise ValidationError unless TensorFlow has a device here, or None was given."""
-    if device is None:
-        return
+    """Raise ValidationError unless TensorFlow has a device of that name here."""
     here = tf.config.list_logical_devices()
     known = ", ".join(repr(short_name(d.name)) for d in here)
     try:

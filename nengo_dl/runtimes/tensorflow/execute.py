@@ -126,7 +126,8 @@ def _run_at_once(
     how: Strategy,
     later: Collection[Block] | None,
 ) -> dict[Output, Any]:
-    """All steps at once: time and batch are one axis."""
+    """All steps at once: time and batch are one axis; if all are alike, one step."""
+    span = replace(span, length=1, valid=1) if stage.still else span
     written = [b for g in stage.groups for b in g.writes]
     made = written if later is None else [b for b in written if b in later]
     number = span.length * ctx.batch

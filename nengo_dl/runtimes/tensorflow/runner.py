@@ -14,14 +14,16 @@ from ...compiler.ir import Block, Output, Stage
 from .chunk import Span
 from .keras.layer import TensorGraph
 from .state_buffer import StateBuffer
-from .strategy import Refusal, Scope
+from .strategy import Refusal, Scope, Strategy
 from .tune import divide_items
 
 logger = logging.getLogger(__name__)
 
 
-# steps in the chunk, the shape of each input, and whether the minibatch is split
-Key = tuple[int, tuple[tuple[Block, tuple[int, ...]], ...], bool]
+Inputs = tuple[tuple[Block, tuple[int, ...]], ...]  # the shape of each
+
+# steps in the chunk, inputs, and whether the minibatch is split
+Key = tuple[int, Inputs, bool]
 
 
 class Runner:
@@ -34,7 +36,7 @@ class Runner:
     Attributes
     ----------
     strategy : Strategy
-        How they run; another one once XLA has refused something.
+        How the last of them runs; another one if inputs stand still, or XLA has refused something.
     compile_count : int
         Functions compiled so far.
     """
@@ -71,6 +73,7 @@ class Runner:
         ]
         split = split and self.graph.replicas.several
         key = (length, tuple((b, x.shape) for b, x in zip(inputs, arrays, strict=True)), split)
+        self.strategy = self._strategy(key)
         args = [*self.state.tensors(carry)]
         args += [self._tensor(b, x) for b, x in zip(inputs, arrays, strict=True)]
         args.append(tf.constant(np.array((first, steps))))
@@ -78,10 +81,10 @@ class Runner:
             values = self._call(key, args) or []  # None where nothing comes out
         if split:
             values = self._joined(values, self.graph.replicas.gather)
-        arrays = [value.numpy() for value in values[: len(self._outputs)]]
-        shown = (a[:steps] if a.shape[0] == length else a for a in arrays)
-        results = self.strategy.recording.divide(dict(zip(self._outputs, shown, strict=True)))
-        return results, self.state.arrays(values[len(self._outputs) :])
+        outputs = self._outputs
+        shown = [_rows(value, length, steps) for value in values[: len(outputs)]]
+        results = self.strategy.recording.divide(dict(zip(outputs, shown, strict=True)))
+        return results, self.state.arrays(values[len(outputs) :])
 
     @property
     def _outputs(self) -> list[Output]:
@@ -96,6 +99,17 @@ class Runner:
             self._converted[block] = array, tensor
         return tensor
 
+    def _strategy(self, key: Key) -> Strategy:
+        """How to run chunks of given inputs."""
+        length, inputs, _ = key
+        rows = [(block, *shape[:2]) for block, shape in inputs]
+        still: frozenset[Block] = frozenset()
+        # one row for all items is multiplied once anyway
+        enough = length >= self.graph.costs.still_steps
+        if enough and any(steps == 1 and items > 1 for _, steps, items in rows):
+            still = frozenset(block for block, steps, _ in rows if steps == 1)
+        return self.graph.strategy("simulate", refused=self._refused, still=still)
+
     def _call(self, key: Key, args: list) -> list:
         if self.strategy.scope is not Scope.CALL:
             return self._function(key, args)(*args)
@@ -103,6 +117,7 @@ class Runner:
             return self._function(key, args)(*args)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
             self._go_on_without(self._refusal(error), str(error).splitlines()[0])
+            self.strategy = self._strategy(key)
             return self._call(key, args)
 
     def _refusal(self, error: Exception) -> Refusal:
@@ -117,7 +132,6 @@ class Runner:
     def _go_on_without(self, refusal: Refusal, reason: str) -> None:
         """Choose another strategy."""
         self._refused |= {refusal}
-        self.strategy = self.graph.strategy("simulate", refused=self._refused)
         self._functions.clear()
         if refusal is Refusal.SINGLE_KERNELS:
             logger.info("XLA cannot make one kernel of a loop: %s", reason)
@@ -215,6 +229,12 @@ class Runner:
         longest = bounds.chunk_steps_on_host if calls else bounds.chunk_steps
         steps = int(np.clip(bounds.chunk_bytes // max(bytes_per_step, 1), 1, longest))
         return max(steps // plan.unroll, 1) * plan.unroll
+
+
+def _rows(value: tf.Tensor, length: int, steps: int) -> np.ndarray:
+    """Rows of the steps that count, in memory of their own: a view would keep all of the chunk."""
+    array = np.asarray(memoryview(value))
+    return np.array(array[:steps] if array.shape[0] == length else array)
 
 
 def _unchecked(function: Any) -> Callable:

@@ -12,7 +12,8 @@ from typing import Literal
 
 from ...compiler.catalogue import Product
 from ...compiler.costs import CPU, Costs
-from ...compiler.ir import Group, Program
+from ...compiler.ir import Block, Group, Program
+from ...compiler.still import hold_still
 from ...kernels.registry import CATALOGUE
 from .tune import Recording, Target, divides_minibatch, record, tune
 
@@ -69,6 +70,10 @@ class Facts:
     masked : bool
         Whether a call from Keras has room for more steps than it simulates: what losses see then
         has a shape that XLA does not know.
+    still : frozenset of Block
+        Inputs that have one row for all of several steps.
+    spikes : bool
+        Whether neurons do what they do in simulations, and not what they do in training.
     """
 
     purpose: Purpose
@@ -84,6 +89,8 @@ class Facts:
     checkpoint_steps: int | str | None = None
     refused: frozenset[Refusal] = field(default_factory=frozenset)
     masked: bool = False
+    still: frozenset[Block] = field(default_factory=frozenset)
+    spikes: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +166,9 @@ def choose(facts: Facts) -> Strategy:
     single = simulates and possible and Refusal.SINGLE_KERNELS not in facts.refused
     target = replace(facts.target, single_kernels=single)
     program, parts = facts.program, 1
-    if not facts.trains and not facts.uncompilable:
+    if facts.still:
+        program = hold_still(program, facts.still, CATALOGUE.traits)
+    if facts.spikes and not facts.trains and not facts.uncompilable:
         parts = divides_minibatch(program, target) if simulates else 1
         program = tune(program, target.part(parts))
     recording = None

@@ -6,15 +6,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 from nengo.exceptions import SimulationError
 
 from ...compiler.ir import Block, Role, Signal
-from ...runtimes.tensorflow.keras.parameters import Stored
+from ...runtimes.later import keras
 from ...session.session import Session
+
+if TYPE_CHECKING:
+    from ...runtimes.tensorflow.keras.parameters import Stored
 
 N_KEYS = 624  # of the Mersenne twister, of which all generators of Nengo's are
 MOST_STEPS = 2**53  # more are not counted exactly by times, and nobody has taken them

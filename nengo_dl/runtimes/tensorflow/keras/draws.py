@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from ....compiler.ir import Block
-from .replicas import Replicas
+from ...replicas import Replicas
 
 
 class Draws:

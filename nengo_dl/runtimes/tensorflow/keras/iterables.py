@@ -14,9 +14,48 @@ from nengo.exceptions import ValidationError
 from ..backend import HostCalls
 
 
+def is_py_dataset(x: Any) -> bool:
+    """Whether this gives minibatches by number."""
+    return isinstance(x, keras.utils.PyDataset)
+
+
 def is_dataset(x: Any) -> bool:
     """Whether this is a Dataset that can be mapped."""
     return isinstance(x, tf.data.Dataset)
+
+
+class NamedItems(keras.utils.PyDataset):
+    """A PyDataset whose items are brought to data by name.
+
+    Parameters
+    ----------
+    given : keras.utils.PyDataset
+    read : callable
+        Brings an item to that form.
+    """
+
+    def __init__(self, given: keras.utils.PyDataset, read: Callable[[Any], tuple]) -> None:
+        super().__init__(given.workers, given.use_multiprocessing, given.max_queue_size)
+        self._given, self._read = given, read
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+    def __getitem__(self, index: int) -> tuple:
+        return self._read(self._given[index])
+
+    @property
+    def num_batches(self) -> int | None:
+        """As of what was given."""
+        return self._given.num_batches
+
+    def on_epoch_begin(self) -> None:
+        """As of what was given."""
+        self._given.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        """As of what was given."""
+        self._given.on_epoch_end()
 
 
 def dataset_of(iterator: Iterator, read: Callable[[Any], tuple], host: HostCalls) -> Any:

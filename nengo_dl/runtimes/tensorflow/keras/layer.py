@@ -67,7 +67,10 @@ class TensorGraph(StatefulLayer):
         self._constants = {b: self._constant(b) for b in self._blocks if b.role is Role.CONSTANT}
         self._stateful = False
         self.masked = False  # whether inputs may have more steps than `n_steps` says
+        self.still: frozenset[Block] = frozenset()  # inputs that have one row for all of them
+        self.spikes = True  # whether neurons do what they do in simulations; see `_program`
         self._lengths: Lengths = (None, None)
+        self._began_with_spikes = True
         self.inputs_unknown = False  # whether inputs come from where nobody has checked them
         self._draws = Draws(self.replicas, plan.dtype)
         self.built = True
@@ -85,6 +88,11 @@ class TensorGraph(StatefulLayer):
             costs=costs.current(None if backend.computes_on_cpu() else costs.GPU),
             skipped=self.plan.skipped,
         )
+
+    @property
+    def costs(self) -> costs.Costs:
+        """What is assumed of the machine."""
+        return self._target.costs
 
     def _constant(self, block: Block) -> tf.Tensor:
         return tf.constant(initial_rows(block, self.plan)[None])
@@ -147,14 +155,14 @@ class TensorGraph(StatefulLayer):
         unknown : bool
             Whether nobody has checked the inputs.
         """
-        mode = stateful, lengths, unknown
-        if mode != (self._stateful, self._lengths, self.inputs_unknown):
-            self._stateful, self._lengths, self.inputs_unknown = mode
+        mode = stateful, lengths, unknown, self.spikes
+        if mode != (self._stateful, self._lengths, self.inputs_unknown, self._began_with_spikes):
+            self._stateful, self._lengths, self.inputs_unknown, self._began_with_spikes = mode
             if self.replicas.several:
                 model.train_function = model.test_function = None
 
     @contextlib.contextmanager
-    def tracing(self, room: int, masked: bool) -> Iterator[None]:
+    def tracing(self, room: int, masked: bool, still: frozenset[Block]) -> Iterator[None]:
         """Fix, for what is traced within this context, the steps that there is room for.
 
         Parameters
@@ -163,13 +171,15 @@ class TensorGraph(StatefulLayer):
             Steps, for inputs that do not show them.
         masked : bool
             Whether only as many steps as `n_steps` says are to be simulated.
+        still : frozenset of Block
+            Inputs that have one row for all of several steps.
         """
-        before = self._lengths, self.masked
-        self._lengths, self.masked = (room, room), masked
+        before = self._lengths, self.masked, self.still
+        self._lengths, self.masked, self.still = (room, room), masked, still
         try:
             yield
         finally:
-            self._lengths, self.masked = before
+            self._lengths, self.masked, self.still = before
 
     @property
     def carries_over(self) -> bool:
@@ -201,6 +211,7 @@ class TensorGraph(StatefulLayer):
         asked: bool | str = "auto",
         refused: frozenset[Refusal] = frozenset(),
         masked: bool = False,
+        still: frozenset[Block] = frozenset(),
     ) -> Strategy:
         """How chunks of time, or calls from Keras, run.
 
@@ -214,10 +225,13 @@ class TensorGraph(StatefulLayer):
             What XLA turned out not to compile.
         masked : bool
             Whether calls may have more steps than are to be simulated.
+        still : frozenset of Block
+            Inputs that have one row for all of several steps.
         """
-        key = purpose, asked, refused, masked, switches.XLA
+        key = purpose, asked, refused, masked, still, self.spikes, switches.XLA
         if key not in self._strategies:
-            self._strategies[key] = choose(self._facts(purpose, asked, refused, masked))
+            facts = self._facts(purpose, asked, refused, masked)
+            self._strategies[key] = choose(replace(facts, still=still))
         return self._strategies[key]
 
     def _facts(
@@ -239,6 +253,7 @@ class TensorGraph(StatefulLayer):
             checkpoint_steps=plan.checkpoint_steps,
             refused=refused,
             masked=masked,
+            spikes=self.spikes,
         )
 
     def uncompilable(
@@ -318,7 +333,8 @@ class TensorGraph(StatefulLayer):
 
     def _program(self, training: bool) -> Program:
         """What a call runs, in training or not."""
-        return self.plan.training_program if self.trains(training) else self.plan.program
+        as_in_training = self.trains(training) or not self.spikes
+        return self.plan.training_program if as_in_training else self.plan.program
 
     def _drawn(self, training: bool) -> dict[Block, Any]:
         """Inputs of a program that no user feeds."""

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 from nengo.exceptions import ValidationError
 
+from ....compiler.ir import Block
 from ...plan import Plan
 from .padding import room_for_steps
 
@@ -37,6 +38,10 @@ class Minibatch:
     weight: Tensors | None
     items: int
     steps: int
+
+    def still(self, plan: Plan) -> frozenset[Block]:
+        """Inputs that have one row for all steps."""
+        return frozenset(b for name, b in plan.inputs.items() if self.x[name].shape[1] == 1)
 
     def with_room(self, room: int) -> Minibatch:
         """The same with inputs of more steps, which mean nothing."""

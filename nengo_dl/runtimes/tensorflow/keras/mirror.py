@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ....compiler.ir import Block
-from .replicas import Replicas
+from ...replicas import Replicas
 
 
 class Mirror:

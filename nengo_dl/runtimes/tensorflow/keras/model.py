@@ -128,11 +128,23 @@ class SimulationModel(keras.Model):
     def make_test_function(self, force: bool = False) -> Any:
         """Make what `evaluate` calls."""
         self.jit_compile = self.strategy(False).scope is Scope.CALL
-        if self._is_keras_own():
-            return super().make_test_function(force)
         if self.test_function is None or force:
-            self.test_function = StepFunctions(self, training=False)
+            if self._is_keras_own():
+                super().make_test_function(force)
+                self.test_function = self._numbered(self.test_function)
+            else:
+                self.test_function = StepFunctions(self, training=False)
         return self.test_function
+
+    def _numbered(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Let minibatches hear the same noise whatever their size, as `StepFunctions` does."""
+
+        def test(iterator: Any) -> Any:
+            with self.testing(self.tested):
+                self.tested += self.steps_per_execution
+                return function(iterator)
+
+        return test
 
     def _is_keras_own(self) -> bool:
         """Whether functions are Keras's: replicas read their data within one."""
@@ -174,7 +186,8 @@ class SimulationModel(keras.Model):
         """Training may be compiled where simulating cannot, and the other way round."""
         asked = False if self.run_eagerly else self.jit_wanted
         purpose = "train" if training else "test"
-        return self.simulation.strategy(purpose, asked, masked=self.simulation.masked)
+        graph = self.simulation
+        return graph.strategy(purpose, asked, masked=graph.masked, still=graph.still)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Keras's own, or one of which XLA compiles all but the draws and the optimizer."""

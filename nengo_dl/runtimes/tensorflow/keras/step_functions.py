@@ -17,6 +17,7 @@ import keras
 import tensorflow as tf
 
 from ....compiler import costs
+from ....compiler.ir import Block
 from ....utils import warn
 from ..backend import check_finite
 from ..strategy import Scope
@@ -43,6 +44,10 @@ class Kind:
         Of inputs, of targets, and of weights.
     specs : tuple of tf.TensorSpec
         Of all data, in the same order.
+    still : frozenset of Block
+        Inputs that have one row for all of several steps.
+    spikes : bool
+        Whether neurons do what they do in simulations, where they do not train.
     """
 
     room: int
@@ -50,6 +55,8 @@ class Kind:
     carries_over: bool
     names: tuple[tuple[str, ...] | None, ...]
     specs: tuple[Any, ...]
+    still: frozenset[Block]
+    spikes: bool
 
 
 class StepFunctions:
@@ -105,7 +112,8 @@ class StepFunctions:
             for name in graph.plan.inputs:
                 check_finite(minibatch.x[name].numpy(), name)
         if model.run_eagerly:
-            with graph.tracing(minibatch.steps, masked=False):
+            still = self._still(minibatch, minibatch.steps)
+            with graph.tracing(minibatch.steps, masked=False, still=still):
                 return self._take(minibatch.x, minibatch.y, minibatch.weight)
         return self._compiled(minibatch)
 
@@ -143,7 +151,7 @@ class StepFunctions:
             self.compile_count += 1  # this is Python: it runs once per trace
             return self._take(*_structured(kind.names, tensors))
 
-        with graph.tracing(kind.room, kind.masked):
+        with graph.tracing(kind.room, kind.masked, kind.still):
             jit = True if model.strategy(self._training).scope is Scope.CALL else None
             function = tf.function(run, jit_compile=jit, autograph=False)
             self._functions[kind] = function.get_concrete_function(*kind.specs)
@@ -167,8 +175,15 @@ class StepFunctions:
         specs = [tf.TensorSpec(t.shape, t.dtype) for t in minibatch.x.values()]
         for part in parts[1:]:
             specs += [_spec(t, masked) for t in (part or {}).values()]
-        carries_over = self._model.simulation.carries_over
-        return Kind(room, masked, carries_over, names, tuple(specs))
+        graph = self._model.simulation
+        still = self._still(minibatch, room)
+        return Kind(room, masked, graph.carries_over, names, tuple(specs), still, graph.spikes)
+
+    def _still(self, minibatch: Minibatch, room: int) -> frozenset[Block]:
+        """Inputs that have one row for all steps, if these are enough to make use of it."""
+        graph = self._model.simulation
+        enough = room >= graph.costs.still_steps
+        return minibatch.still(graph.plan) if enough else frozenset()
 
     def _check_items(self, items: int) -> None:
         """Warn of layers that see items which are not there."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class Recording:
     program: Program
     parts: Mapping[Output, tuple[Output, slice | np.ndarray]]
 
-    @property
+    @cached_property
     def outputs(self) -> list[Output]:
         """What the program records."""
         return list(dict.fromkeys(whole for whole, _ in self.parts.values()))

@@ -11,15 +11,11 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
-import tensorflow as tf
 from nengo.exceptions import SimulationError, ValidationError
 
-STRATEGIES = (
-    tf.distribute.MirroredStrategy,
-    tf.distribute.MultiWorkerMirroredStrategy,
-    tf.distribute.OneDeviceStrategy,
-)
+from .later import is_imported, keras, tf
+
+STRATEGIES = ("MirroredStrategy", "MultiWorkerMirroredStrategy", "OneDeviceStrategy")
 
 
 class Replicas:
@@ -51,7 +47,8 @@ class Replicas:
 
     def __init__(self, batch: int, device: str | None = None) -> None:
         self.batch = batch
-        self.strategy = tf.distribute.get_strategy() if tf.distribute.has_strategy() else None
+        within = is_imported() and tf.distribute.has_strategy()
+        self.strategy = tf.distribute.get_strategy() if within else None
         self.count = 1
         self._local = [0]
         if self.strategy is not None:
@@ -60,8 +57,8 @@ class Replicas:
 
     def _join(self, strategy: tf.distribute.Strategy, device: str | None) -> None:
         name = type(strategy).__name__
-        if not isinstance(strategy, STRATEGIES):
-            known = ", ".join(s.__name__ for s in STRATEGIES)
+        if not isinstance(strategy, tuple(getattr(tf.distribute, s) for s in STRATEGIES)):
+            known = ", ".join(STRATEGIES)
             raise SimulationError(f"A Simulator cannot be made in a {name}; it can in: {known}")
         if device is not None:
             raise ValidationError(

@@ -1,5 +1,7 @@
 """Keras's precision, which is one for the whole process, as each simulator needs it.
 
+Until Keras is imported, there is nothing to set; then `tell` does that.
+
 Simulators in several threads may differ in it. Calls of one precision run side by side, calls of
 another wait for them. A `with` block may last long and other threads may need its simulator, so
 nothing waits for it: it says what holds between calls.
@@ -10,8 +12,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-
-import keras
+from typing import Any
 
 
 class Precisions:
@@ -22,6 +23,13 @@ class Precisions:
         self._calls: list[tuple[int, str]] = []  # threads, the latest last
         self._blocks: list[str] = []
         self._users = ""
+        self._keras: Any = None
+
+    def tell(self, keras: Any) -> None:
+        """Let Keras, which was imported, have the precision that it should."""
+        with self._changed:
+            self._keras, self._users = keras, keras.config.floatx()
+            self._set()
 
     @contextlib.contextmanager
     def call(self, dtype: str) -> Iterator[None]:
@@ -51,8 +59,8 @@ class Precisions:
         return others <= {dtype} or any(owner == thread for owner, _ in self._calls)
 
     def _enter(self, entries: list, entry: object) -> None:
-        if not self._calls and not self._blocks:
-            self._users = keras.config.floatx()
+        if self._keras is not None and not self._calls and not self._blocks:
+            self._users = self._keras.config.floatx()
         entries.append(entry)
         self._set()
 
@@ -64,8 +72,6 @@ class Precisions:
             self._changed.notify_all()
 
     def _set(self) -> None:
-        calls = [dtype for _, dtype in self._calls]
-        keras.config.set_floatx([self._users, *self._blocks, *calls][-1])
-
-
-PRECISIONS = Precisions()
+        if self._keras is not None:
+            calls = [dtype for _, dtype in self._calls]
+            self._keras.config.set_floatx([self._users, *self._blocks, *calls][-1])
