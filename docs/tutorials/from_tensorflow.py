@@ -127,8 +127,8 @@ assert abs(nengo_error - keras_error) < 0.15 * keras_error
 
 # %% [markdown]
 # The weights are drawn from the same distribution, but not the same ones, and so the errors are
-# alike and not equal. With all 60,000 images and the full test set, two epochs are about as many
-# batches as these.
+# alike and not equal. The full experiment is two epochs of all 60,000 images, which are 2,400
+# batches, twice as many as here.
 #
 # ## Neurons in time
 #

@@ -138,7 +138,7 @@ print(f"right after training, with spikes: {trained[-1]:.1%}")
 
 # %% tags=["remove-cell"]
 assert untrained[-1] < 0.3
-assert trained[-1] > (0.5 if QUICK else 0.94), trained[-1]  # 64 minibatches teach less
+assert trained[-1] > (0.5 if QUICK else 0.7), trained[-1]  # 64 minibatches teach less
 
 # %% [markdown]
 # ## What spikes look like
@@ -173,6 +173,11 @@ assert trained[2] < trained[-1]  # spikes take their time
 assert all(1 < rate < 300 for rate in rates)
 
 # %% [markdown]
+# With spikes, after 30 ms, fewer test digits are right than training digits were with rates. How
+# much of that is due to spikes, and how much to digits that are new, this notebook does not
+# measure. [](../howto/training.md) tells what may help: synapses between the layers, more steps,
+# or training with the spikes themselves.
+#
 # In the first steps little is known: each neuron has spiked once or not at all. Then the answers
 # come faster than the filter's 100 ms, because it is which score is largest that matters, not
 # whether it is settled.

@@ -13,7 +13,7 @@ from ..runtimes.later import keras
 from ..session.interrupts import uninterrupted
 from ..session.recording import by_item
 from ..session.session import Session, Sources
-from . import calls, checks
+from . import calls, checks, options
 from .items import Items
 
 Arrays = dict[nengo.Probe, np.ndarray]
@@ -87,6 +87,7 @@ def predict(
 ) -> Arrays:
     """See `Simulator.predict`; with `one_minibatch` data of any other length are refused."""
     checks.check_stateful(stateful)
+    options.check_call({"steps": steps, "callbacks": callbacks})
     if one_minibatch or checks.is_data(x):
         call = calls.Call(session, x, n_steps, holds=True)
         if one_minibatch and call.batch > session.batch:

@@ -32,6 +32,7 @@ from . import (
     construction,
     explanation,
     gradients,
+    options,
     prediction,
     saving,
     training,
@@ -574,7 +575,7 @@ class Simulator:
         Parameters
         ----------
         *args
-            The first is the optimizer; another is a TypeError.
+            In the order of `keras.Model.compile`: optimizer, loss, loss_weights, metrics, ...
         loss : str, callable, keras.losses.Loss, list or dict
             One for all probes, or for each: a list in their order, or a dict by probe or name.
         metrics : like `loss`, optional
@@ -587,15 +588,13 @@ class Simulator:
         Raises
         ------
         TypeError
-            If more than the optimizer is given by position.
+            If an argument is given twice, by position and by name.
         ValidationError
-            If something is given for what is no probe of the network, or for too many.
+            If Keras knows no such optimizer, loss or metric, or something is given for what is no
+            probe of the network, or for too many.
         """
-        if len(args) > 1:
-            raise TypeError("only the optimizer can be given by position; name other arguments")
-        if args:
-            kwargs["optimizer"] = args[0]
-        training.compile(self._open(), loss, metrics, loss_weights, kwargs)
+        named = {"loss": loss, "metrics": metrics, "loss_weights": loss_weights, **kwargs}
+        training.compile(self._open(), **options.by_name(args, named))
 
     @exclusive
     def fit(

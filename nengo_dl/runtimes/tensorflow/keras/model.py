@@ -19,7 +19,7 @@ from .layer import TensorGraph
 from .metrics import ProbeMetric, probe_metrics
 from .minibatch import inputs_by_name, targets_by_name
 from .step_functions import StepFunctions
-from .targets import check_targets, known_functions
+from .targets import check_classes, check_targets, known_functions
 
 # what a model has of a call of `fit` or `evaluate` that it is in
 OF_CALLS = ("train_function", "test_function", "stop_training", "stop_evaluating")
@@ -80,9 +80,10 @@ class SimulationModel(keras.Model):
         return found
 
     def check_targets(self, y: Mapping[str, Any] | None, steps: int) -> None:
-        """Raise ValidationError for arrays of targets that would be broadcast."""
+        """Raise ValidationError for targets that would be broadcast, or are no classes."""
         shapes = {name: array.shape for name, array in (y or {}).items()}
         check_targets(shapes, known_functions(self.measures()), self.simulation.plan, steps)
+        check_classes(y or {}, self.measures(), self.simulation.plan)
 
     def compile_for_probes(
         self,
@@ -382,7 +383,10 @@ def _loss_value(name: str, loss: Any, y_true: Any, y_pred: Any, weight: Any, cou
     """
     if isinstance(loss, keras.losses.Loss):
         return loss(y_true, y_pred, sample_weight=weight) * count
-    values = ops.convert_to_tensor(loss(y_true, y_pred), y_pred.dtype)
+    found = loss(y_true, y_pred)
+    if found is None or isinstance(found, str):
+        raise ValidationError(f"the loss of {name!r} gave {found!r}, no tensor", attr="loss")
+    values = ops.convert_to_tensor(found, y_pred.dtype)
     if weight is None or values.shape == ():
         return ops.mean(values)
     steps = ops.shape(weight)[1]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from nengo.exceptions import ValidationError
 
 from ...plan import Plan
@@ -111,5 +112,38 @@ def _check_shape(name: str, shape: tuple[int, ...], output: tuple[int, ...], fun
         raise ValidationError(
             f"targets for {name!r} have shape {shape}, expected {wanted}: the output has shape "
             f"{output}, and {reason}",
+            attr=f"y[{name}]",
+        )
+
+
+def check_classes(
+    y: Mapping[str, np.ndarray], measures: Mapping[str, Iterable[Any]], plan: Plan
+) -> None:
+    """Raise ValidationError for numbers of classes that do not exist.
+
+    Parameters
+    ----------
+    y : dict of str to array
+        Targets by the name of the probe.
+    measures : dict of str to iterable
+        The losses and metrics of each probe.
+    plan : Plan
+    """
+    for name, array in y.items():
+        for measure in measures.get(name, ()):
+            if _known_function(measure) == "sparse_categorical_crossentropy":
+                count = plan.outputs[name].view.shape[-1]
+                ignored = getattr(measure, "ignore_class", None)
+                _check_labels(name, np.asarray(array), count, ignored)
+
+
+def _check_labels(name: str, labels: np.ndarray, count: int, ignored: int | None) -> None:
+    wrong = (labels < 0) | (labels >= count) | (labels != np.floor(labels))
+    if ignored is not None:
+        wrong &= labels != ignored
+    if wrong.any():
+        raise ValidationError(
+            f"targets for {name!r} hold {labels[wrong][0]:g}, expected numbers of classes, from 0 "
+            f"to {count - 1}: the output has {count} elements",
             attr=f"y[{name}]",
         )
