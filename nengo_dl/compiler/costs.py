@@ -18,12 +18,14 @@ from .ir import Group, Program
 class Costs:
     """Bounds between two ways to compute the same, for one kind of machine.
 
-    All were measured on two cores of an AMD EPYC processor with TensorFlow 2.21, in float32, by
-    `python -m nengo_dl.benchmarks`: networks on both sides of a bound, and the bound moved. What
-    steps and compiling take is compared by ``python -m nengo_dl.benchmarks.single_steps``. A step
-    in NumPy took 27 µs for a chain of three ensembles (24 by these costs), 42 for an integrator
-    (47), 75 for circular convolution (89), 129 for basal ganglia (144), 51 for PES (49) and 281
-    for 200 ensembles connected at random (280).
+    All were measured on two cores of an AMD EPYC processor with TensorFlow 2.21, in float32:
+    networks on both sides of a bound, in both ways. ``python -m nengo_dl.benchmarks.costs FIELD``
+    measures a field on the machine at hand, and without a name all of them; it also says which are
+    chosen, not measured, and which another benchmark measures. What steps and
+    compiling take is compared by ``python -m nengo_dl.benchmarks.single_steps``. A step in NumPy
+    took 27 µs for a chain of three ensembles (24 by these costs), 42 for an integrator (47), 75 for
+    circular convolution (89), 129 for basal ganglia (144), 51 for PES (49) and 281 for 200
+    ensembles connected at random (280).
 
     Times decide which runtime takes which steps, and nothing that is measured while a simulation
     runs: results depend on the network alone.
@@ -238,13 +240,29 @@ def _channels(group: Group) -> int:
 
 
 CPU = Costs()
+#: Estimated, not measured: kernels start more slowly there, and have more elements at once to work
+#: on. Large arrays are read fastest as they lie, and a loop's kernels are none of the CPU's.
+GPU = replace(
+    CPU,
+    interleaved_members=2**62,
+    divided_packed_elements=range(0),
+    inlined_numbers=2**14,
+    numpy_loop_elements=2**19,
+    part_elements=2**62,
+)
 
 _CURRENT: ContextVar[Costs | None] = ContextVar("costs", default=None)
 
 
-def current() -> Costs:
-    """The costs that simulators made now are compiled for."""
-    return _CURRENT.get() or CPU
+def current(usual: Costs | None = None) -> Costs:
+    """The costs that simulators made now are compiled for.
+
+    Parameters
+    ----------
+    usual : Costs, optional
+        What is assumed where `assuming` does not say otherwise; by default, `CPU`.
+    """
+    return _CURRENT.get() or usual or CPU
 
 
 @contextmanager

@@ -85,7 +85,7 @@ class TensorGraph(StatefulLayer):
             batch=self.plan.batch,
             cores=1 if several else backend.cores(),
             single_kernels=not several and is_possible(),
-            costs=costs.current(),
+            costs=costs.current(None if backend.computes_on_cpu() else costs.GPU),
             skipped=self.plan.skipped,
         )
 
