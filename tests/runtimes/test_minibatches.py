@@ -291,10 +291,13 @@ def test_batch_normalization_says_what_it_sees():
 # --- what is refused -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("split", [0.95, 1.0])
-def test_both_parts_of_a_split_have_items(split):
+@pytest.mark.parametrize("split, message", [(0.95, "in each"), (1.0, "from 0 to below 1")])
+def test_both_parts_of_a_split_have_items(split, message):
     net, x, y = dense()
-    with simulator(net) as sim, pytest.raises(ValidationError, match="validation_split.*in each"):
+    with (
+        simulator(net) as sim,
+        pytest.raises(ValidationError, match=f"validation_split.*{message}"),
+    ):
         compiled(sim)
         sim.fit(x, y, validation_split=split, verbose=0)
 
