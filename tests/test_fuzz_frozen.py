@@ -7,11 +7,11 @@ import warnings
 
 import nengo
 import numpy as np
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import nengo_dl
-from tests.parity.test_fuzz import BOUNDED, N_NETWORKS, N_STEPS, networks
+from tests.parity.test_fuzz import BOUNDED, N_NETWORKS, N_STEPS, networks, searched
 
 
 class Drifting(nengo.Process):
@@ -75,13 +75,7 @@ def shown(sim, net):
     return {probe: np.array(sim.data[probe]) for probe in net.all_probes}
 
 
-@settings(
-    max_examples=N_NETWORKS,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    print_blob=True,
-)
+@searched(N_NETWORKS)
 @given(net=networks(), seed=st.integers(0, 1000))
 def test_frozen_random_networks_match_nengo(net, seed):
     add_python(net)

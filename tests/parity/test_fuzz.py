@@ -227,13 +227,18 @@ def networks(draw):
     return net
 
 
-@settings(
-    max_examples=N_NETWORKS,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    print_blob=True,
-)
+def searched(examples):
+    """Return settings of hypothesis: so many networks, always the same."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+    )
+
+
+@searched(N_NETWORKS)
 @given(net=networks())
 def test_random_networks_match_nengo(net):
     with warnings.catch_warnings():

@@ -14,7 +14,7 @@ import nengo
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from nengo.exceptions import ValidationError
 
@@ -24,7 +24,7 @@ from nengo_dl.runtimes.tensorflow import backend, tune
 from nengo_dl.runtimes.tensorflow.chunk import Span
 from nengo_dl.runtimes.tensorflow.strategy import Facts, choose
 from tests.networks import NETWORKS
-from tests.parity.test_fuzz import BOUNDED, networks
+from tests.parity.test_fuzz import BOUNDED, networks, searched
 from tests.random_graphs import (
     BATCH,
     build,
@@ -80,13 +80,7 @@ def simulator(net, skipped, **kwargs):
         yield sim
 
 
-@settings(
-    max_examples=N_NETWORKS,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    print_blob=True,
-)
+@searched(N_NETWORKS)
 @given(net=networks(), skipped=subsets())
 def test_networks_without_any_passes_give_the_same(net, skipped):
     with warnings.catch_warnings():
