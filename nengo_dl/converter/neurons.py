@@ -157,10 +157,7 @@ def _ensemble(
     """Neurons, scaled as the recipe says; an array of scales is for the caller to undo."""
     layer, recipe = part.source, part.converter.recipe
     shape = part.output_shape(node_id)
-    neuron_type = neurons_of(recipe, layer, neuron_type)
-    if is_term and hasattr(neuron_type, "max_spikes"):
-        # The threshold is that of the sum; a term may exceed it, and must not be clipped there.
-        neuron_type = with_parameters(neuron_type, max_spikes=np.inf)
+    neuron_type = neurons_of(recipe, layer, neuron_type, is_term)
     is_first = getattr(part.layer, "data_format", None) == "channels_first"
     scale = scale_of(recipe, layer, neuron_type, shape, is_first)
     if scale is not None and jumps(neuron_type):

@@ -101,6 +101,15 @@ def test_terms_of_an_activation_are_not_clipped_at_the_threshold_of_their_sum(ac
     np.testing.assert_allclose(found, expected, atol=0.03 * np.abs(expected).max())
 
 
+def test_terms_keep_a_limit_that_the_user_chose():
+    swap = {nengo.RectifiedLinear(): IntegrateAndFire(max_spikes=1)}
+    layer = keras.layers.ReLU(max_value=0.5)
+    for recipe in (Calibrated(), Rates(250)):
+        arguments = {"calibration": DATA} if isinstance(recipe, Calibrated) else {}
+        converter = Converter(model_of(layer), swap_activations=swap, recipe=recipe, **arguments)
+        assert [ens.neuron_type.max_spikes for ens in converter.net.ensembles] == [1, 1]
+
+
 def test_neurons_that_rectify_first_fire_too_much():
     """What `IntegrateAndFire` is for: currents of spikes are not constant."""
     model = model_of("relu", "relu", "relu", units=20)

@@ -369,7 +369,8 @@ class LayerConverter:
 
 def _shown(value: Any) -> str:
     """A value as a message names it: objects of Keras by their type, as they have no `repr`."""
-    return f"{type(value).__name__}()" if " at 0x" in repr(value) else repr(value)
+    has_none = type(value).__repr__ is object.__repr__
+    return f"{type(value).__name__}()" if has_none else repr(value)
 
 
 def _equal(value: Any, default: Any) -> bool:

@@ -51,6 +51,19 @@ class Recipe:
         """
         return neuron_type
 
+    def term(self, layer: Any, neuron_type: NeuronType) -> NeuronType:
+        """Choose the neurons of one term, where the activation of a layer is a sum of rectifiers.
+
+        So it is for a ReLU with `max_value`, ``hard_tanh`` and others. By default, as `activation`.
+
+        Parameters
+        ----------
+        layer : keras.Layer
+        neuron_type : nengo.neurons.NeuronType
+            That of the term, after the user's swaps.
+        """
+        return self.activation(layer, neuron_type)
+
     def scale(self, layer: Any, activation: NeuronType) -> float | np.ndarray | None:
         """Choose the firing rate [Hz] of neurons at an activation of 1.
 
@@ -61,7 +74,7 @@ class Recipe:
         ----------
         layer : keras.Layer
         activation : nengo.neurons.NeuronType
-            What `activation` returned.
+            What `activation` or `term` returned.
 
         Returns
         -------
@@ -78,7 +91,7 @@ class Recipe:
         ----------
         layer : keras.Layer
         neuron_type : nengo.neurons.NeuronType
-            What `activation` returned.
+            What `activation` or `term` returned.
 
         Returns
         -------

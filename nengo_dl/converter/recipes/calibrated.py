@@ -114,7 +114,17 @@ class Calibrated(Recipe):
 
     def activation(self, layer: Any, neuron_type: NeuronType) -> NeuronType:
         """Spiking neurons; see `Recipe`."""
-        made = spiking(neuron_type, self.signed, self.max_spikes)
+        return self._spiking(layer, neuron_type, self.max_spikes)
+
+    def term(self, layer: Any, neuron_type: NeuronType) -> NeuronType:
+        """Spiking neurons without a limit; see `Recipe`.
+
+        The threshold is that of the sum. A term may exceed it, and must not be clipped there.
+        """
+        return self._spiking(layer, neuron_type, np.inf)
+
+    def _spiking(self, layer: Any, neuron_type: NeuronType, max_spikes: float) -> NeuronType:
+        made = spiking(neuron_type, self.signed, max_spikes)
         if type(neuron_type) is QuantizedReLU:
             self._trained.add(id(layer))
             return made

@@ -12,7 +12,9 @@ from nengo.neurons import NeuronType
 from ..activations import with_parameters
 
 
-def neurons_of(recipe: Any, layer: Any, neuron_type: NeuronType) -> NeuronType:
+def neurons_of(
+    recipe: Any, layer: Any, neuron_type: NeuronType, is_term: bool = False
+) -> NeuronType:
     """The neurons that a recipe chooses for a layer.
 
     Parameters
@@ -21,11 +23,14 @@ def neurons_of(recipe: Any, layer: Any, neuron_type: NeuronType) -> NeuronType:
     layer : keras.Layer
     neuron_type : nengo.neurons.NeuronType
         That of the layer's activation.
+    is_term : bool
+        Whether the activation is a sum, of which this is a term.
     """
-    found = recipe.activation(layer, neuron_type)
+    hook = "term" if is_term else "activation"
+    found = getattr(recipe, hook)(layer, neuron_type)
     if not isinstance(found, NeuronType) or isinstance(found, nengo.Direct):
         expected = "a neuron type such as nengo.RectifiedLinear()"
-        raise _error(recipe, "activation", layer, found, expected)
+        raise _error(recipe, hook, layer, found, expected)
     return found
 
 
