@@ -1,5 +1,6 @@
 """NaN and infinite inputs: an error that says where they come from, or what Nengo does."""
 
+import keras
 import nengo
 import numpy as np
 import pytest
@@ -83,6 +84,69 @@ def test_minibatches_of_a_dataset_that_are_no_numbers_are_refused(fed, method):
         with pytest.raises(ValidationError, match=r"'stimulus'.*item 1, step 4"):
             getattr(sim, method)(data, verbose=0)
         np.testing.assert_array_equal(sim.get_nengo_params(fed.ensembles[0])["bias"], before)
+
+
+def keras_data(value):
+    """Data of item 1 that has no number in step 4, as Keras takes it."""
+    steps = np.full((3, 1), N_STEPS, np.int32)
+    return {"stimulus": bad_data(value).astype(np.float32), "n_steps": steps}
+
+
+def test_what_is_given_to_keras_itself_is_checked_too(fed):
+    """Also after calls with good data, whose functions are compiled."""
+    x, y = keras_data(np.nan), {"probe": np.zeros((3, N_STEPS, 5), np.float32)}
+    good = {fed.node: np.ones((3, N_STEPS, 1))}
+    dataset = tf.data.Dataset.from_tensors((x, y))
+    with nengo_dl.Simulator(fed, minibatch_size=3, progress_bar=False) as sim:
+        sim.compile("sgd", loss="mse")
+        model = sim.keras_model
+        sim.fit(good, {fed.probe: y["probe"]}, verbose=0)
+        calls = {
+            "predict": lambda: model.predict(x, verbose=0),
+            "predict of a Dataset": lambda: model.predict(dataset.map(lambda x, y: x), verbose=0),
+            "predict_on_batch": lambda: model.predict_on_batch(x),
+            "a call": lambda: model(x),
+            "fit": lambda: model.fit(x, y, verbose=0, batch_size=3, shuffle=False),
+            "evaluate": lambda: model.evaluate(dataset, verbose=0),
+            "train_on_batch": lambda: model.train_on_batch(x, y),
+            "test_on_batch": lambda: model.test_on_batch(x, y),
+        }
+        for call in calls.values():
+            with pytest.raises(ValidationError, match="nan for 'stimulus', in its item 1, step 4"):
+                call()
+
+
+def test_a_callback_does_not_end_the_checks(fed):
+    """Data of `evaluate` in it are arrays, which are checked elsewhere."""
+    y = {"probe": np.zeros((3, N_STEPS, 5), np.float32)}
+    items = [(keras_data(1.0), y), (keras_data(np.nan), y)]
+    with nengo_dl.Simulator(fed, minibatch_size=3, progress_bar=False) as sim:
+        sim.compile("sgd", loss="mse")
+        good = {fed.node: np.ones((3, N_STEPS, 1))}, {fed.probe: y["probe"]}
+        inner = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: sim.evaluate(*good, verbose=0)
+        )
+        with pytest.raises(ValidationError, match="nan for 'stimulus', in its item 1, step 4"):
+            sim.fit(iter(items), callbacks=[inner], verbose=0)
+
+
+@pytest.mark.parametrize("value", BAD)
+def test_in_a_graph_outputs_are_nan_from_that_step_on(fed, value):
+    """Nobody can raise an error there; neurons would give plausible numbers."""
+    with fed:
+        fed.last = nengo.Probe(fed.node, label="last")
+        nengo_dl.configure_settings(keep_history=True)
+        fed.config[fed.last].keep_history = False
+    x = {name: tf.constant(array) for name, array in keras_data(value).items()}
+    with nengo_dl.Simulator(fed, minibatch_size=3, progress_bar=False) as sim:
+        expected = sim.keras_model({**x, "stimulus": tf.ones((3, N_STEPS, 1))})
+        found = tf.function(lambda x: sim.keras_model(x))(x)
+    wrong = np.zeros((3, N_STEPS), bool)
+    wrong[1, 3:] = True
+    spikes = expected["probe"].numpy()
+    assert spikes.any()
+    np.testing.assert_array_equal(found["probe"], np.where(wrong[..., None], np.nan, spikes))
+    np.testing.assert_array_equal(found["last"], [[[1]], [[np.nan]], [[1]]])
 
 
 def test_numbers_too_large_for_the_precision_are_refused(fed):

@@ -5,6 +5,9 @@ Until Keras is imported, there is nothing to set; then `tell` does that.
 Simulators in several threads may differ in it. Calls of one precision run side by side, calls of
 another wait for them. A `with` block may last long and other threads may need its simulator, so
 nothing waits for it: it says what holds between calls.
+
+New layers follow a policy that Keras derives from the precision once in each thread, and then
+keeps. Unless the user chose one, it is here what the precision says, and afterwards what it was.
 """
 
 from __future__ import annotations
@@ -24,11 +27,13 @@ class Precisions:
         self._blocks: list[str] = []
         self._users = ""
         self._keras: Any = None
+        self._policies: dict[str, Any] = {}  # for layers, by precision
 
     def tell(self, keras: Any) -> None:
         """Let Keras, which was imported, have the precision that it should."""
         with self._changed:
             self._keras, self._users = keras, keras.config.floatx()
+            self._policies = {self._users: keras.config.dtype_policy()}
             self._set()
 
     @contextlib.contextmanager
@@ -59,8 +64,10 @@ class Precisions:
         return others <= {dtype} or any(owner == thread for owner, _ in self._calls)
 
     def _enter(self, entries: list, entry: object) -> None:
-        if self._keras is not None and not self._calls and not self._blocks:
-            self._users = self._keras.config.floatx()
+        if self._keras is not None:
+            if not self._calls and not self._blocks:
+                self._users = self._keras.config.floatx()
+            self._keras.config.dtype_policy()  # derived before the precision changes
         entries.append(entry)
         self._set()
 
@@ -72,6 +79,18 @@ class Precisions:
             self._changed.notify_all()
 
     def _set(self) -> None:
-        if self._keras is not None:
-            calls = [dtype for _, dtype in self._calls]
-            self._keras.config.set_floatx([self._users, *self._blocks, *calls][-1])
+        if self._keras is None:
+            return
+        calls, thread = [dtype for _, dtype in self._calls], threading.get_ident()
+        mine = [dtype for owner, dtype in self._calls if owner == thread]
+        self._keras.config.set_floatx([self._users, *self._blocks, *calls][-1])
+        self._follow([self._users, *self._blocks, *mine][-1])
+
+    def _follow(self, dtype: str) -> None:
+        """Let layers of this thread have a precision, unless the user chose another policy."""
+        policy = self._keras.config.dtype_policy()
+        own = self._policies.get(policy.name)
+        if policy.name != dtype and (policy is own or policy.name == self._users):
+            if dtype not in self._policies:
+                self._policies[dtype] = self._keras.DTypePolicy(dtype)
+            self._keras.config.set_dtype_policy(self._policies[dtype])

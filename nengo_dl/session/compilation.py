@@ -197,26 +197,30 @@ class Generators:
     def __init__(self, order: list[Operator], seed: int, batch: int) -> None:
         rng = np.random.RandomState(seed)
         self.seed, self._seeds = seed, draw_seeds(order, rng)
-        self._batch, self._shared = batch, [rng]  # those of other items are made when needed
+        self._batch, self._shared = batch, {0: rng}  # those of other items are made when needed
 
     @property
     def shared(self) -> list[np.random.RandomState]:
         """What is left of the generators is shared by all other operators, as in Nengo."""
-        self._share(self._batch)
-        return self._shared
+        return [self._of_others(item) for item in range(self._batch)]
 
     @property
     def first(self) -> np.random.RandomState:
         """The shared generator of the first item."""
         return self._shared[0]
 
-    def _share(self, items: int) -> None:
-        for item in range(len(self._shared), items):
-            self._shared.append(np.random.RandomState(_seed_of_item(self.seed, item)))
+    def _of_others(self, item: int) -> np.random.RandomState:
+        """What operators other than processes draw from, for one item."""
+        if item not in self._shared:
+            self._shared[item] = np.random.RandomState(_seed_of_item(self.seed, item))
+        return self._shared[item]
 
-    def twin(self) -> Generators:
-        """The same, which draw by themselves."""
-        return copy.deepcopy(self, {id(self._seeds): self._seeds})
+    def twin(self, items: range) -> Generators:
+        """The same, which draw by themselves, for some items of a larger batch."""
+        twin = copy.copy(self)
+        kept = {item: rng for item, rng in self._shared.items() if item in (0, *items)}
+        twin._shared = copy.deepcopy(kept)
+        return twin
 
     def __call__(self, op: Operator, items: Iterable[int]) -> list[Any]:
         """What an operator draws from, for some items."""
@@ -227,8 +231,7 @@ class Generators:
         if isinstance(op, SimProcess):
             first = self._seeds[op]
             return _Drawn(first if op.process.seed is not None else _seed_of_item(first, item))
-        self._share(item + 1)
-        return self._shared[item]
+        return self._of_others(item)
 
 
 class _Drawn:

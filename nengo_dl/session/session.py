@@ -326,7 +326,7 @@ class Session:
         kept = self.generators, self.sources, self.live
         line = self._training if training and self._training.sources else Line(*kept[:2])
         items = range(first, first + self.batch)
-        self.generators = line.generators.twin()
+        self.generators = line.generators.twin(items)
         self.sources = {feed: source.twin(items) for feed, source in line.sources.items()}
         self.live = self.sources
         try:
@@ -526,6 +526,7 @@ class Session:
         """
         self.live = self.sources
         graph, model = self.graph, self.keras_model
+        unknown_before = graph.inputs_unknown
         with self.computing(), graph.host.raising(), self._interrupting(), self.during(method):
             graph.begin_mode(model, stateful, lengths, unknown)
             with graph.lent(self._n_steps, stateful):
@@ -537,6 +538,8 @@ class Session:
                 finally:
                     model.validating = model.testing = contextlib.nullcontext
                     self._n_steps = self.n_steps
+                    if not self.replicas.several:  # their functions were traced with it
+                        graph.inputs_unknown = unknown_before
 
     @contextlib.contextmanager
     def _at_present(self) -> Iterator[None]:

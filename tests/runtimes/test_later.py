@@ -41,9 +41,9 @@ with sim:
     assert imported() == []
     sim.predict(n_steps=2)
     import keras, tensorflow as tf
-    assert keras.config.floatx() == "float64"
+    assert keras.config.floatx() == keras.layers.ReLU().compute_dtype == "float64"
     drawn = tf.random.uniform((2,)).numpy()
-assert keras.config.floatx() == "float32"
+assert keras.config.floatx() == keras.layers.ReLU().compute_dtype == "float32"
 tf.random.set_seed(3)
 np.testing.assert_array_equal(tf.random.uniform((2,)), drawn)
 """

@@ -4,6 +4,7 @@ import keras
 import nengo
 import numpy as np
 import pytest
+import tensorflow as tf
 from nengo.exceptions import ValidationError
 
 import nengo_dl
@@ -120,3 +121,19 @@ def test_numbers_of_classes_that_do_not_exist(sim, label):
         ignoring = keras.losses.SparseCategoricalCrossentropy(ignore_class=-1, from_logits=True)
         sim.compile("sgd", ignoring)
         assert np.isfinite(sim.evaluate(ONES, labels, verbose=0)["loss"])
+
+
+def test_numbers_of_classes_that_do_not_exist_in_minibatches(sim):
+    """Of generators and Datasets, and given to Keras itself."""
+    labels = np.array([[[1]], [[2]]])
+    sim.compile("sgd", "sparse_categorical_crossentropy")
+    minibatch = {"node": ONES}, {"out": labels}
+    data = tf.data.Dataset.from_tensors(minibatch)
+    for call in (
+        lambda: sim.evaluate(data, verbose=0),
+        lambda: sim.fit(iter([minibatch]), verbose=0),
+        lambda: sim.fit(ONES, labels * 0, validation_data=data, verbose=0),
+        lambda: sim.keras_model.train_on_batch(*minibatch),
+    ):
+        with pytest.raises(ValidationError, match="'out' hold 2, .* from 0 to 1"):
+            call()

@@ -494,10 +494,25 @@ def test_precision_and_device_hold_inside_the_context(relay):
     sim = simulator(relay, device="/cpu:0")
     assert keras.config.floatx() == "float32"
     with pytest.raises(ZeroDivisionError), sim:
-        assert keras.config.floatx() == "float64"
+        assert keras.config.floatx() == keras.layers.ReLU().compute_dtype == "float64"
         assert "CPU:0" in tf.constant(1.0).device
         raise ZeroDivisionError
-    assert keras.config.floatx() == "float32"
+    assert keras.config.floatx() == keras.layers.ReLU().compute_dtype == "float32"
+
+
+def test_a_policy_of_the_users_stays(relay):
+    """Layers of a simulation with another precision say themselves what they need."""
+    with relay:
+        nengo_dl.configure_settings(dtype="float64")
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_float16")
+        with simulator(relay) as sim:
+            sim.predict(n_steps=2)
+            assert keras.layers.ReLU().compute_dtype == "float16"
+        assert keras.config.dtype_policy().name == "mixed_float16"
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def test_deletion_while_open_warns(relay):

@@ -186,21 +186,20 @@ def check_finite(array: np.ndarray, name: str) -> None:
     if not np.isfinite(array).all():
         item, step, element = np.argwhere(~np.isfinite(array))[0]
         raise ValidationError(
-            f"a minibatch of a Dataset or generator has the value {array[item, step, element]} "
-            f"for {name!r}, in its item {item}, step {step + 1} (element {element}); expected "
-            f"finite numbers",
+            f"a minibatch has the value {array[item, step, element]} for {name!r}, in its item "
+            f"{item}, step {step + 1} (element {element}); expected finite numbers",
             attr="x",
         )
 
 
-def finite(value: Any, name: str, host: HostCalls) -> Any:
-    """A part of a minibatch; when it is known, ValidationError if some of it is not finite."""
+def checked(value: Any, check: Callable[[np.ndarray], None], host: HostCalls) -> Any:
+    """A part of a minibatch, which is checked as soon as it is known."""
 
-    def check(array: np.ndarray) -> list[float]:
-        check_finite(array, name)
+    def call(array: np.ndarray) -> list[float]:
+        check(array)
         return [0.0]
 
-    with tf.control_dependencies(host(check, [value], [()])):
+    with tf.control_dependencies(host(call, [value], [()])):
         return tf.identity(value)
 
 

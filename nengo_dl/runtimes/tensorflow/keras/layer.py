@@ -35,7 +35,7 @@ from .draws import Draws
 from .export import not_a_config
 from .padding import only_present, room_for_draws, whole_minibatch
 from .state import StatefulLayer
-from .symbols import present_items, results, symbolic_inputs, symbolic_outputs
+from .symbols import not_finite, present_items, results, symbolic_inputs, symbolic_outputs
 
 Lengths = tuple[int | None, int | None]  # steps of a call in training, and in testing
 
@@ -71,7 +71,8 @@ class TensorGraph(StatefulLayer):
         self.spikes = True  # whether neurons do what they do in simulations; see `_program`
         self._lengths: Lengths = (None, None)
         self._began_with_spikes = True
-        self.inputs_unknown = False  # whether inputs come from where nobody has checked them
+        self.inputs_unknown = True  # whether inputs come from where nobody has checked them
+        self._finite = False  # whether who calls makes sure that they are
         self._draws = Draws(self.replicas, plan.dtype)
         self.built = True
         self._uncompilable_code = uncompilable_code(self._program(False), self.context(False))
@@ -141,7 +142,7 @@ class TensorGraph(StatefulLayer):
         self.assign_parameters(values)
 
     def begin_mode(
-        self, model: keras.Model, stateful: bool, lengths: Lengths, unknown: bool = False
+        self, model: keras.Model, stateful: bool, lengths: Lengths, unknown: bool = True
     ) -> None:
         """Say what is fixed in Keras's functions; replicas let it trace them anew.
 
@@ -165,6 +166,8 @@ class TensorGraph(StatefulLayer):
     def tracing(self, room: int, masked: bool, still: frozenset[Block]) -> Iterator[None]:
         """Fix, for what is traced within this context, the steps that there is room for.
 
+        Its inputs are checked.
+
         Parameters
         ----------
         room : int
@@ -174,12 +177,12 @@ class TensorGraph(StatefulLayer):
         still : frozenset of Block
             Inputs that have one row for all of several steps.
         """
-        before = self._lengths, self.masked, self.still
-        self._lengths, self.masked, self.still = (room, room), masked, still
+        before = self._lengths, self.masked, self.still, self._finite
+        self._lengths, self.masked, self.still, self._finite = (room, room), masked, still, True
         try:
             yield
         finally:
-            self._lengths, self.masked, self.still = before
+            self._lengths, self.masked, self.still, self._finite = before
 
     @property
     def carries_over(self) -> bool:
@@ -360,13 +363,14 @@ class TensorGraph(StatefulLayer):
             carry.update(self._learned())
         span = Span(first, room, valid, by_item=True)
         how = self._followed(bool(training))
+        wrong = None if self._finite else not_finite([arrays[b] for b in plan.inputs.values()])
         outputs, after = self._simulate_in_call(arrays, carry, span, how, items)
         present = present_items(inputs, len(items))
         after = only_present(after, carry, present)
         if not self.replicas.several:
             self.keep(after, state=False)
         self._mirror.advance(after, valid, self.parameters.adapted)
-        return results(plan, outputs, present, room, valid)
+        return results(plan, outputs, present, room, valid, wrong)
 
     def _simulate_in_call(
         self, arrays: dict, carry: dict, span: Span, how: Strategy, items: range

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from nengo.exceptions import ValidationError
 
 from ....compiler.ir import Block
 from ...plan import Plan
+from ..backend import check_finite
 from .padding import room_for_steps
 
 Tensors = dict[str, Any]
@@ -71,6 +73,35 @@ def inputs_by_name(x: Any, plan: Plan) -> dict[str, Any]:
             attr="x",
         )
     return {name: x[name] for name in names if name in x}
+
+
+def inputs_of_call(x: Any, plan: Plan) -> dict[str, Any]:
+    """Inputs of a call of the Keras model, by name, and `n_steps` if they show it.
+
+    Raises
+    ------
+    ValidationError
+        If something is missing, or is known already and not finite.
+    """
+    x = inputs_by_name(x, plan)
+    for name in plan.inputs:
+        if _is_known(x[name]):
+            array = np.asarray(x[name]).astype(plan.dtype, copy=False)
+            if array.ndim == 3:
+                check_finite(array, name)
+    first = next(iter(x.values()))
+    if "n_steps" not in x and not keras.backend.is_keras_tensor(first):
+        items, steps = tf.unstack(tf.shape(first)[:2])
+        counts = tf.fill((items, 1), steps)  # an array among arrays: Keras takes no mixture
+        x["n_steps"] = counts if tf.is_tensor(first) else counts.numpy()
+    return x
+
+
+def _is_known(value: Any) -> bool:
+    """Whether this has values, and is no part of a graph nor of several replicas."""
+    if isinstance(value, tf.Tensor):
+        return not tf.is_symbolic_tensor(value)
+    return isinstance(value, np.ndarray | list | tuple)
 
 
 def targets_by_name(y: Any, losses: Sequence[str], plan: Plan, attr: str = "y") -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import keras
@@ -17,9 +18,9 @@ from ..strategy import Scope, Strategy
 from .export import check_exportable, not_a_config
 from .layer import TensorGraph
 from .metrics import ProbeMetric, probe_metrics
-from .minibatch import inputs_by_name, targets_by_name
+from .minibatch import inputs_by_name, inputs_of_call, targets_by_name
 from .step_functions import StepFunctions
-from .targets import check_classes, check_targets, known_functions
+from .targets import check_classes, check_targets, class_checks, known_functions
 
 # what a model has of a call of `fit` or `evaluate` that it is in
 OF_CALLS = ("train_function", "test_function", "stop_training", "stop_evaluating")
@@ -137,6 +138,28 @@ class SimulationModel(keras.Model):
                 self.test_function = StepFunctions(self, training=False)
         return self.test_function
 
+    def make_predict_function(self, force: bool = False) -> Any:
+        """Make what Keras's own `predict` calls."""
+        if self.predict_function is None or force:
+            super().make_predict_function(force)
+            self.predict_function = self._checking(self.predict_function)
+        return self.predict_function
+
+    def _checking(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Raise ValidationError for inputs that are no numbers, before they are part of a graph."""
+        plan = self.simulation.plan
+
+        def predict(minibatches: Any) -> Any:
+            for data in minibatches:
+                inputs_of_call(keras.utils.unpack_x_y_sample_weight(data)[0], plan)
+            return function(minibatches)
+
+        return predict
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """As of Keras; inputs without names are the nodes in order, and then `n_steps`."""
+        return super().__call__(inputs_of_call(inputs, self.simulation.plan), *args, **kwargs)
+
     def _numbered(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Let minibatches hear the same noise whatever their size, as `StepFunctions` does."""
 
@@ -242,10 +265,14 @@ class SimulationModel(keras.Model):
         if "n_steps" not in x:
             first = next(iter(x.values()))
             x["n_steps"] = tf.fill((size, 1), tf.shape(first)[1])
-        if self.simulation.inputs_unknown:
-            x = {k: backend.finite(v, k, self.simulation.host) for k, v in x.items()}
+        unknown, host = self.simulation.inputs_unknown, self.simulation.host
+        if unknown:
+            checks = {k: partial(backend.check_finite, name=k) for k in plan.inputs}
+            x = {k: backend.checked(v, checks[k], host) if k in checks else v for k, v in x.items()}
         if y is not None and self.objective is not None:
             y = targets_by_name(y, self.loss_names, plan)
+            checks = class_checks(self.measures(), plan) if unknown else {}
+            y = {k: backend.checked(v, checks[k], host) if k in checks else v for k, v in y.items()}
         if y is not None:
             y = keras.tree.map_structure(lambda v: backend.of_shape(v, (size, ...), "targets"), y)
         return x, y, weight

@@ -23,7 +23,7 @@ from ..backend import check_finite
 from ..strategy import Scope
 from .minibatch import Minibatch, read
 from .padding import bucket
-from .targets import check_targets, known_functions
+from .targets import check_targets, class_checks, known_functions
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class StepFunctions:
     def __init__(self, model: Any, training: bool) -> None:
         self._model, self._training = model, training
         self._measured = known_functions(model.measures())
+        self._class_checks = class_checks(model.measures(), model.simulation.plan)
         self._shares = model.can_share_lengths()
         self._functions: OrderedDict[Kind, Callable] = OrderedDict()
         self._warned = False
@@ -109,13 +110,20 @@ class StepFunctions:
         check_targets(shapes, self._measured, graph.plan, minibatch.steps)
         self._check_items(minibatch.items)
         if graph.inputs_unknown:
-            for name in graph.plan.inputs:
-                check_finite(minibatch.x[name].numpy(), name)
+            self._check_values(minibatch)
         if model.run_eagerly:
             still = self._still(minibatch, minibatch.steps)
             with graph.tracing(minibatch.steps, masked=False, still=still):
                 return self._take(minibatch.x, minibatch.y, minibatch.weight)
         return self._compiled(minibatch)
+
+    def _check_values(self, minibatch: Minibatch) -> None:
+        """Raise ValidationError for inputs that are no numbers, and classes that do not exist."""
+        for name in self._model.simulation.plan.inputs:
+            check_finite(minibatch.x[name].numpy(), name)
+        for name, check in self._class_checks.items():
+            if name in (minibatch.y or {}):
+                check(minibatch.y[name].numpy())
 
     def _compiled(self, minibatch: Minibatch) -> Any:
         """Take a step with a function that was compiled for it, now or before."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from ...plan import Plan
@@ -39,8 +40,27 @@ def present_items(inputs: Mapping[str, Any], batch: int) -> int:
     return inputs["n_steps"].shape[0] or batch
 
 
+def not_finite(inputs: Sequence[Any]) -> Any | None:
+    """Steps of items (B, T or 1) from which on an input was NaN or infinite.
+
+    Parameters
+    ----------
+    inputs : sequence of tensor (T or 1, B, size)
+    """
+    wrong = None
+    for x in inputs:
+        here = tf.reduce_any(~tf.math.is_finite(x), axis=2)
+        wrong = here if wrong is None else wrong | here
+    return None if wrong is None else tf.transpose(tf.cumsum(tf.cast(wrong, tf.int32)) > 0)
+
+
 def results(
-    plan: Plan, outputs: Mapping[Any, Any], present: int, room: Any, valid: Any
+    plan: Plan,
+    outputs: Mapping[Any, Any],
+    present: int,
+    room: Any,
+    valid: Any,
+    wrong: Any | None = None,
 ) -> dict[str, Any]:
     """What probes saw of the items and steps that there are.
 
@@ -52,6 +72,8 @@ def results(
         Items b.
     room, valid : int or scalar tensor
         T, and the steps that were simulated.
+    wrong : tensor (B, T or 1), optional
+        Where outputs are NaN: neurons take inputs that are no numbers for none at all.
 
     Returns
     -------
@@ -64,6 +86,9 @@ def results(
         if not output.last_only:
             value = _all_steps(value, room)
             value = value if room is valid else value[:, :valid]
+        if wrong is not None and output.batched:
+            here = wrong[:present, -1:] if output.last_only else wrong[:present]
+            value = tf.where(here[..., None], tf.constant(np.nan, value.dtype), value)
         found[name] = tf.reshape(value, (value.shape[0], -1, *output.view.shape))
     found["steps_run"] = tf.fill((present, 1), tf.cast(valid, tf.int32))
     return found

@@ -6,7 +6,8 @@ may take targets of any shape.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -129,15 +130,29 @@ def check_classes(
         The losses and metrics of each probe.
     plan : Plan
     """
-    for name, array in y.items():
-        for measure in measures.get(name, ()):
+    for name, check in class_checks(measures, plan).items():
+        if name in y:
+            check(np.asarray(y[name]))
+
+
+def class_checks(
+    measures: Mapping[str, Iterable[Any]], plan: Plan
+) -> dict[str, Callable[[np.ndarray], None]]:
+    """What raises ValidationError for numbers of classes that do not exist, by name of the probe.
+
+    There is none for probes whose losses and metrics take no such numbers, or any.
+    """
+    found = {}
+    for name, listed in measures.items():
+        for measure in listed:
             if _known_function(measure) == "sparse_categorical_crossentropy":
                 count = plan.outputs[name].view.shape[-1]
                 ignored = getattr(measure, "ignore_class", None)
-                _check_labels(name, np.asarray(array), count, ignored)
+                found[name] = partial(_check_labels, name=name, count=count, ignored=ignored)
+    return found
 
 
-def _check_labels(name: str, labels: np.ndarray, count: int, ignored: int | None) -> None:
+def _check_labels(labels: np.ndarray, name: str, count: int, ignored: int | None) -> None:
     wrong = (labels < 0) | (labels >= count) | (labels != np.floor(labels))
     if ignored is not None:
         wrong &= labels != ignored
