@@ -253,7 +253,7 @@ def arrange_sources(
 
 def _slots(ops: Sequence[Op], catalogue: Catalogue) -> list[Sequence[View]]:
     """Views that a group reads together; the terms of sums have no order."""
-    if ops[0].kind == "sum":
+    if ops[0].is_sum:
         return [[v for op in ops for v in op.reads]]
     slots: list[Sequence[View]] = list(zip(*(op.reads for op in ops), strict=True))
     if is_matrix_product(ops[0], catalogue.traits):
@@ -315,7 +315,7 @@ def arrange(
     arranged = []
     shapes: list[tuple[int, ...]]
     for ops, blocks in zip(groups, written, strict=True):
-        if ops[0].kind == "sum":
+        if ops[0].is_sum:
             reads, shapes = _sum_reads(space, ops)
         else:
             slots = _slots(ops, catalogue)
@@ -324,7 +324,8 @@ def arrange(
                 (read.size,) if catalogue.is_flat(ops[0]) else (len(views), *views[0].shape)
                 for read, views in zip(reads, slots, strict=True)
             ]
-        arranged.append(Group(ops[0].kind, tuple(ops), tuple(reads), tuple(shapes), blocks))
+        kind, traits = ops[0].kind, catalogue.traits(ops[0])
+        arranged.append(Group(kind, tuple(ops), tuple(reads), tuple(shapes), blocks, traits))
     return arranged, space
 
 

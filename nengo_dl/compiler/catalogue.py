@@ -1,56 +1,12 @@
-"""What the compiler asks about kinds of operations; kernels answer, and no kind is known by name.
-
-Two kinds are the compiler's own: `sum`, whose terms it counts, and `route`, which only moves
-elements about.
-"""
+"""What the compiler asks about kinds of operations; kernels answer."""
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
 from .ir import Group, Op, Signal, View
-
-
-class Product(enum.Enum):
-    """What an operation multiplies: its result is zero wherever all of one factor is."""
-
-    ELEMENTWISE = "elementwise"  # reads two factors, as NumPy broadcasts them
-    MATRIX = "matrix"  # reads a matrix (m, n) and a vector (n,), and writes a vector (m,)
-    SPARSE = "sparse"  # the same with the non-zero elements of the matrix
-    CONVOLUTION = "convolution"  # reads a kernel, and what it slides along
-
-
-class Traits(Protocol):
-    """What holds for all operations of a kind.
-
-    Attributes
-    ----------
-    product : Product or None
-        What it multiplies, if that is all it does.
-    has_effects : bool
-        Whether it acts on the world outside the graph: it runs even if nobody reads its results.
-    mergeable : bool
-        Whether one operation can stand for another that reads the same.
-    sequential : bool
-        Whether it must run step by step, in order, whatever it depends on.
-    compiled : bool
-        Whether XLA can compile it; if not, it is a call of Python, out of the compiled program.
-    keeps_items_apart : bool
-        Whether no item of a minibatch knows of the others.
-    is_population : bool
-        Whether its members are populations of neurons.
-    """
-
-    product: Product | None
-    has_effects: bool
-    mergeable: bool
-    sequential: bool
-    compiled: bool
-    keeps_items_apart: bool
-    is_population: bool
-
+from .traits import Product, Traits
 
 TraitsOf = Callable[[Op | Group], Traits]
 

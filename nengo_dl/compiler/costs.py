@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .ir import Group, Program
+from .traits import Product
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +203,7 @@ class Costs:
 
     def _numpy_group_us(self, group: Group) -> float:
         factors = sum(r.size for r in group.reads if r.fixed)
-        if group.kind == "convolution":  # each is used at all places of the output
+        if group.traits.product is Product.CONVOLUTION:  # each is used at all places of the output
             factors *= sum(b.size for b in group.writes) // (len(group.ops) * _channels(group))
         elements = sum(r.size for r in group.reads if not r.fixed)
         elements += sum(b.size for b in group.writes)

@@ -89,11 +89,8 @@ class Drawn:
 
 
 def runs_on_host(group: Any) -> bool:
-    """Whether a group calls Python: its ops have Nengo's operator, whose code that is, or a source.
-
-    Sources are functions of time that are called in the step.
-    """
-    return group.kind == "source" or "operator" in group.ops[0].attrs
+    """Whether a group calls Python."""
+    return not group.traits.compiled
 
 
 def draw(program: Any) -> str:
@@ -220,7 +217,7 @@ class _Drawing:
     def group(self, group: Any) -> None:
         """A row."""
         host, right = runs_on_host(group), WIDTH - MARGIN - RIGHT
-        fill = HOST if host else USER if group.kind == "tensor_node" else COMPILED
+        fill = HOST if host else USER if group.traits.user_code else COMPILED
         self.box(LEFT, self.y, right - LEFT, ROW - 6, fill, "none")
         marks = ["Python"] if host else []
         marks += ["packed"] if group.packed else []

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from .draw import Drawn
+from .traits import Traits
 
 
 class Role(enum.Enum):
@@ -90,6 +91,10 @@ class View:
         return f"{self.signal.name}{part}"
 
 
+# The two kinds that are the compiler's own: a sum, whose terms it counts, and a sum that only moves
+# elements about. What all others are, their kernels say; see `Traits`.
+SUM, ROUTE = "sum", "route"
+
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -107,6 +112,16 @@ class Op:
     attrs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     targets: tuple[slice | np.ndarray | None, ...] = ()
     tag: str = ""
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether it adds terms up."""
+        return self.kind == SUM
+
+    @property
+    def is_route(self) -> bool:
+        """Whether it only moves elements about, and costs nothing."""
+        return self.kind == ROUTE
 
     def __repr__(self) -> str:
         reads = ", ".join(map(repr, self.reads))
@@ -272,8 +287,14 @@ class Group:
     reads: tuple[Read, ...]
     read_shapes: tuple[tuple[int, ...], ...]  # without batch; starts with len(ops) unless flat
     writes: tuple[Block, ...]
+    traits: Traits  # what the kernel says of the kind
     interleaving: Interleaving | None = None
     packed: bool = False  # whether it reads and writes all its states as one; see `Packing`
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether it adds terms up."""
+        return self.kind == SUM
 
     def per_element(self, values: Sequence[Any]) -> np.ndarray:
         """A value for each op as an array that fits those of the group, if its kernel is flat."""

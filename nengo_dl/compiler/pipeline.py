@@ -80,7 +80,7 @@ def build_program(
         groups = schedule(part.ops, catalogue.signature, options.does("group"), _is_host(traits))
         shares = options.does("split_by_sharing")
         grouped.append(split_by_sharing(groups, traits, costs) if shares else groups)
-    routes = [op for op in graph.ops if op.kind == "route"]
+    routes = [op for op in graph.ops if op.is_route]
     flat = list(chain.from_iterable(grouped))
     if options.does("order_members"):
         flat = order_members(flat, routes)

@@ -41,11 +41,11 @@ def schedule(
         the compiled program are then not scattered over it.
     """
     if not grouped:
-        return [[op] for op in in_order(ops) if op.kind != "route"]
+        return [[op] for op in in_order(ops) if not op.is_route]
     before = predecessors(ops)
     after = successors(before)
     keys = [signature(op) for op in ops]
-    urgent = {i for i, op in enumerate(ops) if op.kind != "route" and is_urgent(op)}
+    urgent = {i for i, op in enumerate(ops) if not op.is_route and is_urgent(op)}
     soon = reachable(urgent, before)
     if urgent:
         keys = [(key, i in soon) for i, key in enumerate(keys)]
@@ -74,7 +74,7 @@ def _heights(ops: Sequence[Op], before: list[list[int]], after: list[list[int]])
     done = [i for i, n in enumerate(left) if n == 0]
     while done:
         i = done.pop()
-        height = heights[i] + (ops[i].kind != "route")
+        height = heights[i] + (not ops[i].is_route)
         for j in before[i]:
             heights[j] = max(heights[j], height)
             left[j] -= 1
@@ -92,14 +92,14 @@ def _list_schedule(
     rank: Callable[[int], Rank],
 ) -> list[list[Op]]:
     waiting = [len(sources) for sources in before]
-    sizes = Counter(key for op, key in zip(ops, keys, strict=True) if op.kind != "route")
+    sizes = Counter(key for op, key in zip(ops, keys, strict=True) if not op.is_route)
     ready = _Ready(keys, sizes, rank)
     groups: list[list[Op]] = []
     fresh = [i for i, n in enumerate(waiting) if n == 0]
     done = 0
     while True:
         done += _pass_routes(fresh, ops, after, waiting, joins)
-        ready.add([i for i in fresh if ops[i].kind != "route"])
+        ready.add([i for i in fresh if not ops[i].is_route])
         members = ready.take()
         if not members:
             break
@@ -180,7 +180,7 @@ def _pass_routes(
     for i in fresh:  # grows as it goes
         if i in joins:
             fresh.extend(_release([i], {i: [joins[i]]}, waiting))
-        if ops[i].kind == "route":
+        if ops[i].is_route:
             routes += 1
             fresh.extend(_release([i], after, waiting))
     return routes

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .catalogue import Product, TraitsOf, is_matrix_product
+from .catalogue import TraitsOf, is_matrix_product
 from .chain import Part, divide
 from .costs import CPU, Costs
 from .graph import predecessors, reachable, successors, writers
 from .ir import Graph, Op, Role, Signal
+from .traits import Product
 
 
 def split(
@@ -115,7 +116,7 @@ def _decoders(
     inside = set(looped)
     for i, op in enumerate(ops):
         ready = i in downstream and all(j in inside for j in before[i] if j in downstream)
-        if ready and (op.kind == "route" or choice.reduces(op)):
+        if ready and (op.is_route or choice.reduces(op)):
             inside.add(i)
     return inside
 
@@ -136,7 +137,7 @@ def _encoders(
 
 
 def _computes(part: Part) -> bool:
-    return any(op.kind != "route" for op in part.ops)
+    return any(not op.is_route for op in part.ops)
 
 
 def _stateful(graph: Graph) -> set[int]:

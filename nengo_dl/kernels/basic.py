@@ -16,14 +16,14 @@ import numpy as np
 
 from ..compiler import costs
 from ..compiler.arrange import depth_of
-from ..compiler.catalogue import Product
-from ..compiler.ir import Group, Op, Role
+from ..compiler.ir import ROUTE, SUM, Group, Op, Role
+from ..compiler.traits import Product
 from .context import Context
 from .later import ops
 from .registry import Action, Arrays, Kernel, kernel
 
 
-@kernel("sum")
+@kernel(SUM)
 class Sum(Kernel):
     """Sums of views; those of about equally many terms share a group."""
 
@@ -60,7 +60,7 @@ class Sum(Kernel):
         return compute
 
 
-@kernel("route")
+@kernel(ROUTE)
 class Route(Kernel):
     """Sums of which no element has two terms: whoever reads one reads its sources instead."""
 

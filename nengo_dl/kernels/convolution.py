@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..compiler.catalogue import Product
 from ..compiler.ir import Group, Op
+from ..compiler.traits import Product
 from .context import Context
 from .later import ops
 from .registry import Action, Arrays, Kernel, kernel

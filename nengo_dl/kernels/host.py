@@ -30,6 +30,7 @@ class PythonFunction(Kernel):
 
     sequential = True
     compiled = False
+    passes_gradient = False
     has_effects = True
     mergeable = False
 
@@ -186,6 +187,8 @@ class HostOperator(Kernel):
 
     sequential = True
     compiled = False
+    restarts = True
+    passes_gradient = False
     has_effects = True
     mergeable = False
     stepper = Stepper

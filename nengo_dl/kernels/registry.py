@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..compiler import costs
-from ..compiler.catalogue import Product
 from ..compiler.ir import Group, Op, Role, Signal, View
+from ..compiler.traits import Product
 from ..surrogate import Rates, SmoothRate
 from .context import Context
 from .later import ops
@@ -34,7 +34,13 @@ class Kernel:
     sequential : bool
         Whether it must run step by step, in order, whatever it depends on.
     compiled : bool
-        Whether XLA can compile it.
+        Whether XLA can compile it; if not, it is a call of Python, out of the compiled program.
+    user_code : bool
+        Whether it is tensor code of the user's: only its trace tells whether XLA compiles it.
+    restarts : bool
+        Whether it calls Python that keeps a state, which can begin anew for some items.
+    passes_gradient : bool
+        Whether gradients flow through it.
     keeps_items_apart : bool
         Whether no item of a minibatch knows of the others.
     product : Product or None
@@ -56,6 +62,9 @@ class Kernel:
 
     sequential = False
     compiled = True
+    user_code = False
+    restarts = False
+    passes_gradient = True
     keeps_items_apart = True
     product: Product | None = None
     has_effects = False
@@ -285,6 +294,10 @@ class Catalogue:
     def compiles_neurons(self, nengo_type: type) -> bool:
         return nengo_type in _NEURONS
 
+    def draws_on_host(self, nengo_type: type) -> bool:
+        """Whether Nengo's own step draws the spikes of a neuron type that has a kernel."""
+        return not _KERNELS[_NEURONS[nengo_type].kind].compiled
+
     def neuron_kind(self, nengo_type: type) -> str:
         return _NEURONS[nengo_type].kind
 
@@ -316,9 +329,6 @@ class Catalogue:
         """What holds for all ops of a kind."""
         return _KERNELS[op.kind]
 
-    def is_compiled(self, op: Op | Group) -> bool:
-        return _KERNELS[op.kind].compiled
-
     def kept(self, group: Group) -> int | None:
         """Arrays (B, N) on which alone the gradient of a step depends; None if on others too."""
         return _KERNELS[group.kind].kept(group)
@@ -327,7 +337,7 @@ class Catalogue:
         """What has to be equal for ops to share a group."""
         own = _KERNELS[op.kind]
         shapes = None if own.flat(op) else tuple(v.shape for v in op.reads)
-        if op.kind == "sum":  # its terms are counted by element
+        if op.is_sum:  # its terms are counted by element
             return op.kind, own.signature(op)
         kinds = tuple(map(_kind_of_argument, op.reads))
         return (op.kind, own.signature(op), len(op.reads) if shapes is None else shapes, kinds)

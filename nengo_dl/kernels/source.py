@@ -51,6 +51,7 @@ class CalledSources(Kernel):
 
     sequential = True
     compiled = False
+    restarts = True
     has_effects = True
     mergeable = False
 

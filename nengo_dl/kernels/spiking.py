@@ -21,7 +21,7 @@ from ..neurons import SpikingLeakyReLU
 from .later import ops
 from .rates import LeakyReLUKernel, LIFRateKernel, RectifiedLinearKernel, leaky
 from .registry import NeuronKernel, neuron
-from .surrogate import counted
+from .surrogate import counted, with_gradient
 
 
 @neuron(nengo.LIF)
@@ -95,23 +95,20 @@ class LIFKernel(LIFRateKernel):
         """The gradient in closed form; how long a neuron is refractory has none."""
         frozen = [ops.stop_gradient(x) for x in (J, *states)]
         (output, voltage, refractory), needed = cls.advance(c, dt, *frozen)
-        charged, part = c.keep(*needed)
 
-        @ops.custom_gradient
-        def grafted(J: Any, before: Any) -> tuple:
-            def grad(d_output: Any, d_voltage: Any) -> tuple:
-                spike = surrogate.derivative(charged - 1)
-                kept = ops.logical_and(charged <= 1, charged >= c.min_voltage)
-                kept = ops.cast(kept, charged.dtype)
-                if not surrogate.detach_reset:
-                    kept = kept - ops.maximum(charged, c.min_voltage) * spike
-                d_charged = d_output * (spike * (c.amplitude / dt)) + d_voltage * kept
-                d_current = d_charged * part
-                return d_current, d_charged - d_current
+        def gradient(d_output: Any, d_voltage: Any, charged: Any, part: Any) -> tuple:
+            spike = surrogate.derivative(charged - 1)
+            kept = ops.logical_and(charged <= 1, charged >= c.min_voltage)
+            kept = ops.cast(kept, charged.dtype)
+            if not surrogate.detach_reset:
+                kept = kept - ops.maximum(charged, c.min_voltage) * spike
+            d_charged = d_output * (spike * (c.amplitude / dt)) + d_voltage * kept
+            d_current = d_charged * part
+            return d_current, d_charged - d_current
 
-            return (output, voltage), grad
-
-        return *grafted(J, states[0]), refractory
+        arguments = J, states[0]
+        grafted = with_gradient([output, voltage], arguments, c.keep(*needed), gradient)
+        return *grafted, refractory
 
     @classmethod
     def numpy_step(cls, neurons: Any, J: np.ndarray) -> Callable:

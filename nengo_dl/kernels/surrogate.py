@@ -6,6 +6,7 @@ own rate      d(output)/dJ = d(rate)/dJ                              [Hunsberger
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..surrogate import Surrogate
@@ -26,17 +27,58 @@ def counted(surrogate: Surrogate, spikes: Any, voltage: Any, threshold: Any) -> 
         The one that counts for each neuron.
     """
 
+    def gradient(upstream: Any, distance: Any) -> tuple:
+        return (upstream * surrogate.derivative(distance),)
+
+    return with_gradient([spikes], [voltage], [voltage - threshold], gradient)[0]
+
+
+def with_gradient(
+    values: Sequence[Any],
+    arguments: Sequence[Any],
+    needed: Sequence[Any],
+    gradient: Callable[..., tuple],
+) -> tuple:
+    """Values with a gradient of our own, which flows to the arguments alone.
+
+    Parameters
+    ----------
+    values : sequence of tensor
+    arguments : sequence of tensor
+        What they are said to depend on.
+    needed : sequence of tensor
+        What the gradient is computed from. JAX takes nothing from outside of the function, unless
+        it is an argument of it.
+    gradient : callable
+        ``gradient(*upstream, *needed)`` gives the gradients by the arguments.
+
+    Returns
+    -------
+    tuple of tensor
+        The values.
+    """
+    first, last = len(arguments), len(arguments) + len(values)
+
     @ops.custom_gradient
-    def grafted(voltage: Any) -> tuple:
-        def grad(upstream: Any) -> Any:
-            return upstream * surrogate.derivative(voltage - threshold)
+    def grafted(*inputs: Any) -> tuple:
+        def grad(*upstream: Any) -> tuple:
+            if isinstance(upstream[0], tuple | list):  # JAX has one argument for all values
+                (upstream,) = upstream
+            without = [ops.zeros_like(x) for x in inputs[first:]]
+            found = gradient(*upstream, *inputs[last:])
+            return (*map(_of_shape, found, inputs[:first]), *without)
 
-        return spikes, grad
+        return tuple(inputs[first:last]), grad
 
-    spikes = ops.stop_gradient(spikes)
-    return grafted(voltage)
+    return grafted(*arguments, *[ops.stop_gradient(x) for x in (*values, *needed)])
 
 
 def with_gradient_of(value: Any, other: Any) -> Any:
     """One value with the gradient of another: the difference added is zero."""
     return ops.stop_gradient(value) + (other - ops.stop_gradient(other))
+
+
+def _of_shape(gradient: Any, argument: Any) -> Any:
+    """The gradient by an argument, whose one row may have been that of all items."""
+    shared = argument.shape[0] == 1 and gradient.shape[0] != 1
+    return ops.sum(gradient, axis=0, keepdims=True) if shared else gradient

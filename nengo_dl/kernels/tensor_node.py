@@ -18,6 +18,7 @@ from .registry import Kernel, kernel
 class TensorNodeKernel(Kernel):
     """Calls `func` as the TensorNode was told to, and checks what comes back."""
 
+    user_code = True
     sequential = True
     has_effects = True
     mergeable = False

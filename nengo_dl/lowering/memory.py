@@ -13,7 +13,7 @@ import numpy as np
 from nengo.builder import Operator
 from nengo.builder.signal import Signal as NengoSignal
 
-from ..compiler.ir import Op, Signal, View
+from ..compiler.ir import SUM, Op, Signal, View
 
 Positions = slice | np.ndarray | None
 
@@ -192,7 +192,7 @@ def _others(size: int, parts: list[Positions]) -> np.ndarray | None:
 
 def _sum_op(out: Signal, terms: list[tuple[Positions, View]]) -> Op:
     return Op(
-        "sum",
+        SUM,
         reads=tuple(view for _, view in terms),
         writes=(out,),
         targets=tuple(index for index, _ in terms),

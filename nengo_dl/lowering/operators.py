@@ -270,7 +270,7 @@ def neurons(op: ops.Operator, ctx: Context) -> None:
         run_on_host(op, ctx)
         return
     attrs = {"neurons": op.neurons, "training_spikes": ctx.training_spikes(op.output)}
-    if catalogue.neuron_kind(kind) != "neurons":
+    if catalogue.draws_on_host(kind):
         rng = op.state_extra[catalogue.neuron_draws(kind)]
         attrs = {**attrs, "operator": op, "rng": rng}
         made = catalogue.neuron_kind(kind), [ctx.read(op.J)], [op.output.shape], description_of(op)
@@ -280,7 +280,7 @@ def neurons(op: ops.Operator, ctx: Context) -> None:
     states = [op.state[name] for name in catalogue.neuron_states(kind)]
     noise = [ctx.uniform(rng, op.J.shape) for rng in op.state_extra.values()]
     output, *following = ctx.emit(
-        "neurons",
+        catalogue.neuron_kind(kind),
         [ctx.read(op.J), *map(ctx.old, states), *noise],
         [op.output.shape, *(s.shape for s in states)],
         op.output.name,

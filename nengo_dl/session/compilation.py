@@ -114,9 +114,15 @@ class Compilation:
 
     def host_neuron_types(self) -> list[str]:
         """Names of neuron types without a kernel."""
-        operators = [op.attrs["operator"] for op in self.program.ops if op.kind == "host"]
+        groups = [g for g in self.program.groups if not g.traits.passes_gradient]
+        operators = [op.attrs["operator"] for g in groups for op in g.ops]
         neurons = [op.neurons for op in operators if isinstance(op, SimNeurons)]
         return list(dict.fromkeys(type(n).__name__ for n in neurons))
+
+    @property
+    def has_user_code(self) -> bool:
+        """Whether there is tensor code of the user's."""
+        return any(group.traits.user_code for group in self.program.groups)
 
     def generators(self, seed: int) -> Generators:
         """Random generators for operators on the host."""

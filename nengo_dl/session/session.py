@@ -133,7 +133,7 @@ class Session:
         self.steppers = Steppers(self.plan.dt, self.plan.rngs)
         self.memory: Memory | None = Memory(self.plan)
         self.first_steps: FirstSteps | None = FirstSteps(self.plan, self.memory, self.steppers)
-        if replicas.strategy is not None or "tensor_node" in {o.kind for o in compiled.program.ops}:
+        if replicas.strategy is not None or compiled.has_user_code:
             _ = self._own_graph  # the user's layers are built, and mistakes in them found, here
 
     def _plan(self) -> Plan:
@@ -220,7 +220,7 @@ class Session:
         """Names of what XLA cannot compile."""
         if self._graph is not None:
             return self._graph.obstacles
-        found = [op for op in self.compiled.program.ops if not CATALOGUE.is_compiled(op)]
+        found = [op for op in self.compiled.program.ops if not CATALOGUE.traits(op).compiled]
         return list(dict.fromkeys(op.tag or op.kind for op in found))
 
     @property
@@ -493,9 +493,8 @@ class Session:
     @cached_property
     def _tensors_call_python(self) -> bool:
         """Whether a TensorNode may share objects with the user's functions of time."""
-        tensors = any(op.kind == "tensor_node" for op in self.compiled.program.ops)
         together = bool(self.compiled.lowered.together)
-        return tensors and together and self._own_graph.tensors_call_python()
+        return self.compiled.has_user_code and together and self._own_graph.tensors_call_python()
 
     def keep(self, carry: Mapping[Block, Any], n_steps: int, stateful: bool) -> None:
         """Take over what a run left behind: what was learned always, state if `stateful`."""

@@ -129,7 +129,7 @@ def _columns(value: Any) -> str:
     kinds = getattr(value, "dtypes", None)
     if not hasattr(kinds, "items"):
         return ""
-    wrong = [f"{name!r} ({kind})" for name, kind in kinds.items() if kind.kind not in "biuf"]
+    wrong = [f"{name!r} ({dtype})" for name, dtype in kinds.items() if dtype.kind not in "biuf"]
     return f" with columns {', '.join(wrong)}" if wrong else ""
 
 

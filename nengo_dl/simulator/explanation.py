@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from textwrap import wrap
 
-from ..compiler.ir import Op, Stage
+from ..compiler.ir import Group, Op, Stage
 from ..session.session import Session
 from ..session.sources import Constant
 
@@ -130,36 +130,37 @@ def _running(session: Session) -> str:
 
 def _python(session: Session) -> Iterator[str]:
     """What XLA does not compile, by kind; whose fault it is, the cost, and the remedy."""
-    found: dict[tuple[str, bool], dict[str, None]] = defaultdict(dict)
-    for stage, op in _uncompiled(session):
-        found[_kind(op), stage.looped][op.tag or op.kind] = None
+    found: dict[tuple[str, bool, bool], dict[str, None]] = defaultdict(dict)
+    for stage, group, op in _uncompiled(session):
+        key = _kind(op), stage.looped, group.traits.passes_gradient
+        found[key][op.tag or op.kind] = None
     in_numpy = session.first_steps.takes_all
-    for (kind, looped), names in found.items():
+    for (kind, looped, passes_gradient), names in found.items():
         when = _how_often(session, looped)
         text = CALLED[kind].format(when=when, names=_listed(names))
         if looped and not in_numpy:
             text += f" {COST_IN_TENSORFLOW}"
-        if kind not in ("tensor_node", "drawn_spikes", "source"):
+        if not passes_gradient:
             text += " No gradient flows through what it returns."
         yield f"{text} {REMEDIES[kind]}"
     if not found:
         yield "No Python runs in a step."
 
 
-def _uncompiled(session: Session) -> Iterator[tuple[Stage, Op]]:
+def _uncompiled(session: Session) -> Iterator[tuple[Stage, Group, Op]]:
     program = session.compiled.program
     uncompilable = session.graph.uncompilable(program)
     for stage in program.stages:
         for group in stage.groups:
             if group in uncompilable:
-                yield from ((stage, op) for op in group.ops)
+                yield from ((stage, group, op) for op in group.ops)
 
 
 def _kind(op: Op) -> str:
     """A key of `REMEDIES`."""
-    if op.kind != "host":
-        return op.kind if op.kind in CALLED else "operator"
-    operator = type(op.attrs["operator"]).__name__
+    if op.kind in REMEDIES:
+        return op.kind
+    operator = type(op.attrs.get("operator")).__name__
     return {"SimNeurons": "neurons", "SimProcess": "process"}.get(operator, "operator")
 
 

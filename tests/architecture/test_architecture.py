@@ -255,6 +255,37 @@ def test_imports_have_no_cycle():
     assert sorted(left) == []
 
 
+def test_kinds_are_not_known_by_name():
+    """Kernels state what they are: `Traits` of the compiler, attributes of `Kernel`."""
+    elsewhere = {path: tree for path, tree in TREES.items() if top(name_of(path)) != "kernels"}
+    assert not [f"{p}:{line}" for p, tree in elsewhere.items() for line in _named_kinds(tree)]
+
+
+def test_named_kinds_are_found():
+    source = 'op.kind == "a"\nx in {o.kind for o in ops}\nkind == "b"\nk.kind in ("c", "d")'
+    assert _named_kinds(ast.parse(source)) == [1, 4]
+    assert _named_kinds(ast.parse('"c" in {o.kind for o in ops}')) == [1]
+    assert not _named_kinds(ast.parse('array.dtype.kind in "fi"\nop.kind in KINDS'))
+
+
+def _named_kinds(tree):
+    """Lines where the kind of an operation is compared with a string."""
+    return [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Compare) and _names_kind(n)]
+
+
+def _names_kind(comparison):
+    sides = [comparison.left, *comparison.comparators]
+    nodes = [n for side in sides for n in ast.walk(side)]
+    texts = [n for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    return bool(texts) and any(map(_is_kind, nodes))
+
+
+def _is_kind(node):
+    if not (isinstance(node, ast.Attribute) and node.attr == "kind"):
+        return False
+    return ast.unparse(node.value).rpartition(".")[2] != "dtype"  # NumPy's
+
+
 def test_importing_the_package_does_not_import_tensorflow():
     code = "import sys, nengo_dl; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

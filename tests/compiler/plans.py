@@ -13,7 +13,6 @@ from pathlib import Path
 from nengo.builder import Model
 
 from nengo_dl.config.settings import Settings
-from nengo_dl.kernels import CATALOGUE
 from nengo_dl.runtimes.tensorflow.strategy import Facts, choose
 from nengo_dl.runtimes.tensorflow.tune import Target
 from nengo_dl.session.compilation import Compilation
@@ -84,7 +83,7 @@ def plan(name):
     for purpose in ("simulate", "train"):
         trains = purpose == "train"
         program = compiled.training_program if trains else compiled.program
-        python = tuple(g for g in program.groups if not CATALOGUE.is_compiled(g.ops[0]))
+        python = tuple(g for g in program.groups if not g.traits.compiled)
         facts = Facts(
             purpose=purpose, program=program, trains=trains, target=TARGET, uncompilable=python
         )

@@ -27,6 +27,7 @@ from nengo_dl.compiler.ir import (
     View,
 )
 from nengo_dl.compiler.verify import ProgramError, verify
+from nengo_dl.kernels import CATALOGUE
 from nengo_dl.runtimes.tensorflow.chunk import Span
 from nengo_dl.runtimes.tensorflow.strategy import Scope, Strategy
 from tests.random_graphs import (
@@ -280,7 +281,8 @@ def test_cycle_names_its_ops():
 
 def _program(group_reads=(), carried=(), outputs=(), blocks=()):
     late = Block("late", Role.TEMPORARY, "float", (Signal("late", (2,)),), 10)
-    groups = (Group("sum", (), tuple(group_reads), ((2,),) * len(group_reads), (late,)),)
+    shapes = ((2,),) * len(group_reads)
+    groups = (Group("sum", (), tuple(group_reads), shapes, (late,), CATALOGUE.kernel("sum")),)
     return Program(Layout(tuple(blocks)), (Stage(True, groups, carried, outputs),)), late
 
 

@@ -299,6 +299,23 @@ def test_poisson_spikes_have_the_gradient_of_their_rates(choice, rng):
     np.testing.assert_allclose(gradient, 0.5 * 3000 / np.cosh(currents) ** 2 * pull)
 
 
+@pytest.mark.parametrize("neuron_type", [nengo.LIF(), nengo.SpikingRectifiedLinear()])
+def test_a_current_that_all_items_share(neuron_type):
+    """It is a bias alone, whose gradient is that of all items."""
+    with nengo.Network(seed=0) as net:
+        nengo_dl.configure_settings(training_spikes="fast_sigmoid", dtype="float64", trainable=True)
+        ens = nengo.Ensemble(4, 1, neuron_type=neuron_type, gain=np.ones(4), bias=np.arange(1, 5))
+        probe = nengo.Probe(ens.neurons)
+    trained = []
+    for items in (1, 3):
+        with nengo_dl.Simulator(net, minibatch_size=items, progress_bar=False) as sim:
+            sim.compile(keras.optimizers.SGD(1e-6), "mse")
+            sim.fit(n_steps=20, y={probe: np.ones((items, 20, 4))}, verbose=0)
+            trained.append(sim.data[ens].bias)
+    assert not np.allclose(trained[0], np.arange(1, 5), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(*trained, rtol=1e-12)
+
+
 def test_a_surrogate_without_shape_is_incomplete():
     with pytest.raises(TypeError, match="abstract method '?shape"):
         surrogate.Surrogate(slope=1.0)

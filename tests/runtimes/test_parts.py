@@ -9,6 +9,7 @@ import nengo_dl
 from nengo_dl.compiler import costs
 from nengo_dl.compiler.costs import CPU
 from nengo_dl.compiler.ir import Block, Group, Role, Signal, Stage
+from nengo_dl.kernels import CATALOGUE
 from nengo_dl.runtimes.tensorflow import backend, execute
 from nengo_dl.runtimes.tensorflow.tune.minibatch import count_parts, divide_items
 
@@ -36,7 +37,7 @@ def test_divide_items(batch, count, sizes):
 
 def stage_of(size, looped=True):
     block = Block("made", Role.TEMPORARY, "float", (Signal("made", (size,)),), 0)
-    return Stage(looped, (Group("sum", (), (), (), (block,)),))
+    return Stage(looped, (Group("sum", (), (), (), (block,), CATALOGUE.kernel("sum")),))
 
 
 @pytest.mark.parametrize(

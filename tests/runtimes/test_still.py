@@ -99,7 +99,7 @@ def test_what_is_computed_once():
     assert {g.kind for g in once.groups} >= {"dot", "neurons"}
     left = [group for stage in rest for group in stage.groups]
     assert any(g.kind == "tensor_node" for g in left)
-    assert any(not CATALOGUE.is_compiled(g) for g in left)
+    assert any(not g.traits.compiled for g in left)
     assert len(once.groups) + len(left) == len(sim.program.groups)
     assert {o.key for o, _ in once.outputs} == set(net.shown[1:])
     assert unchanged is sim.program

@@ -25,7 +25,7 @@ def propagate_copies(graph: Graph, _: TraitsOf) -> Graph:
 def is_alias(op: Op) -> bool:
     """Whether an op only gives another name to a whole signal or view."""
     return (
-        op.kind == "sum"
+        op.is_sum
         and len(op.reads) == 1
         and op.targets[0] is None
         and op.reads[0].size == op.writes[0].size

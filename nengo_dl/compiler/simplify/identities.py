@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..catalogue import Product, TraitsOf
-from ..ir import Graph, Op, Role, View
+from ..catalogue import TraitsOf
+from ..ir import SUM, Graph, Op, Role, View
+from ..traits import Product
 
 
 def remove_identity_products(graph: Graph, traits: TraitsOf) -> Graph:
@@ -21,7 +22,7 @@ def remove_identity_products(graph: Graph, traits: TraitsOf) -> Graph:
 def _copied(op: Op) -> Op:
     for factor, other in (op.reads, op.reads[::-1]):
         if _is_one(factor) and other.size == op.writes[0].size:
-            return Op("sum", (other,), op.writes, targets=(None,), tag=op.tag)
+            return Op(SUM, (other,), op.writes, targets=(None,), tag=op.tag)
     return op
 
 

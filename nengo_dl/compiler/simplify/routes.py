@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..ir import Graph, Op
+from ..ir import ROUTE, Graph, Op
 
 
 def find_routes(graph: Graph) -> Graph:
@@ -18,9 +18,9 @@ def find_routes(graph: Graph) -> Graph:
 
 
 def _routed(op: Op) -> Op:
-    if op.kind != "sum" or np.any(terms_per_element(op) > 1):
+    if not op.is_sum or np.any(terms_per_element(op) > 1):
         return op
-    return replace(op, kind="route")
+    return replace(op, kind=ROUTE)
 
 
 def terms_per_element(op: Op) -> np.ndarray | int:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..catalogue import TraitsOf
-from ..ir import Graph, Op, Role, Signal, View
+from ..ir import SUM, Graph, Op, Role, Signal, View
 
 
 def remove_zeros(graph: Graph, traits: TraitsOf) -> Graph:
@@ -22,11 +22,11 @@ def remove_zeros(graph: Graph, traits: TraitsOf) -> Graph:
 
     ops = []
     for op in graph.ops:
-        if op.kind == "sum":
+        if op.is_sum:
             op = _keep(op, [not is_zero(view) for view in op.reads])
         elif traits(op).product is not None and any(map(is_zero, op.reads)):
-            op = Op("sum", (), op.writes, tag=op.tag)
-        if op.kind == "sum" and not op.reads:
+            op = Op(SUM, (), op.writes, tag=op.tag)
+        if op.is_sum and not op.reads:
             known.update(dict.fromkeys(op.writes, True))
         ops.append(op)
     rewritten = tuple(ops)

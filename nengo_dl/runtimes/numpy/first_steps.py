@@ -13,7 +13,6 @@ from typing import Any
 from ...compiler import costs
 from ...compiler.ir import Program
 from ...kernels.host import Steppers
-from ...kernels.registry import CATALOGUE
 from .. import switches
 from ..memory import Memory
 from ..plan import Plan
@@ -85,5 +84,4 @@ class FirstSteps:
 
 def _is_compiled(program: Program) -> bool:
     """Whether XLA compiles all of a program; of the user's own tensor code only it can tell."""
-    groups = program.groups
-    return all(CATALOGUE.is_compiled(g.ops[0]) and g.kind != "tensor_node" for g in groups)
+    return all(g.traits.compiled and not g.traits.user_code for g in program.groups)

@@ -231,4 +231,4 @@ def numpy_loop(plan: Plan, memory: Memory, steppers: Steppers) -> NumpyLoop | No
 def _calls_in_loops(program: Program) -> bool:
     """Whether a step, not only a chunk of steps, calls Python."""
     looped = [g for stage in program.stages if stage.looped for g in stage.groups]
-    return any(not CATALOGUE.is_compiled(g.ops[0]) for g in looped)
+    return any(not g.traits.compiled for g in looped)

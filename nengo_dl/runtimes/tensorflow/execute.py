@@ -312,7 +312,7 @@ def repeatable(part: Stage | Group) -> bool:
     """Whether it does the same when it is run again: all but Python and the user's own code."""
     if isinstance(part, Stage):
         return all(map(repeatable, part.groups))
-    return CATALOGUE.is_compiled(part.ops[0]) and part.kind != "tensor_node"
+    return part.traits.compiled and not part.traits.user_code
 
 
 def _row(output: Output, read: Read, blocks: dict, ctx: Context) -> Any:

@@ -124,7 +124,7 @@ class Runner:
         """What XLA refuses, if that can be it."""
         if self.strategy.single_kernels:
             return Refusal.SINGLE_KERNELS
-        has_user_code = any(g.kind == "tensor_node" for g in self.strategy.program.groups)
+        has_user_code = any(g.traits.user_code for g in self.strategy.program.groups)
         if self.graph.host.error is not None or not has_user_code:
             raise error
         return Refusal.USER_CODE

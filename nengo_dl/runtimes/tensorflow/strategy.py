@@ -10,10 +10,10 @@ import enum
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from ...compiler.catalogue import Product
 from ...compiler.costs import CPU, Costs
 from ...compiler.ir import Block, Group, Program
 from ...compiler.still import hold_still
+from ...compiler.traits import Product
 from ...kernels.registry import CATALOGUE
 from .tune import Recording, Target, divides_minibatch, record, tune
 

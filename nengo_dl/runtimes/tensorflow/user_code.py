@@ -21,7 +21,7 @@ CALLS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}  # operations that call Pyt
 
 def layers_in(program: Program) -> list[keras.layers.Layer]:
     """Keras layers in TensorNodes; each once."""
-    found = [op.attrs["layer"] for op in program.ops if op.kind == "tensor_node"]
+    found = [op.attrs["layer"] for g in program.groups if g.traits.user_code for op in g.ops]
     return list({id(layer): layer for layer in found if layer is not None}.values())
 
 
@@ -30,7 +30,7 @@ def uncompilable_code(program: Program, ctx: Context) -> frozenset[int]:
 
     Layers are built, and each TensorNode is traced by itself: a mistake in it shows here.
     """
-    groups = [g for g in program.groups if g.kind == "tensor_node"]
+    groups = [g for g in program.groups if g.traits.user_code]
     known = {id(v.value) for layer in layers_in(program) for v in layer.variables}
     found = set()
     for group in groups:
@@ -44,8 +44,8 @@ def uncompilable_code(program: Program, ctx: Context) -> frozenset[int]:
 
 def begin_anew(program: Program, restart: Callable[[], None]) -> None:
     """Emit that Python of the user's begins anew, if a program has some that may keep a state."""
-    ops = [op for g in program.groups for op in g.ops]
-    if not any(op.kind in ("host", "source") and op.attrs["turn"] is not None for op in ops):
+    ops = [op for g in program.groups if g.traits.restarts for op in g.ops]
+    if all(op.attrs.get("turn") is None for op in ops):
         return
 
     def call() -> np.ndarray:

@@ -17,7 +17,6 @@ from ....compiler import costs
 from ....compiler.ir import Block, Group, Program, Role
 from ....kernels.context import Context
 from ....kernels.host import Steppers
-from ....kernels.registry import CATALOGUE
 from ....kernels.source import Called
 from ... import switches
 from ...memory import initial_rows
@@ -266,8 +265,8 @@ class TensorGraph(StatefulLayer):
         return tuple(g for g in program.groups if self._is_uncompilable(g, refused))
 
     def _is_uncompilable(self, group: Group, refused: frozenset[Refusal]) -> bool:
-        if group.kind != "tensor_node":
-            return not CATALOGUE.is_compiled(group.ops[0])
+        if not group.traits.user_code:
+            return not group.traits.compiled
         unknown = any(id(op.attrs) in self._uncompilable_code for op in group.ops)
         return unknown or Refusal.USER_CODE in refused
 
@@ -279,7 +278,7 @@ class TensorGraph(StatefulLayer):
 
     def tensors_call_python(self) -> bool:
         """Whether a TensorNode calls Python in each step."""
-        groups = [g for g in self._program(False).groups if g.kind == "tensor_node"]
+        groups = [g for g in self._program(False).groups if g.traits.user_code]
         return any(calls_python(g, self.context(False)) for g in groups)
 
     @contextlib.contextmanager

@@ -27,7 +27,7 @@ def mark_single_kernel(stage: Stage, catalogue: Catalogue, batch: int, costs: Co
         return stage
     largest = max((b.size for g in groups for b in g.writes), default=0)
     matrices = sum(g.reads[0].size for g in groups if is_matrix_product(g, catalogue.traits))
-    sums = (g.reads[0].size for g in groups if g.kind == "sum" or g.interleaving)
+    sums = (g.reads[0].size for g in groups if g.is_sum or g.interleaving)
     bounds = (
         (largest, costs.single_kernel_elements),
         (matrices, costs.single_kernel_matrix_elements),
