@@ -312,8 +312,8 @@ class Packing:
 class Stage:
     """Groups in order.
 
-    `looped`: step after step; `still`: once, since all steps are alike; otherwise a whole chunk of
-    time at once.
+    `looped`: step after step; `still`: once, since all steps are alike; `last`: once, for the last
+    step; otherwise a whole chunk of time at once.
     """
 
     looped: bool
@@ -326,6 +326,8 @@ class Stage:
     packings: tuple[Packing, ...] = ()
     inline: bool = False  # whether a CPU is faster if the loop is a single kernel
     still: bool = False  # see `hold_still`
+    last: bool = False  # see `take_last`
+    latest: tuple[Block, ...] = ()  # exports of which nothing but the last step is read
 
     @property
     def states(self) -> list[Block]:
@@ -336,6 +338,7 @@ class Stage:
     def __str__(self) -> str:
         head = "for each step" if self.looped else "for all steps at once"
         head = "once, as all steps are alike" if self.still else head
+        head = "for the last step alone" if self.last else head
         head += ", in one kernel:" if self.inline else ":"
         lines = [f"  {g}" for g in self.groups]
         lines += [f"  next         {b!r} = {r!r}" for b, r in self.carried]

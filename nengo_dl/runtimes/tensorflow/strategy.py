@@ -13,6 +13,7 @@ from typing import Literal
 from ...compiler.catalogue import Product
 from ...compiler.costs import CPU, Costs
 from ...compiler.ir import Block, Group, Program
+from ...compiler.last import take_last
 from ...compiler.still import hold_still
 from ...kernels.registry import CATALOGUE
 from .tune import Recording, Target, divides_minibatch, record, tune
@@ -165,9 +166,7 @@ def choose(facts: Facts) -> Strategy:
     possible = facts.target.single_kernels and not facts.replicas
     single = simulates and possible and Refusal.SINGLE_KERNELS not in facts.refused
     target = replace(facts.target, single_kernels=single)
-    program, parts = facts.program, 1
-    if facts.still:
-        program = hold_still(program, facts.still, CATALOGUE.traits)
+    program, parts = _reduced(facts), 1
     if facts.spikes and not facts.trains and not facts.uncompilable:
         parts = divides_minibatch(program, target) if simulates else 1
         program = tune(program, target.part(parts))
@@ -188,6 +187,16 @@ def choose(facts: Facts) -> Strategy:
         costs=facts.target.costs,
         recording=recording,
     )
+
+
+def _reduced(facts: Facts) -> Program:
+    """The program without what would be the same in all steps, or that only the last needs."""
+    program, target = facts.program, facts.target
+    if facts.still and target.does("hold_still"):
+        program = hold_still(program, facts.still, CATALOGUE.traits)
+    if target.does("take_last"):
+        program = take_last(program, CATALOGUE.traits)
+    return program
 
 
 def _scope(facts: Facts) -> Scope:
