@@ -24,6 +24,7 @@ from .host_in_loop import run_segments
 from .large_elementwise import run_with_islands
 from .looped_results import LoopedResults
 from .loops.scan import scan, scan_again, scan_keeping
+from .residuals import repeatable
 from .single_kernel import as_one_kernel
 from .strategy import Scope, Strategy
 from .time_batch import Rows
@@ -284,13 +285,6 @@ def _differentiable(shared: Mapping, arguments: Mapping) -> dict[Block | Read, A
 def varies(block: Block) -> bool:
     """Whether a block may depend on what is trained or fed."""
     return block.trainable if block.role is Role.PARAMETER else block.role is not Role.CONSTANT
-
-
-def repeatable(part: Stage | Group) -> bool:
-    """Whether it does the same when it is run again: all but Python and the user's own code."""
-    if isinstance(part, Stage):
-        return all(map(repeatable, part.groups))
-    return CATALOGUE.is_compiled(part.ops[0]) and part.kind != "tensor_node"
 
 
 def _needed(stage: Stage) -> Sequence[Block]:

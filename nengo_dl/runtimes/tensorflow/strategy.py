@@ -16,6 +16,7 @@ from ...compiler.ir import Block, Group, Program
 from ...compiler.last import take_last
 from ...compiler.still import hold_still
 from ...kernels.registry import CATALOGUE
+from .residuals import repeatable, residuals
 from .tune import Recording, Target, divides_minibatch, record, tune
 
 Purpose = Literal["simulate", "test", "train"]
@@ -67,6 +68,10 @@ class Facts:
         What the user said to `compile` about XLA.
     checkpoint_steps : int, "auto" or None
         What the user configured.
+    steps : int or None
+        Steps of a call in training, where that is known.
+    room : float or None
+        Elements of each item that there is memory for in training; None for no bound.
     refused : frozenset of Refusal
     masked : bool
         Whether a call from Keras has room for more steps than it simulates: what losses see then
@@ -88,6 +93,8 @@ class Facts:
     enabled: bool = True
     asked: bool | str = "auto"
     checkpoint_steps: int | str | None = None
+    steps: int | None = None
+    room: float | None = None
     refused: frozenset[Refusal] = field(default_factory=frozenset)
     masked: bool = False
     still: frozenset[Block] = field(default_factory=frozenset)
@@ -116,7 +123,7 @@ class Strategy:
         Whether loops that are marked so are a single kernel of the machine's code each.
     parts : int
         Into how many a minibatch is divided; each is simulated by a core of its own.
-    checkpoint_steps : int, "auto" or None
+    checkpoint_steps : int or None
         Steps of the chunks of time that a gradient computes again; None to keep all.
     costs : Costs
         What is assumed of the machine.
@@ -132,7 +139,7 @@ class Strategy:
     uncompiled: tuple[Group, ...] = ()
     single_kernels: bool = False
     parts: int = 1
-    checkpoint_steps: int | str | None = None
+    checkpoint_steps: int | None = None
     costs: Costs = CPU
     recording: Recording | None = None
 
@@ -161,12 +168,13 @@ class Strategy:
 
 def choose(facts: Facts) -> Strategy:
     """Decide how a program runs."""
+    program, parts = _reduced(facts), 1
+    facts = replace(facts, checkpoint_steps=_checkpoint_steps(facts, program))
     scope = _scope(facts)
     simulates = facts.purpose == "simulate" and scope is Scope.CALL
     possible = facts.target.single_kernels and not facts.replicas
     single = simulates and possible and Refusal.SINGLE_KERNELS not in facts.refused
     target = replace(facts.target, single_kernels=single)
-    program, parts = _reduced(facts), 1
     if facts.spikes and not facts.trains and not facts.uncompilable:
         parts = divides_minibatch(program, target) if simulates else 1
         program = tune(program, target.part(parts))
@@ -183,7 +191,7 @@ def choose(facts: Facts) -> Strategy:
         uncompiled=facts.uncompilable if scope is Scope.SEGMENTS else (),
         single_kernels=single and any(stage.inline for stage in program.stages),
         parts=parts,
-        checkpoint_steps=facts.checkpoint_steps if facts.trains else None,
+        checkpoint_steps=facts.checkpoint_steps,
         costs=facts.target.costs,
         recording=recording,
     )
@@ -197,6 +205,19 @@ def _reduced(facts: Facts) -> Program:
     if target.does("take_last"):
         program = take_last(program, CATALOGUE.traits)
     return program
+
+
+def _checkpoint_steps(facts: Facts, program: Program) -> int | None:
+    """Steps of the chunks that a gradient computes again; None to keep all steps."""
+    if not facts.trains or isinstance(facts.checkpoint_steps, int):
+        return facts.checkpoint_steps if facts.trains else None
+    automatic = facts.checkpoint_steps == "auto" and facts.purpose == "train" and not facts.masked
+    if not automatic or facts.steps is None or facts.room is None:
+        return None
+    if not all(map(repeatable, program.stages)):
+        return None
+    kept = residuals(program, facts.still)
+    return kept.longest_chunk(facts.steps, facts.room, facts.unroll)
 
 
 def _scope(facts: Facts) -> Scope:
