@@ -150,3 +150,29 @@ def test_what_may_not_run_twice_is_named(kind):
         with pytest.warns(UserWarning, match="checkpoint_steps is ignored: .*user's node"):
             sim.fit({inp: np.ones((1, 4, 1))}, {probe: np.ones((1, 4, 1))}, verbose=0)
     assert len(calls) == (4 if kind == "python" else 0)
+
+
+@pytest.mark.training
+def test_convolutions_in_chunks():
+    """XLA compiles loops alone then, within the loop over chunks; one chunk is shorter."""
+
+    def weights(steps):
+        with nengo.Network(seed=0) as net:
+            nengo_dl.configure_settings(
+                dtype="float64", training_spikes="fast_sigmoid", checkpoint_steps=steps
+            )
+            net.config[nengo.Connection].synapse = None
+            inp = nengo.Node(np.zeros(36))
+            transform = nengo.Convolution(2, (6, 6, 1), kernel_size=(3, 3))
+            neurons = nengo.Ensemble(32, 1, gain=np.ones(32), bias=np.ones(32)).neurons
+            nengo.Connection(inp, neurons, transform=transform)
+            probe = nengo.Probe(neurons, synapse=0.01)
+        x = np.random.RandomState(0).rand(2, 5, 36)
+        with nengo_dl.Simulator(net, minibatch_size=2, progress_bar=False, seed=0) as sim:
+            sim.compile(keras.optimizers.SGD(1e-6), loss="mse")
+            assert sim.session.graph.strategy("train").scope.name == "LOOPS"
+            sim.fit({inp: x}, {probe: np.zeros((2, 5, 32))}, verbose=0)
+            return list(sim.session.graph.parameters.values().values())
+
+    for found, wanted in zip(weights(2), weights(None), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-14)

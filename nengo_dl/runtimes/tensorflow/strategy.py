@@ -253,9 +253,9 @@ def _is_compilable_in_calls(facts: Facts) -> bool:
 def _trains_loops_alone(facts: Facts, looped: bool) -> bool:
     """Whether training is fastest if XLA compiles loops and large populations alone.
 
-    Convolutions for all steps at once take half the time without XLA; so does all of a small
-    network that has no loop.
+    Convolutions for all steps at once take half the time without XLA, and in a loop over chunks of
+    time a thirtieth; so does all of a small network that has no loop.
     """
     groups = [g for s in facts.program.stages if not s.looped for g in s.groups]
     convolves = any(CATALOGUE.traits(g).product is Product.CONVOLUTION for g in groups)
-    return (not looped or convolves) and facts.checkpoint_steps is None
+    return convolves if looped else facts.checkpoint_steps is None
