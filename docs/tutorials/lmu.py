@@ -264,5 +264,5 @@ assert after > (0.3 if QUICK else 0.85), after
 # Permuted sequential MNIST has 784 steps an item: 256 polynomials, θ = 784, 212 units, batches of
 # 100 and 10 epochs of 60,000 images. With those numbers this script is that experiment, save for
 # the data (`keras.datasets.mnist`); 600 minibatches of 784 steps an epoch want a GPU, or patience.
-# For such long sequences, `configure_settings(checkpoint_steps="auto")` keeps the [memory of
+# For such long sequences, `configure_settings(checkpoint_steps=28)` keeps the [memory of
 # training](../howto/training.md) small.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import statistics
@@ -114,8 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         np.savez(path, *found["gradients"])
         print(found["ms"])
         return
-    measured = [in_own_process(setting, "float32", options.steps) for setting in (None, "auto")]
-    exact = [in_own_process(setting, "float64", options.steps) for setting in (None, "auto")]
+    settings = (None, math.isqrt(options.steps))
+    measured = [in_own_process(setting, "float32", options.steps) for setting in settings]
+    exact = [in_own_process(setting, "float64", options.steps) for setting in settings]
     for label, found in zip(("without checkpoints", "with checkpoints"), measured, strict=True):
         print(f"{label:<20} {found['MB']:8.1f} MB {found['ms']:8.0f} ms a minibatch")
     without, with_checkpoints = measured

@@ -291,6 +291,7 @@ def _title(stage: Any) -> str:
     operators = sum(len(g.ops) for g in stage.groups)
     when = "in each step" if stage.looped else "once for all steps of a chunk of time"
     when = "once, as all steps are alike" if stage.still else when
+    when = "once, for the last step alone" if stage.last else when
     how = ", as a single kernel" if stage.inline else ""
     what = f"{_counted(operators, 'operator')} in {_counted(len(stage.groups), 'group')}"
     return f"{'Loop: ' if stage.looped else ''}{when}{how}: {what}"

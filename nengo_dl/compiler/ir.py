@@ -296,6 +296,12 @@ class Group:
         """Whether it adds terms up."""
         return self.kind == SUM
 
+    @property
+    def runs_each_step(self) -> bool:
+        """Whether it must run once for each step: Python, and the user's own code."""
+        known = self.traits
+        return not known.compiled or known.sequential or known.has_effects
+
     def per_element(self, values: Sequence[Any]) -> np.ndarray:
         """A value for each op as an array that fits those of the group, if its kernel is flat."""
         if self.interleaving is not None:
@@ -333,8 +339,8 @@ class Packing:
 class Stage:
     """Groups in order.
 
-    `looped`: step after step; `still`: once, since all steps are alike; otherwise a whole chunk of
-    time at once.
+    `looped`: step after step; `still`: once, since all steps are alike; `last`: once, for the last
+    step; otherwise a whole chunk of time at once.
     """
 
     looped: bool
@@ -347,6 +353,8 @@ class Stage:
     packings: tuple[Packing, ...] = ()
     inline: bool = False  # whether a CPU is faster if the loop is a single kernel
     still: bool = False  # see `hold_still`
+    last: bool = False  # see `take_last`
+    latest: tuple[Block, ...] = ()  # exports of which nothing but the last step is read
 
     @property
     def states(self) -> list[Block]:
@@ -357,6 +365,7 @@ class Stage:
     def __str__(self) -> str:
         head = "for each step" if self.looped else "for all steps at once"
         head = "once, as all steps are alike" if self.still else head
+        head = "for the last step alone" if self.last else head
         head += ", in one kernel:" if self.inline else ":"
         lines = [f"  {g}" for g in self.groups]
         lines += [f"  next         {b!r} = {r!r}" for b, r in self.carried]

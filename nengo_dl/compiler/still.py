@@ -9,28 +9,26 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from .catalogue import TraitsOf
 from .ir import Block, Group, Output, Program, Read, Role, Stage
 from .verify import verify
 
 
-def hold_still(program: Program, inputs: Collection[Block], traits: TraitsOf) -> Program:
+def hold_still(program: Program, inputs: Collection[Block]) -> Program:
     """Put all that stands still into a stage of its own, before all others.
 
     Parameters
     ----------
     program : Program
+        Python of it, and the user's own code, runs in each step.
     inputs : collection of Block
         Those that have one row for all steps.
-    traits
-        What is known of the kind of a group. Python, and the user's own code, runs in each step.
     """
     still = _standing_sources(program, inputs)
     groups, outputs, rest = [], [], []
     for stage in program.stages:
         mine = []
         for group in stage.groups:
-            if _may_stand(group, traits) and _all_in(group.reads, still):
+            if not group.runs_each_step and _all_in(group.reads, still):
                 mine.append(group)
                 still.update(group.writes)
         shown = [(o, r) for o, r in stage.outputs if _all_in([r], still)]
@@ -51,11 +49,6 @@ def _standing_sources(program: Program, inputs: Collection[Block]) -> set[Block]
     moving.update(program.layout.of(Role.TIME))
     moving.update(b for b in program.layout.of(Role.INPUT) if b not in inputs)
     return {b for b in program.layout.blocks if b not in moving}
-
-
-def _may_stand(group: Group, traits: TraitsOf) -> bool:
-    known = traits(group)
-    return known.compiled and not (known.sequential or known.has_effects)
 
 
 def _all_in(reads: Collection[Read], blocks: Collection[Block]) -> bool:

@@ -25,6 +25,7 @@ from .validators import (
     CALLABLES,
     CHECKPOINTS,
     DTYPE,
+    MEMORY,
     NAMES,
     OPTIONAL_BOOL,
     SMOOTHING,
@@ -154,12 +155,19 @@ class Settings:
     )
 
     checkpoint_steps: int | str | None = _option(
-        None,
+        "auto",
         CHECKPOINTS,
         "Train long series in little memory: keep only the state before every so many steps, and "
         "compute these steps again for the gradient, which takes up to half as much time more. "
-        "``'auto'``: about the square root of the number of steps. None: keep the state before "
-        "every step. No effect on what is learned.",
+        "``'auto'``: only if a minibatch would not fit into ``training_memory``, and then as many "
+        "steps as do. None: never. No effect on what is learned.",
+    )
+    training_memory: float | None = _option(
+        None,
+        MEMORY,
+        "Bytes that gradients of a minibatch may take with ``checkpoint_steps='auto'``. None: half "
+        "of the memory that the machine, or the container, has; on a GPU, whose memory is not "
+        "known, no bound.",
     )
 
     def __post_init__(self):

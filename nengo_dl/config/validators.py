@@ -57,6 +57,7 @@ NAMES = Rule(_is_names, "a sequence of names")
 CALLABLES = optional(_is_callables, "a sequence of callables")
 SMOOTHING = optional(is_positive, "a number greater than 0,")
 CHECKPOINTS = optional(_is_steps, "a whole number greater than 0, 'auto'")
+MEMORY = optional(is_positive, "a number of bytes greater than 0,")
 TRAINABLE_SYNAPSES = optional(
     lambda value: is_bool(value) or isinstance(value, str) and value == "per_dimension",
     "True, False, 'per_dimension'",

@@ -37,6 +37,8 @@ class Plan:
         Names of passes of a runtime that are left out.
     checkpoint_steps : int, "auto" or None
         Steps of the chunks of time that gradients compute again.
+    training_memory : float or None
+        Bytes that a minibatch may take in training; None for half of the machine's memory.
     """
 
     program: Program
@@ -51,6 +53,7 @@ class Plan:
     unroll: int
     learning_phase: bool | None
     checkpoint_steps: int | str | None = None
+    training_memory: float | None = None
     source_of: Any = None
     restart: Any = None
     skipped: frozenset[str] = frozenset()

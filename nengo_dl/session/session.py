@@ -151,6 +151,7 @@ class Session:
             self.unroll,
             self.settings.learning_phase,
             self.settings.checkpoint_steps,
+            self.settings.training_memory,
             lambda feed: self.live[feed],
             self._restart,
             skipped=frozenset(self.settings.skip_passes),

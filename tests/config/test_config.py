@@ -30,7 +30,8 @@ VALID = {
     "stateful": False,
     "use_loop": False,
     "learning_phase": False,
-    "checkpoint_steps": "auto",
+    "checkpoint_steps": 7,
+    "training_memory": 1e9,
     "pure": True,
 }
 
@@ -158,6 +159,8 @@ def test_unknown_option_names_the_known_ones():
         ("checkpoint_steps", 0, "a whole number greater than 0, 'auto' or None"),
         ("checkpoint_steps", 2.5, "a whole number greater than 0, 'auto' or None"),
         ("checkpoint_steps", True, "a whole number greater than 0, 'auto' or None"),
+        ("training_memory", 0, "a number of bytes greater than 0, or None"),
+        ("training_memory", "1 GB", "a number of bytes greater than 0, or None"),
         ("checkpoint_steps", "all", "a whole number greater than 0, 'auto' or None"),
     ],
 )

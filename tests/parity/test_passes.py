@@ -119,10 +119,15 @@ AFFECTED = {
 
 
 @functools.cache
-def strategy(network, *skipped):
-    """Print how TensorFlow would run a network."""
-    with simulator(NETWORKS[network](), skipped, minibatch_size=2) as sim:
-        return re.sub("0x[0-9a-f]+", "", str(sim.strategy))
+def strategy(network, held, history, *skipped):
+    """Print how TensorFlow would run a network, perhaps with inputs `held` for all steps."""
+    net = NETWORKS[network]()
+    with net:
+        nengo_dl.configure_settings(keep_history=history)
+    with simulator(net, skipped, minibatch_size=2) as sim:
+        inputs = sim.session.plan.inputs.values() if held else ()
+        how = sim.session.graph.strategy("simulate", still=frozenset(inputs))
+        return re.sub("0x[0-9a-f]+", "", str(how))
 
 
 def test_each_pass_changes_what_runs(monkeypatch):
@@ -130,7 +135,8 @@ def test_each_pass_changes_what_runs(monkeypatch):
     monkeypatch.setattr(backend, "cores", lambda: 2)
     for name in PASSES:
         network = AFFECTED.get(name, "lif_parameters")
-        assert strategy(network, name) != strategy(network), name
+        how = network, name == "hold_still", name != "take_last"
+        assert strategy(*how, name) != strategy(*how), name
 
 
 def test_an_unknown_pass_is_named():

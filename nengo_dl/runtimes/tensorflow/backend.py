@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,12 @@ from nengo.exceptions import ValidationError
 
 MINIBATCH = "part_of_minibatch"  # what operations are called that check shapes
 WRONG_SHAPE = re.compile(r"hape of tensor \S+ \[([\d,]*)\] is not compatible with.*?\[([\d,?]*)\]")
+
+# of both versions of control groups
+CONTAINER_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 
 # what XLA has no form of; found in the user's own tensor code
 UNCOMPILABLE = frozenset(
@@ -112,6 +119,20 @@ def cores() -> int:
     here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     allowed = tf.config.threading.get_inter_op_parallelism_threads()  # 0: TensorFlow's choice
     return min(here or 1, allowed or here or 1)
+
+
+def memory_bytes() -> int | None:
+    """Memory of the machine, or of its part that this process may use; None if unknown.
+
+    On other devices than CPUs that is what TensorFlow does not tell.
+    """
+    if not computes_on_cpu() or "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", ()):
+        return None
+    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for path in CONTAINER_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # "max" is no number
+            found.append(int(path.read_text()))
+    return min(found)
 
 
 def call_numpy(func: Callable, inp: Sequence[Any], types: Any, name: str | None) -> Any:

@@ -13,17 +13,18 @@ from typing import Any
 
 import tensorflow as tf
 
-from ...compiler.costs import Costs
 from ...compiler.ir import Block, Group, Output, Read, Role, Stage
 from ...kernels.context import Context, as_they_are
 from ...kernels.registry import CATALOGUE
 from .backend import by_xla, on_blocks
 from .carry import begin, end
 from .chunk import Span
-from .emit import argument, as_held, assemble, in_own_order, per_item, run_groups
+from .emit import argument, as_held, assemble, per_item, run_groups
 from .host_in_loop import run_segments
 from .large_elementwise import run_with_islands
+from .looped_results import LoopedResults
 from .loops.scan import scan, scan_again, scan_keeping
+from .residuals import repeatable
 from .single_kernel import as_one_kernel
 from .strategy import Scope, Strategy
 from .time_batch import Rows
@@ -126,13 +127,16 @@ def _run_at_once(
     how: Strategy,
     later: Collection[Block] | None,
 ) -> dict[Output, Any]:
-    """All steps at once: time and batch are one axis; if all are alike, one step."""
-    span = replace(span, length=1, valid=1) if stage.still else span
+    """All steps at once: time and batch are one axis; if one is enough, one step."""
+    row = span.valid - 1 if stage.last else None
+    if stage.still or stage.last:
+        first = span.first + tf.cast(0 if row is None else row, tf.int64)
+        span = replace(span, first=first, length=1, valid=1)
     written = [b for g in stage.groups for b in g.writes]
     made = written if later is None else [b for b in written if b in later]
     number = span.length * ctx.batch
     ctx = replace(ctx, rows=number, valid=span.valid * ctx.batch)
-    given = {b: _time(b, span, ctx, blocks) for b in dict.fromkeys(_needed(stage))}
+    given = {b: _row_of(_time(b, span, ctx, blocks), row) for b in _needed(stage)}
     rows = Rows(span.length, ctx.batch, span.by_item and _moves_less(stage, given, made, ctx))
     flat = {block: rows.flat(array) for block, array in given.items()}
     if how.scope is Scope.LOOPS:
@@ -147,7 +151,7 @@ def _run_at_once(
         value = rows.block(assemble(read, flat, number, ctx.dtype))
         if output.batched and value.shape[1] != ctx.batch:
             value = tf.repeat(value, ctx.batch, axis=1)
-        outputs[output] = _last(value, span) if output.last_only else value
+        outputs[output] = _row_of(value, span.valid - 1) if output.last_only else value
     return outputs
 
 
@@ -159,8 +163,10 @@ def _moves_less(stage: Stage, given: Mapping, made: Collection[Block], ctx: Cont
     return sum(b.size for b in made) < sum(b.size for b in series)
 
 
-def _last(value: Any, span: Span) -> Any:
-    return value if value.shape[0] == 1 else tf.expand_dims(value[span.valid - 1], 0)
+def _row_of(series: Any, row: Any) -> Any:
+    """One step (1, b, size) of a series, unless it has no more than one, or all are wanted."""
+    whole = row is None or series.shape[0] == 1
+    return series if whole else tf.expand_dims(series[row], 0)
 
 
 def _run_loop(
@@ -181,8 +187,7 @@ def _run_loop(
             target[block] = tf.squeeze(array, 0) if array.shape[0] == 1 else array
     arguments = _assembled_before(stage, shared, ctx)
     fixed = _differentiable(shared, arguments)
-    recorded = _joined([(o, r) for o, r in stage.outputs if not o.last_only], how.costs)
-    latest = [(o, r) for o, r in stage.outputs if o.last_only]
+    given = LoopedResults.of(stage, ctx, how.costs)
 
     def step(i, carry, xs, values, keep=as_they_are):
         known = dict(zip(fixed, values, strict=True))
@@ -197,48 +202,22 @@ def _run_loop(
         else:
             run_groups(stage.groups, now, ctx.batch, replace(ctx, keep=keep), arguments | known)
             results = finish(now)
-        n_carried = len(carried) + len(latest)
         return results[:n_carried], results[n_carried:]
 
     def finish(now):
         following = [
             per_item(as_held(r, now, ctx.batch, ctx.dtype), ctx.batch) for _, r in stage.carried
         ]
-        following += [_row(o, r, now, ctx) for o, r in latest]
-        ys = [_joined_row([_row(o, r, now, ctx) for o, r in outputs]) for outputs in recorded]
-        return following + ys + [per_item(in_own_order(now[b]), ctx.batch) for b in stage.exports]
+        latest, rows = given.of_step(now)
+        return following + latest + rows
 
-    start = begin(stage, blocks, ctx)
-    start += [tf.zeros(_row_shape(o, r, ctx), ctx.dtype) for o, r in latest]
-    specs = [(_joined_shape([_row_shape(o, r, ctx) for o, r in j]), ctx.dtype) for j in recorded]
-    specs += [((ctx.batch, b.size), ctx.dtype) for b in stage.exports]
+    start = begin(stage, blocks, ctx) + given.begin()
+    n_carried = len(start)
     arrays = start, list(series.values()), list(fixed.values())
-    after, ys = _loop_of(stage, ctx, how)(step, *arrays, specs, span, how.unroll)
-    outputs = {}
-    for joined, y in zip(recorded, ys, strict=False):
-        parts = tf.split(y, [r.size for _, r in joined], axis=2) if len(joined) > 1 else [y]
-        outputs.update(zip([o for o, _ in joined], parts, strict=True))
-    last = [tf.expand_dims(y, 0) for y in after[len(carried) :]]
-    outputs.update(zip([o for o, _ in latest], last, strict=True))
-    blocks.update(zip(stage.exports, ys[len(recorded) :], strict=True))
+    after, ys = _loop_of(stage, ctx, how)(step, *arrays, given.specs, span, how.unroll)
+    outputs, exports = given.collect(after[len(carried) :], ys)
+    blocks.update(exports)
     return outputs, end(stage, after, ctx)
-
-
-def _joined(outputs: list[tuple[Output, Read]], costs: Costs) -> list[list[tuple[Output, Read]]]:
-    """Outputs whose rows are recorded as one: a loop over many series costs their square."""
-    series: dict[Any, list[tuple[Output, Read]]] = {}
-    for output, read in outputs:
-        key = output.batched if read.size <= costs.joined_row_elements else output
-        series.setdefault(key, []).append((output, read))
-    return list(series.values())
-
-
-def _joined_row(rows: list) -> Any:
-    return rows[0] if len(rows) == 1 else tf.concat(rows, axis=1)
-
-
-def _joined_shape(shapes: list[tuple[int, int]]) -> tuple[int, int]:
-    return shapes[0][0], sum(size for _, size in shapes)
 
 
 def _loop_of(stage: Stage, ctx: Context, how: Strategy) -> Callable:
@@ -306,22 +285,6 @@ def _differentiable(shared: Mapping, arguments: Mapping) -> dict[Block | Read, A
 def varies(block: Block) -> bool:
     """Whether a block may depend on what is trained or fed."""
     return block.trainable if block.role is Role.PARAMETER else block.role is not Role.CONSTANT
-
-
-def repeatable(part: Stage | Group) -> bool:
-    """Whether it does the same when it is run again: all but Python and the user's own code."""
-    if isinstance(part, Stage):
-        return all(map(repeatable, part.groups))
-    return part.traits.compiled and not part.traits.user_code
-
-
-def _row(output: Output, read: Read, blocks: dict, ctx: Context) -> Any:
-    row = assemble(read, blocks, ctx.batch, ctx.dtype)
-    return per_item(row, ctx.batch) if output.batched else row
-
-
-def _row_shape(output: Output, read: Read, ctx: Context) -> tuple[int, int]:
-    return (ctx.batch if output.batched else 1, read.size)
 
 
 def _needed(stage: Stage) -> Sequence[Block]:

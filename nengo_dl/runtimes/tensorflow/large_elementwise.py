@@ -53,7 +53,7 @@ def run_with_islands(
 
 
 def _is_large(group: Group, rows: Any, costs: Costs) -> bool:
-    if not (CATALOGUE.traits(group).is_population and isinstance(rows, int)):
+    if not (group.traits.is_population and isinstance(rows, int)):
         return False
     return rows * group.writes[0].size >= costs.lone_population_elements
 

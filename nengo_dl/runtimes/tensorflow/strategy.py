@@ -12,9 +12,10 @@ from typing import Literal
 
 from ...compiler.costs import CPU, Costs
 from ...compiler.ir import Block, Group, Program
+from ...compiler.last import take_last
 from ...compiler.still import hold_still
 from ...compiler.traits import Product
-from ...kernels.registry import CATALOGUE
+from .residuals import repeatable, residuals
 from .tune import Recording, Target, divides_minibatch, record, tune
 
 Purpose = Literal["simulate", "test", "train"]
@@ -66,6 +67,10 @@ class Facts:
         What the user said to `compile` about XLA.
     checkpoint_steps : int, "auto" or None
         What the user configured.
+    steps : int or None
+        Steps of a call in training, where that is known.
+    room : float or None
+        Elements of each item that there is memory for in training; None for no bound.
     refused : frozenset of Refusal
     masked : bool
         Whether a call from Keras has room for more steps than it simulates: what losses see then
@@ -87,6 +92,8 @@ class Facts:
     enabled: bool = True
     asked: bool | str = "auto"
     checkpoint_steps: int | str | None = None
+    steps: int | None = None
+    room: float | None = None
     refused: frozenset[Refusal] = field(default_factory=frozenset)
     masked: bool = False
     still: frozenset[Block] = field(default_factory=frozenset)
@@ -115,7 +122,7 @@ class Strategy:
         Whether loops that are marked so are a single kernel of the machine's code each.
     parts : int
         Into how many a minibatch is divided; each is simulated by a core of its own.
-    checkpoint_steps : int, "auto" or None
+    checkpoint_steps : int or None
         Steps of the chunks of time that a gradient computes again; None to keep all.
     costs : Costs
         What is assumed of the machine.
@@ -131,7 +138,7 @@ class Strategy:
     uncompiled: tuple[Group, ...] = ()
     single_kernels: bool = False
     parts: int = 1
-    checkpoint_steps: int | str | None = None
+    checkpoint_steps: int | None = None
     costs: Costs = CPU
     recording: Recording | None = None
 
@@ -160,14 +167,13 @@ class Strategy:
 
 def choose(facts: Facts) -> Strategy:
     """Decide how a program runs."""
+    program, parts = _reduced(facts), 1
+    facts = replace(facts, checkpoint_steps=_checkpoint_steps(facts, program))
     scope = _scope(facts)
     simulates = facts.purpose == "simulate" and scope is Scope.CALL
     possible = facts.target.single_kernels and not facts.replicas
     single = simulates and possible and Refusal.SINGLE_KERNELS not in facts.refused
     target = replace(facts.target, single_kernels=single)
-    program, parts = facts.program, 1
-    if facts.still:
-        program = hold_still(program, facts.still, CATALOGUE.traits)
     if facts.spikes and not facts.trains and not facts.uncompilable:
         parts = divides_minibatch(program, target) if simulates else 1
         program = tune(program, target.part(parts))
@@ -184,10 +190,33 @@ def choose(facts: Facts) -> Strategy:
         uncompiled=facts.uncompilable if scope is Scope.SEGMENTS else (),
         single_kernels=single and any(stage.inline for stage in program.stages),
         parts=parts,
-        checkpoint_steps=facts.checkpoint_steps if facts.trains else None,
+        checkpoint_steps=facts.checkpoint_steps,
         costs=facts.target.costs,
         recording=recording,
     )
+
+
+def _reduced(facts: Facts) -> Program:
+    """The program without what would be the same in all steps, or that only the last needs."""
+    program, target = facts.program, facts.target
+    if facts.still and target.does("hold_still"):
+        program = hold_still(program, facts.still)
+    if target.does("take_last"):
+        program = take_last(program)
+    return program
+
+
+def _checkpoint_steps(facts: Facts, program: Program) -> int | None:
+    """Steps of the chunks that a gradient computes again; None to keep all steps."""
+    if not facts.trains or isinstance(facts.checkpoint_steps, int):
+        return facts.checkpoint_steps if facts.trains else None
+    automatic = facts.checkpoint_steps == "auto" and facts.purpose == "train" and not facts.masked
+    if not automatic or facts.steps is None or facts.room is None:
+        return None
+    if not all(map(repeatable, program.stages)):
+        return None
+    kept = residuals(program, facts.still)
+    return kept.longest_chunk(facts.steps, facts.room, facts.unroll)
 
 
 def _scope(facts: Facts) -> Scope:
@@ -223,9 +252,9 @@ def _is_compilable_in_calls(facts: Facts) -> bool:
 def _trains_loops_alone(facts: Facts, looped: bool) -> bool:
     """Whether training is fastest if XLA compiles loops and large populations alone.
 
-    Convolutions for all steps at once take half the time without XLA; so does all of a small
-    network that has no loop.
+    Convolutions for all steps at once take half the time without XLA, and in a loop over chunks of
+    time a thirtieth; so does all of a small network that has no loop.
     """
     groups = [g for s in facts.program.stages if not s.looped for g in s.groups]
-    convolves = any(CATALOGUE.traits(g).product is Product.CONVOLUTION for g in groups)
-    return (not looped or convolves) and facts.checkpoint_steps is None
+    convolves = any(g.traits.product is Product.CONVOLUTION for g in groups)
+    return convolves if looped else facts.checkpoint_steps is None

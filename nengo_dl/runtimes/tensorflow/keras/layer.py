@@ -76,6 +76,7 @@ class TensorGraph(StatefulLayer):
         self.built = True
         self._uncompilable_code = uncompilable_code(self._program(False), self.context(False))
         self._strategies: dict[tuple, Strategy] = {}
+        self._room = self._room_to_train()
         self._target = self._machine()  # asked for here: within a traced function nobody can
 
     def _machine(self) -> Target:
@@ -88,6 +89,19 @@ class TensorGraph(StatefulLayer):
             costs=costs.current(None if backend.computes_on_cpu() else costs.GPU),
             skipped=self.plan.skipped,
         )
+
+    def _room_to_train(self) -> float | None:
+        """Elements of each item that there is memory for in training, if that is known."""
+        plan, size = self.plan, self.plan.training_memory
+        if size is None:
+            whole = backend.memory_bytes()
+            size = None if whole is None else whole / 2
+        return None if size is None else size / (np.dtype(plan.dtype).itemsize * plan.batch)
+
+    def _steps_to_keep(self, purpose: Purpose) -> int | None:
+        """Steps of a call in training, if how it runs depends on them."""
+        depends = purpose == "train" and self.plan.checkpoint_steps == "auto"
+        return self._lengths[0] if depends else None
 
     @property
     def costs(self) -> costs.Costs:
@@ -230,7 +244,8 @@ class TensorGraph(StatefulLayer):
         still : frozenset of Block
             Inputs that have one row for all of several steps.
         """
-        key = purpose, asked, refused, masked, still, self.spikes, switches.XLA
+        steps = self._steps_to_keep(purpose)
+        key = purpose, asked, refused, masked, still, steps, self.spikes, switches.XLA
         if key not in self._strategies:
             facts = self._facts(purpose, asked, refused, masked)
             self._strategies[key] = choose(replace(facts, still=still))
@@ -253,6 +268,8 @@ class TensorGraph(StatefulLayer):
             enabled=switches.XLA,
             asked=asked,
             checkpoint_steps=plan.checkpoint_steps,
+            steps=self._steps_to_keep(purpose),
+            room=self._room,
             refused=refused,
             masked=masked,
             spikes=self.spikes,

@@ -177,7 +177,7 @@ class SimulationModel(keras.Model):
     def can_share_lengths(self) -> bool:
         """Whether a function may simulate fewer steps than it has room for."""
         plan = self.simulation.plan
-        return self.jit_wanted is not True and not plan.checkpoint_steps
+        return self.jit_wanted is not True and plan.checkpoint_steps in (None, "auto")
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """As of Keras, whose `fit` validates by it."""

@@ -131,7 +131,8 @@ class StepFunctions:
         if exact not in self._functions and self._is_shared(minibatch.steps):
             room = bucket(minibatch.steps, self._model.simulation.plan.unroll)
             kind = self._kind(minibatch.with_room(room), room, masked=True)
-            if kind in self._functions or self._can_compile(kind):
+            fits = not self._is_divided(room, kind.still)
+            if fits and (kind in self._functions or self._can_compile(kind)):
                 return self._call(kind, minibatch.with_room(room))
         if exact not in self._functions:
             self._compile(exact)
@@ -142,6 +143,12 @@ class StepFunctions:
         others = {k.room for k in self._functions if not k.masked} - {steps}
         few = self._model.expected_minibatches < costs.current().own_function_minibatches
         return self._shares and bool(others) and few
+
+    def _is_divided(self, room: int, still: frozenset[Block]) -> bool:
+        """Whether gradients compute chunks of so many steps again: all of them are simulated."""
+        model = self._model
+        with model.simulation.tracing(room, masked=False, still=still):
+            return self._training and model.strategy(True).checkpoint_steps is not None
 
     def _can_compile(self, kind: Kind) -> bool:
         """Compile, unless losses and metrics need a number of steps that is known."""

@@ -7,7 +7,6 @@ chunk after chunk again, from the last to the first, each with its gradient.  [G
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +16,8 @@ import tensorflow as tf
 from ....compiler.ir import Block, Output, Program
 from ....kernels.context import Context
 from ..chunk import Span
-from ..execute import execute, repeatable, varies
+from ..execute import execute, varies
+from ..residuals import repeatable
 from ..strategy import Strategy
 from .scan import scan_again
 
@@ -44,13 +44,8 @@ def execute_with_checkpoints(
     return execute(sources, carry, span, ctx, how)
 
 
-def steps_of_chunk(setting: int | str, length: int, unroll: int) -> int:
-    """Steps of each chunk, a multiple of `unroll`.
-
-    For "auto" about √T: the state at the beginning of all chunks then takes as much memory as
-    that in each step of one.
-    """
-    steps = math.isqrt(length) if setting == "auto" else setting
+def steps_of_chunk(steps: int, length: int, unroll: int) -> int:
+    """Steps of each chunk, a multiple of `unroll`."""
     return min(-(-steps // unroll) * unroll, length)
 
 

@@ -19,7 +19,15 @@ from .pack import pack
 from .single_kernel import mark_single_kernel
 
 #: Names of all passes that can be left out.
-PASSES = ("pack", "interleave", "single_kernels", "divide_minibatch", "join_outputs")
+PASSES = (
+    "hold_still",
+    "take_last",
+    "pack",
+    "interleave",
+    "single_kernels",
+    "divide_minibatch",
+    "join_outputs",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
