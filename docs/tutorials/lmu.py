@@ -20,6 +20,10 @@
 # has a memory that is not learned but derived: a linear system whose state is the recent past.
 # That is a recurrent network of the simplest kind, and so it is easily said in Nengo; and it is a
 # recurrent layer, which can be used as it is.
+#
+# The data are scikit-learn's digits, 1,797 images of 8 × 8 pixels, shuffled before they are divided
+# into those to train and those to test. Divided in the order of the file, the test is a harder one:
+# 89.6 % right, after the training below in Nengo's objects.
 
 # %% tags=["remove-cell"]
 import os
@@ -43,8 +47,10 @@ order_of_pixels = np.random.RandomState(0).permutation(STEPS)
 sequences = (digits.data[:, order_of_pixels] / 16).astype("float32")[..., None]  # (n, steps, 1)
 labels = digits.target[:, None, None]  # an item, a step, a label
 n_train = 500 if QUICK else 1500
-x_train, y_train = sequences[:n_train], labels[:n_train]
-x_test, y_test = sequences[1500:1750], labels[1500:1750]
+shuffled = np.random.default_rng(0).permutation(len(sequences))
+train_items, test_items = shuffled[:n_train], shuffled[1500:1750]
+x_train, y_train = sequences[train_items], labels[train_items]
+x_test, y_test = sequences[test_items], labels[test_items]
 
 # %% [markdown]
 # ## The memory
@@ -154,7 +160,7 @@ sim, history, before, after = train(net, probe, lambda images: {x: images})
 
 # %% tags=["remove-cell"]
 assert before < 0.3
-assert after > (0.3 if QUICK else 0.85), after  # forty minibatches teach less
+assert after > (0.3 if QUICK else 0.93), after  # forty minibatches teach less
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
@@ -250,7 +256,7 @@ sim, _, before, after = train(net, probe, lambda images: {sequence: images[:, No
 sim.close()
 
 # %% tags=["remove-cell"]
-assert after > (0.3 if QUICK else 0.85), after
+assert after > (0.3 if QUICK else 0.93), after
 
 # %% [markdown]
 # ## Which of both?
