@@ -15,6 +15,7 @@ from .networks import (
     pes,
     pes_channel,
     random_network,
+    spaun_sized,
 )
 from .profile import run_profile
 
@@ -39,4 +40,5 @@ __all__ = [
     "pes_channel",
     "random_network",
     "run_profile",
+    "spaun_sized",
 ]

@@ -199,6 +199,46 @@ def random_network(
     return net
 
 
+def spaun_sized(
+    n_ensembles: int = 21_000,
+    n_neurons: int = 1_200_000,
+    n_connections: int = 91_000,
+    neuron_type: NeuronType = LIF,
+    seed: int = 0,
+) -> nengo.Network:
+    """Ensembles of one dimension that are connected at random; by default, as many as in Spaun.
+
+    Each ensemble is fed, and each contributes to the output; all other connections are decoded,
+    from one ensemble to another.
+
+    Parameters
+    ----------
+    n_ensembles : int
+    n_neurons : int
+        In all ensembles together.
+    n_connections : int
+        In all, the two of each ensemble included.
+    neuron_type : nengo.neurons.NeuronType
+    seed : int
+        Of the network, and of its connections.
+    """
+    rng = np.random.RandomState(seed)
+    pairs = rng.randint(n_ensembles, size=(max(n_connections - 2 * n_ensembles, 0), 2))
+    sizes = np.diff(np.linspace(0, n_neurons, n_ensembles + 1).astype(int)).tolist()
+    weight = 0.5 * n_ensembles / max(len(pairs), 1)
+    with _network("spaun_sized", neuron_type, seed) as net:
+        net.inp = nengo.Node([0.5])
+        net.out = nengo.Node(size_in=1)
+        ensembles = [nengo.Ensemble(size, 1) for size in sizes]
+        for ens in ensembles:
+            nengo.Connection(net.inp, ens, transform=0.5)
+            nengo.Connection(ens, net.out, transform=1 / n_ensembles)
+        for pre, post in pairs.tolist():
+            nengo.Connection(ensembles[pre], ensembles[post], transform=weight)
+        net.p = nengo.Probe(net.out, synapse=0.01)
+    return net
+
+
 def communication_channel(
     n_neurons: int = 50,
     n_ensembles: int = 3,
@@ -287,12 +327,13 @@ BENCHMARKS: dict[str, Callable[..., nengo.Network]] = {
     "closed_loop": closed_loop,
     "large_channel": partial(communication_channel, n_neurons=2000, n_ensembles=3, dimensions=16),
     "random_network": random_network,
+    "spaun_sized": spaun_sized,
     "conv_spiking": conv_spiking,
     "lmu": lmu,
 }
 
 #: Those that take much more than some seconds to build or, in `nengo.Simulator`, to run.
-LARGE = ("large_channel", "random_network")
+LARGE = ("large_channel", "random_network", "spaun_sized")
 
 
 def _network(label: str, neuron_type: NeuronType, seed: int = 0) -> nengo.Network:

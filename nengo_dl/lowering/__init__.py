@@ -5,7 +5,8 @@ or a synapse one in `filters.py`.
 """
 
 from . import filters
-from .build import NengoBuilder, build_model
+from .build import build_model
+from .build_functions import NengoBuilder
 from .filters import give_out, lowers_process
 from .lower import Choices, Lowered, lower
 from .operators import lowers

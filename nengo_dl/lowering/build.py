@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import nengo
-from nengo.builder import Builder, Model
+from nengo.builder import Model
 from nengo.builder.operator import Operator, Reset
 from nengo.builder.signal import Signal as NengoSignal
 from nengo.cache import get_default_decoder_cache
 from nengo.rc import rc
 
 from ..tensor_node import TensorNode
-from .decoders import build_solver, is_solved_by_nengo
+from .build_functions import NengoBuilder, UncheckedModel
 from .operators import Context, lowers
+
+GARBAGE_THRESHOLD = 100_000  # new objects
 
 
 def build_model(network: nengo.Network, dt: float, dtype: str, progress: Any) -> Model:
     """Build a network into a model, in the precision of the simulation."""
-    model = Model(
+    builder = NengoBuilder()
+    model = UncheckedModel(
         dt=float(dt),
         label=f"{network}, dt={dt:f}",
         decoder_cache=get_default_decoder_cache(),
-        builder=NengoBuilder(),
+        builder=builder,
     )
     with _build_precision(dtype):
         model.build(network, progress=progress)
+    builder.forget()
     return model
 
 
@@ -41,6 +46,7 @@ class _OfThread(type(rc)):  # type: ignore[misc] # Nengo names the object alone
 
     own = threading.local()
     users = 0  # builds that go on
+    thresholds: tuple[int, ...] = ()  # of the collection of garbage, outside of these
     lock = threading.Lock()
 
     def get(self, section: str, option: str, **kwargs: Any) -> Any:
@@ -68,25 +74,18 @@ def _build_precision(dtype: str) -> Iterator[None]:
 
 
 def _count_builds(change: int) -> None:
-    """While there are some, Nengo's settings are those of the thread that reads them."""
+    """While there are some, Nengo's settings are those of the thread that reads them.
+
+    Garbage is looked for rarely: building makes many small objects, and nearly all of them stay.
+    """
     with _OfThread.lock:
+        if not _OfThread.users:
+            _OfThread.thresholds = gc.get_threshold()
+            gc.set_threshold(GARBAGE_THRESHOLD, *_OfThread.thresholds[1:])
         _OfThread.users += change
+        if not _OfThread.users:
+            gc.set_threshold(*_OfThread.thresholds)
         rc.__class__ = _OfThread if _OfThread.users else _OfThread.__base__
-
-
-class NengoBuilder(Builder):
-    """Nengo's builder, with build functions of our own that other simulators do not see."""
-
-    own: dict[type, Any] = {}
-
-    @classmethod
-    def build(cls, model: Model, obj: Any, *args: Any, **kwargs: Any) -> Any:
-        """Build an object, with our own function if there is one."""
-        if type(obj) in cls.own and not model.has_built(obj):
-            return cls.own[type(obj)](model, obj, *args, **kwargs)
-        if is_solved_by_nengo(obj):
-            return build_solver(model, obj, *args, **kwargs)
-        return Builder.build(model, obj, *args, **kwargs)
 
 
 class SimTensorNode(Operator):

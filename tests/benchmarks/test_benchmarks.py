@@ -20,6 +20,7 @@ from nengo_dl.benchmarks import (
     first_result,
     measure,
     networks,
+    scale,
 )
 from nengo_dl.benchmarks.growth import per_doubling
 from nengo_dl.benchmarks.limits import CHUNK, by_hand
@@ -42,6 +43,7 @@ TOY = {
     "closed_loop": {"n_neurons": 20},
     "large_channel": {"n_neurons": 20, "dimensions": 2},
     "random_network": {"neurons_per_d": 5, "n_ensembles": 4, "connections_per_ensemble": 2},
+    "spaun_sized": {"n_ensembles": 4, "n_neurons": 81, "n_connections": 17},
     "conv_spiking": {"shape": (8, 8, 1), "filters": (2, 3)},
     "lmu": {"theta": 20, "order": 6, "units": 5},
 }
@@ -167,6 +169,35 @@ def test_first_result_table(monkeypatch, capsys, tmp_path, nengos, ours, wanted)
 def test_first_result_of_what_is_not_there(arguments, message, capsys):
     with pytest.raises(SystemExit):
         first_result.main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_size_of_spaun():
+    net = networks.spaun_sized(30, 1001, 100)
+    assert [len(net.all_ensembles), len(net.all_connections)] == [30, 100]
+    sizes = {ens.n_neurons for ens in net.all_ensembles}
+    assert net.n_neurons == 1001 and sizes == {33, 34}
+
+
+@pytest.mark.numpy_steps(200)
+def test_scale(capsys):
+    scale.main(["--ensembles", "3", "--neurons", "60", "--steps", "3", "--repeats", "2"])
+    out = capsys.readouterr().out
+    assert "n_ensembles=3, n_neurons=60, n_connections=13" in out and "ms a step" in out
+    for phase in ("Nengo's objects", "import and build", "first steps and compile", "steps"):
+        assert phase in out
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--ensembles", "0"], "--ensembles 0 is not at least 1"),
+        (["--ensembles", "9", "--neurons", "8"], "--neurons is less than one for each ensemble"),
+    ],
+)
+def test_scale_of_nothing(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        scale.main(arguments)
     assert message in capsys.readouterr().err
 
 
