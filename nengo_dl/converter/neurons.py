@@ -99,7 +99,9 @@ def rectify(part: Any, node_id: int, inlet: nengo.Node, term: Term, label: str) 
     """
     neuron_type = part.converter.swap_activations.swapped(term.neuron_type)
     bias = np.full(inlet.size_out, term.bias) if term.bias else None
-    neurons, scale = _ensemble(part, node_id, neuron_type, bias, label, trainable=False)
+    neurons, scale = _ensemble(
+        part, node_id, neuron_type, bias, label, trainable=False, is_term=True
+    )
     part.connect(inlet, neurons, transform=None if term.gain == 1 else term.gain)
     return _unscaled(part, neurons, scale, label)
 
@@ -150,11 +152,15 @@ def _ensemble(
     biases: np.ndarray | None,
     label: str,
     trainable: bool = True,
+    is_term: bool = False,
 ) -> tuple[Neurons, Any]:
     """Neurons, scaled as the recipe says; an array of scales is for the caller to undo."""
     layer, recipe = part.source, part.converter.recipe
     shape = part.output_shape(node_id)
     neuron_type = neurons_of(recipe, layer, neuron_type)
+    if is_term and hasattr(neuron_type, "max_spikes"):
+        # The threshold is that of the sum; a term may exceed it, and must not be clipped there.
+        neuron_type = with_parameters(neuron_type, max_spikes=np.inf)
     is_first = getattr(part.layer, "data_format", None) == "channels_first"
     scale = scale_of(recipe, layer, neuron_type, shape, is_first)
     if scale is not None and jumps(neuron_type):

@@ -30,8 +30,10 @@ class QCFS(keras.layers.Layer):
     levels : int, default 4
         Number of levels above zero, :math:`L` (at least 1): how many steps the spiking network will
         need. 4 or 8 are usual.
-    threshold : float, default 8.0
-        Initial threshold (positive).
+    threshold : float, default 2.0
+        Initial threshold (positive). Of the size of most inputs, which is 1 to 3 behind batch
+        normalisation: with a much higher one (the reference begins at 8), few levels are used, and
+        the spiking network is right after `levels` steps alone.
     **kwargs
         Passed to `keras.layers.Layer`.
 
@@ -46,7 +48,7 @@ class QCFS(keras.layers.Layer):
     neural networks. https://arxiv.org/abs/2303.04347
     """
 
-    def __init__(self, levels: int = 4, threshold: float = 8.0, **kwargs: Any) -> None:
+    def __init__(self, levels: int = 4, threshold: float = 2.0, **kwargs: Any) -> None:
         if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
             raise ValidationError(f"got {levels!r}, expected a positive int", "levels", obj=self)
         if not isinstance(threshold, int | float) or not 0 < threshold < float("inf"):

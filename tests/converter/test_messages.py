@@ -96,7 +96,7 @@ def test_recipes():
 
 def test_regularisers_are_for_training():
     model = dense(kernel_regularizer="l2")
-    with pytest.warns(UserWarning, match="kernel_regularizer=.*with inference_only=True"):
+    with pytest.warns(UserWarning, match=r"kernel_regularizer=L2\(\).*inference_only=True"):
         converter = Converter(model)
     assert converter.records[-1].exactness == "fallback"
     assert Converter(model, inference_only=True).records[-1].exactness == "exact"

@@ -91,6 +91,16 @@ def test_means_of_spikes_approach_keras(method, options):
     np.testing.assert_allclose(found, expected, atol=0.03 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize(
+    "activation", [keras.layers.ReLU(max_value=0.5), "hard_tanh"], ids=["ReLU", "hard_tanh"]
+)
+def test_terms_of_an_activation_are_not_clipped_at_the_threshold_of_their_sum(activation):
+    recipe = Calibrated("maximum", max_spikes=1)
+    converter = Converter(model_of(activation), recipe=recipe, calibration=3 * DATA)
+    found, expected = outputs_of(converter, 200)
+    np.testing.assert_allclose(found, expected, atol=0.03 * np.abs(expected).max())
+
+
 def test_neurons_that_rectify_first_fire_too_much():
     """What `IntegrateAndFire` is for: currents of spikes are not constant."""
     model = model_of("relu", "relu", "relu", units=20)

@@ -141,7 +141,7 @@ class LayerConverter:
                 continue
             training = arg in cls.unsupported_training_args
             remedy = "; with inference_only=True it is of no matter" if training else ""
-            return False, f"{name}={value!r}, only {default!r} can be converted{remedy}"
+            return False, f"{name}={_shown(value)}, only {default!r} can be converted{remedy}"
         return True, None
 
     def add_nengo_obj(
@@ -365,6 +365,11 @@ class LayerConverter:
         trainable : bool
         """
         nengo.Network.context[-1].config[obj].trainable = trainable
+
+
+def _shown(value: Any) -> str:
+    """A value as a message names it: objects of Keras by their type, as they have no `repr`."""
+    return f"{type(value).__name__}()" if " at 0x" in repr(value) else repr(value)
 
 
 def _equal(value: Any, default: Any) -> bool:

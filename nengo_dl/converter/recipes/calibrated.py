@@ -45,7 +45,8 @@ class Calibrated(Recipe):
     max_rate : float, default 1000
         Firing rate at the threshold [Hz]; 1000 is one spike in each step of a millisecond.
     max_spikes : float, default inf
-        Most spikes of a neuron in a step. With 1, what is above the threshold is clipped.
+        Most spikes of a neuron in a step. With 1, what is above the threshold is clipped. Neurons
+        that are terms of an activation, as those of a ReLU with `max_value`, have no limit.
     initial_voltage : float or "uniform", default 0.5
         Of integrating neurons, in thresholds; a half makes them round to the nearest spike.
         ``"uniform"``: evenly spread at random, so that neurons that are pooled round differently.
