@@ -27,14 +27,20 @@ class Memory:
         self._graph: Any = None  # a TensorGraph
         self._parameters: dict[Block, np.ndarray] = {}
         blocks = plan.program.layout.blocks
-        self._state = {b: self._initial(b) for b in blocks if b.role is Role.STATE}
-        self._learned = {b: self._initial(b) for b in blocks if b.role is Role.ADAPTED}
+        self._state = [b for b in blocks if b.role is Role.STATE]
+        self._learned = [b for b in blocks if b.role is Role.ADAPTED]
+        # a runtime may make arrays of it only when one is asked for
+        self._carry: Mapping[Block, Any] = {b: self._initial(b) for b in self._carried}
 
     def share(self, graph: Any) -> None:
         """Let the variables of a `TensorGraph` hold what is here."""
         if self._graph is None:
             self._graph = graph
-            graph.keep(self.carry_of_own())
+            graph.keep(self._carry)
+
+    @property
+    def _carried(self) -> list[Block]:
+        return [*self._state, *self._learned]
 
     @property
     def fixed(self) -> bool:
@@ -44,38 +50,36 @@ class Memory:
     @property
     def state(self) -> dict[Block, Any]:
         """What changes from step to step, (B, size)."""
-        return self._state if self._graph is None else self._graph.state
+        if self._graph is not None:
+            return self._graph.state
+        return {block: self._carry[block] for block in self._state}
 
     @state.setter
     def state(self, state: Mapping[Block, Any]) -> None:
         if self._graph is None:
-            self._state = dict(state)
+            self._carry = {**self._carry, **state}
         else:
             self._graph.state = state
 
-    def carry_of_own(self) -> dict[Block, Any]:
-        """State and learned parameters that are held here, (B, size)."""
-        return {**self._state, **self._learned}
-
-    def carry(self) -> dict[Block, Any]:
+    def carry(self) -> Mapping[Block, Any]:
         """State and learned parameters as they are, (B, size)."""
-        return self.carry_of_own() if self._graph is None else self._graph.carry()
+        return self._carry if self._graph is None else self._graph.carry()
 
     def keep(self, carry: Mapping[Block, Any], state: bool = True) -> None:
         """Take over what a run left behind; `state=False` takes parameters alone."""
         if self._graph is not None:
             self._graph.keep(carry, state=state)
             return
-        self._learned = {block: carry[block] for block in self._learned}
-        if state:
-            self._state = {block: carry[block] for block in self._state}
+        if not state:
+            carry = {**self._carry, **{block: carry[block] for block in self._learned}}
+        self._carry = carry
 
     def array(self, block: Block) -> np.ndarray:
         """Values (1 or B, size) of a parameter block."""
         if self._graph is not None:
             return self._graph.parameters.array(block)
         if block in self._learned:
-            return np.asarray(self._learned[block])
+            return np.asarray(self._carry[block])
         if block not in self._parameters:
             self._parameters[block] = self._initial(block)
         return self._parameters[block]
@@ -87,9 +91,8 @@ class Memory:
             if parameters:
                 self._graph.reset_parameters()
             return
-        self._state = {block: self._initial(block) for block in self._state}
-        if parameters:
-            self._learned = {block: self._initial(block) for block in self._learned}
+        begun = self._carried if parameters else self._state
+        self._carry = {**self._carry, **{block: self._initial(block) for block in begun}}
 
     def _initial(self, block: Block) -> np.ndarray:
         return initial_rows(block, self.plan)

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...compiler.ir import Block, Output, Stage
+from .calls import StepCounts, quick
 from .chunk import Span
 from .keras.layer import TensorGraph
 from .state_buffer import StateBuffer
@@ -47,7 +48,9 @@ class Runner:
         self.strategy = graph.strategy("simulate")
         self._refused: frozenset[Refusal] = frozenset()
         self._functions: dict[Key, Any] = {}
+        self._strategies: dict[Key, Strategy] = {}
         self.state = StateBuffer(graph.carry(), graph.plan)
+        self._counts = StepCounts()
         self._converted: dict[Block, tuple[np.ndarray, Any]] = {}
         self.longest = self._longest()
         self.work = self._work()
@@ -64,7 +67,7 @@ class Runner:
         first: int,
         steps: int,
         split: bool = False,
-    ) -> tuple[dict[Output, np.ndarray], dict[Block, Any]]:
+    ) -> tuple[dict[Output, np.ndarray], Mapping[Block, Any]]:
         """Simulate one chunk, as of `Runtime`."""
         length = self._length(steps)
         arrays = [
@@ -74,9 +77,8 @@ class Runner:
         split = split and self.graph.replicas.several
         key = (length, tuple((b, x.shape) for b, x in zip(inputs, arrays, strict=True)), split)
         self.strategy = self._strategy(key)
-        args = [*self.state.tensors(carry)]
-        args += [self._tensor(b, x) for b, x in zip(inputs, arrays, strict=True)]
-        args.append(tf.constant(np.array((first, steps))))
+        args = [*self.state.tensors(carry), *map(self._tensor, inputs, arrays)]
+        args.append(self._counts.tensor(first, steps))
         with self.graph.host.raising():
             values = self._call(key, args) or []  # None where nothing comes out
         if split:
@@ -101,6 +103,11 @@ class Runner:
 
     def _strategy(self, key: Key) -> Strategy:
         """How to run chunks of given inputs."""
+        if key not in self._strategies:
+            self._strategies[key] = self._chosen(key)
+        return self._strategies[key]
+
+    def _chosen(self, key: Key) -> Strategy:
         length, inputs, _ = key
         rows = [(block, *shape[:2]) for block, shape in inputs]
         still: frozenset[Block] = frozenset()
@@ -133,6 +140,7 @@ class Runner:
         """Choose another strategy."""
         self._refused |= {refusal}
         self._functions.clear()
+        self._strategies.clear()
         if refusal is Refusal.SINGLE_KERNELS:
             logger.info("XLA cannot make one kernel of a loop: %s", reason)
             return
@@ -189,7 +197,7 @@ class Runner:
         else:
             function = function_of(range(plan.batch))
         made = function.get_concrete_function(*[tf.TensorSpec(a.shape, a.dtype) for a in args])
-        return made if split else _unchecked(made)
+        return made if split else quick(made)
 
     def _joined(self, parts: list[list], join: Callable = tf.concat) -> list:
         """Results of all parts of a minibatch, put together along the axis of the items."""
@@ -233,22 +241,8 @@ class Runner:
 
 def _rows(value: tf.Tensor, length: int, steps: int) -> np.ndarray:
     """Rows of the steps that count, in memory of their own: a view would keep all of the chunk."""
-    array = np.asarray(memoryview(value))
-    return np.array(array[:steps] if array.shape[0] == length else array)
-
-
-def _unchecked(function: Any) -> Callable:
-    """A concrete function, called with tensors that are known to fit, and no gradient asked for.
-
-    What it does besides for each of its arguments would take as long as a step of many networks.
-    """
-    flat, captured = function.inference_fn, function.captured_inputs
-
-    def call(*args: Any) -> list:
-        return flat.call_flat(*args, *captured)
-
-    call.function = function  # which frees what it made when it goes
-    return call
+    rows = memoryview(value)
+    return np.array(rows[:steps] if value.shape[0] == length else rows)
 
 
 def _of_items(arrays: Sequence[Any], axes: Sequence[int | None], items: range) -> list:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,47 @@ from ...compiler.ir import Block
 from ..plan import Plan
 
 
+class Carried(Mapping):
+    """What a function returned, (B, size) for each block: arrays are made when one is asked for.
+
+    Parameters
+    ----------
+    tensors : sequence of tensor (B, total)
+    members : list of list of Block
+        What each of them holds.
+    """
+
+    def __init__(self, tensors: Sequence[tf.Tensor], members: list[list[Block]]) -> None:
+        self.tensors, self._members = tensors, members
+        self._arrays: dict[Block, np.ndarray] = {}
+
+    def __getitem__(self, block: Block) -> np.ndarray:
+        if not self._arrays:
+            self._convert()
+        return self._arrays[block]
+
+    def __iter__(self) -> Iterator[Block]:
+        return (block for blocks in self._members for block in blocks)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._members))
+
+    def is_in(self, carry: Mapping[Block, Any]) -> bool:
+        """Whether others carry nothing but the arrays that are here."""
+        return bool(self._arrays) and all(carry[b] is array for b, array in self._arrays.items())
+
+    def _convert(self) -> None:
+        for blocks, tensor in zip(self._members, self.tensors, strict=True):
+            rows, start = tensor.numpy(), 0
+            for block in blocks:
+                self._arrays[block] = rows[:, start : start + block.size]
+                start += block.size
+
+
 class StateBuffer:
     """What is carried from chunk to chunk, (B, size) for each block, in one tensor for each type.
 
-    Between two chunks it is arrays of NumPy; the tensors of those that come back are known.
+    Between two chunks it is `Carried`, or arrays of NumPy.
 
     Parameters
     ----------
@@ -29,18 +66,18 @@ class StateBuffer:
         self._members: dict[str, list[Block]] = {}
         for block in blocks:
             self._members.setdefault(block.dtype, []).append(block)
-        self._held: tuple[dict[Block, np.ndarray], list] = ({}, [])
+        self._latest: Carried | None = None
 
     @property
     def count(self) -> int:
         """How many tensors there are."""
         return len(self._members)
 
-    def tensors(self, carry: Mapping[Block, Any]) -> list[tf.Tensor]:
+    def tensors(self, carry: Mapping[Block, Any]) -> Sequence[tf.Tensor]:
         """The arguments (B, total) of a function: those it returned, if they did not change."""
-        arrays, tensors = self._held
-        if arrays and all(carry[block] is array for block, array in arrays.items()):
-            return tensors
+        latest = self._latest
+        if latest is not None and (carry is latest or latest.is_in(carry)):
+            return latest.tensors
         return [
             tf.convert_to_tensor(
                 np.concatenate([np.asarray(carry[b]) for b in blocks], axis=1), self.dtypes[kind]
@@ -48,16 +85,10 @@ class StateBuffer:
             for kind, blocks in self._members.items()
         ]
 
-    def arrays(self, tensors: Sequence[tf.Tensor]) -> dict[Block, np.ndarray]:
+    def arrays(self, tensors: Sequence[tf.Tensor]) -> Carried:
         """What a function returned, for each block."""
-        found = {}
-        for blocks, tensor in zip(self._members.values(), tensors, strict=True):
-            rows, start = tensor.numpy(), 0
-            for block in blocks:
-                found[block] = rows[:, start : start + block.size]
-                start += block.size
-        self._held = found, list(tensors)
-        return found
+        self._latest = Carried(tensors, list(self._members.values()))
+        return self._latest
 
     def split(self, tensors: Sequence[Any]) -> dict[Block, Any]:
         """Within a function: the state of each block, out of the arguments."""

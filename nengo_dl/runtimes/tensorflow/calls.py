@@ -1,0 +1,67 @@
+"""Calls of compiled functions for little more than what TensorFlow itself needs.
+
+A step of a small network takes XLA a few microseconds. Whatever is done for each call besides, and
+be it for each argument, takes as long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.eager import context
+from tensorflow.python.eager.execute import execute
+
+# TensorFlow whose functions are known to be called like this. To add another one, let
+# tests/runtimes/test_calls.py pass with it.
+KNOWN = ("2.21.",)
+AHEAD = 64
+
+
+def quick(function: Any) -> Callable[..., Sequence[Any]]:
+    """A concrete function, called with tensors that are known to fit, and no gradient asked for.
+
+    Parameters
+    ----------
+    function : tf.types.experimental.ConcreteFunction
+        Of flat arguments, compiled by XLA, that returns a list.
+    """
+    flat, captured = function.inference_fn, function.captured_inputs
+    known = tf.__version__.startswith(KNOWN)
+    how = context.context()
+    name, count = flat.name.decode("utf-8"), len(flat.function_type.flat_outputs)
+    attributes = tuple(chain(*how.function_call_options.as_attrs().items()))
+
+    def call(*args: Any) -> Sequence[Any]:
+        if not (known and how.executing_eagerly()):
+            return flat.call_flat(*args, *captured)
+        return execute(name, count, [*args, *captured], attributes, how)
+
+    call.function = function  # which frees what it made when it goes
+    return call
+
+
+class StepCounts:
+    """How many steps came before a chunk, and how many it has, as a tensor.
+
+    Chunks of the same length often follow each other, so those of the next ones are made with it.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tf.Tensor] = {}
+        self._expected = (0, 0)
+
+    def tensor(self, first: int, steps: int) -> tf.Tensor:
+        """Both numbers: tensor (2,) int64."""
+        key = first, steps
+        if key not in self._known:
+            ahead = AHEAD if key == self._expected else 1
+            firsts = first + steps * np.arange(ahead)
+            rows = np.stack([firsts, np.full(ahead, steps)], axis=1)
+            keys = [(int(n), steps) for n in firsts]
+            self._known = dict(zip(keys, tf.unstack(tf.constant(rows)), strict=True))
+        self._expected = first + steps, steps
+        return self._known[key]
