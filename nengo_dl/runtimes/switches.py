@@ -8,3 +8,6 @@ XLA = True  # whether programs that can be compiled are
 
 # Loops as one kernel of the machine's code need a private interface of one TensorFlow version.
 SINGLE_KERNELS = os.environ.get("NENGO_DL_SINGLE_KERNELS", "1") != "0"
+
+# So do calls of compiled functions without TensorFlow's own checks, which take 0.1 to 0.2 ms.
+QUICK_CALLS = os.environ.get("NENGO_DL_QUICK_CALLS", "1") != "0"

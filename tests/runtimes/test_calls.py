@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import nengo_dl
+from nengo_dl.runtimes import switches
 from nengo_dl.runtimes.tensorflow import calls
 from nengo_dl.runtimes.tensorflow.calls import AHEAD, StepCounts, quick
 from tests.networks import NETWORKS
@@ -22,11 +23,14 @@ def concrete():
     return compiled.get_concrete_function(tf.TensorSpec((2,))), variable
 
 
-@pytest.mark.parametrize("known", [calls.KNOWN, ()])
-def test_as_called_by_tensorflow(known, monkeypatch):
+@pytest.mark.parametrize(("known", "on"), [(calls.KNOWN, True), (calls.KNOWN, False), ((), True)])
+def test_as_called_by_tensorflow(known, on, monkeypatch):
+    """Another version of TensorFlow's, and whoever switches it off, gets its own way."""
     monkeypatch.setattr(calls, "KNOWN", known)
+    monkeypatch.setattr(switches, "QUICK_CALLS", on)
     function, variable = concrete()
     call, x = quick(function), tf.constant([1.0, 2.0])
+    assert (call is function) == (not (known and on))
     np.testing.assert_array_equal(call(x), function(x))
     variable.assign([7.0, 8.0])
     np.testing.assert_array_equal(call(x), [[8.0, 21.0], [0.0, 1.0]])

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.eager import context
-from tensorflow.python.eager.execute import execute
 
-# TensorFlow whose functions are known to be called like this. To add another one, let
-# tests/runtimes/test_calls.py pass with it.
+from .. import switches
+
+# TensorFlow whose functions are known to be called like this, through interfaces that are private.
+# To add another one, let tests/runtimes/test_calls.py pass with it.
 KNOWN = ("2.21.",)
 AHEAD = 64
 
@@ -29,15 +29,19 @@ def quick(function: Any) -> Callable[..., Sequence[Any]]:
     function : tf.types.experimental.ConcreteFunction
         Of flat arguments, compiled by XLA, that returns a list.
     """
+    if not (switches.QUICK_CALLS and tf.__version__.startswith(KNOWN)):
+        return function
+    from tensorflow.python.eager import context
+    from tensorflow.python.eager.execute import execute
+
     flat, captured = function.inference_fn, function.captured_inputs
-    known = tf.__version__.startswith(KNOWN)
     how = context.context()
     name, count = flat.name.decode("utf-8"), len(flat.function_type.flat_outputs)
     attributes = tuple(chain(*how.function_call_options.as_attrs().items()))
 
     def call(*args: Any) -> Sequence[Any]:
-        if not (known and how.executing_eagerly()):
-            return flat.call_flat(*args, *captured)
+        if not how.executing_eagerly():
+            return function(*args)
         return execute(name, count, [*args, *captured], attributes, how)
 
     call.function = function  # which frees what it made when it goes
