@@ -96,10 +96,11 @@ def lmu(
         configure_settings(trainable=None, dtype=dtype)
         net.inp = nengo.Node(np.full(input_d, 0.5))
         u, memory = nengo.Node(size_in=1), nengo.Node(size_in=order)
-        h = nengo.Ensemble(
+        ens = nengo.Ensemble(
             units, 1, neuron_type=nengo.Tanh(), gain=np.ones(units), bias=np.zeros(units)
-        ).neurons
-        net.config[h].trainable = False
+        )
+        h = ens.neurons
+        net.config[ens].trainable = net.config[h].trainable = False
         fixed = (
             nengo.Connection(memory, memory, transform=a, synapse=0),
             nengo.Connection(u, memory, transform=b, synapse=None),

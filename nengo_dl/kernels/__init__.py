@@ -20,7 +20,7 @@ from . import (
     synapses,
     tensor_node,
 )
-from .registry import CATALOGUE, Kernel, NeuronKernel, kernel, neuron
+from .registry import CATALOGUE, Kernel, NeuronKernel, kernel, neuron, neuron_kernel
 
 __all__ = [
     "CATALOGUE",
@@ -34,6 +34,7 @@ __all__ = [
     "kernel",
     "learning",
     "neuron",
+    "neuron_kernel",
     "neurons",
     "poisson",
     "rates",

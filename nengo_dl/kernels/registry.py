@@ -276,7 +276,24 @@ def neuron(nengo_type: type) -> Callable[[type[NeuronKernel]], type[NeuronKernel
 
 
 def neuron_kernel(nengo_type: type) -> type[NeuronKernel]:
-    """The kernel of a neuron type."""
+    """The kernel of a neuron type.
+
+    Parameters
+    ----------
+    nengo_type : type
+        A neuron type of Nengo's or of this package's, or one that was registered; no subclass.
+
+    Returns
+    -------
+    type
+        A `NeuronKernel`: for a subclass of the type that adds nothing to what its steps do,
+        ``neuron(Subclass)(neuron_kernel(nengo.LIF))`` registers it; others derive from it.
+
+    Raises
+    ------
+    KeyError
+        If the type has no kernel.
+    """
     return _NEURONS[nengo_type]
 
 

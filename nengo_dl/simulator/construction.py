@@ -76,7 +76,8 @@ def warn_after_build(session: Session) -> None:
     for name in compiled.host_neuron_types():
         warn(
             f"{name} neurons have no compiled form: they run on the host, for one batch item "
-            f"after the other, and no gradient flows through them"
+            f"after the other, and no gradient flows through them. To compile them, register "
+            f"what they do by nengo_dl.kernels.neuron({name})"
         )
     obstacles = session.obstacles
     if obstacles:

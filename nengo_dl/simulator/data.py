@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import nengo
@@ -37,6 +37,8 @@ class SimulationData(Mapping):
     ----------
     minibatched : bool
         Whether arrays keep their batch axis.
+    raw : RawData
+        As Nengo's: what probes recorded as lists of steps, from which steps can be deleted.
     """
 
     def __init__(
@@ -49,7 +51,9 @@ class SimulationData(Mapping):
         self._parameters = parameters
         self._recorded = recorded
         self.minibatched = parameters.minibatched
-        self._cache: dict[nengo.Probe, tuple[int, np.ndarray]] = {}
+        self.raw = RawData(params, self._rows)
+        # number of arrays recorded, the last of them, and all as one
+        self._cache: dict[nengo.Probe, tuple[int, np.ndarray, np.ndarray]] = {}
 
     def __getitem__(self, obj: Any) -> Any:
         if obj not in self._params:
@@ -91,18 +95,21 @@ class SimulationData(Mapping):
         return [self._parameters.live(obj, attr) for obj, attr in requests]
 
     def _probe(self, probe: nengo.Probe) -> np.ndarray:
-        parts = self._recorded(probe)
+        parts = list(self._recorded(probe))
         if not parts:
             dtype = self._parameters.model.sig[probe]["in"].dtype
             shape = (*self._parameters.items, 0)  # as Nengo's
             return np.empty(shape, dtype).view(NothingRecorded)
-        count, array = self._cache.get(probe, (0, None))
-        if count != len(parts) or array is None:
+        count, last, array = self._cache.get(probe, (0, None, None))
+        if count != len(parts) or last is not parts[-1] or array is None:
             array = np.concatenate(parts, axis=1)
             array = array if self.minibatched else array[0]
             array.setflags(write=False)
-            self._cache[probe] = (len(parts), array)
+            self._cache[probe] = (len(parts), parts[-1], array)
         return array
+
+    def _rows(self, probe: nengo.Probe) -> Rows:
+        return Rows(self._recorded(probe), self.minibatched)
 
     def clear_cache(self) -> None:
         """Forget the arrays that were made for probes."""
@@ -137,6 +144,64 @@ class SimulationData(Mapping):
         values = built.eval_points, built.solver_info, weights, built.transform
         taus = self._parameters.time_constants(conn)
         return BuiltConnection(*values) if taus is None else FilteredConnection(*values, tau=taus)
+
+
+class RawData(Mapping):
+    """`sim.data.raw`: for a Probe its `Rows`, else what Nengo's builder stored.
+
+    Parameters
+    ----------
+    params : dict
+        What Nengo's builder stored for each object.
+    rows : callable
+        `rows(probe)` gives the `Rows` of a probe.
+    """
+
+    def __init__(self, params: Mapping, rows: Callable[[nengo.Probe], Rows]) -> None:
+        self._params, self._rows = params, rows
+
+    def __getitem__(self, obj: Any) -> Any:
+        stored = self._params[obj]
+        return self._rows(obj) if isinstance(obj, nengo.Probe) else stored
+
+    def __iter__(self) -> Iterator:
+        return iter(self._params)
+
+    def __len__(self) -> int:
+        return len(self._params)
+
+
+class Rows(Sequence):
+    """What a probe recorded, step by step, as the lists of `nengo.Simulator` show it.
+
+    Steps can be deleted, so that a simulation without end, as in nengo_gui, does not fill the
+    memory. Another thread than that of the simulation may do so.
+
+    Parameters
+    ----------
+    parts : list of array (B, steps, ...)
+        What was recorded; it is changed.
+    minibatched : bool
+        Whether a step has an axis of items.
+    """
+
+    def __init__(self, parts: list[np.ndarray], minibatched: bool) -> None:
+        self._parts, self._minibatched = parts, minibatched
+
+    def __len__(self) -> int:
+        return sum(part.shape[1] for part in list(self._parts))
+
+    def __getitem__(self, index: Any) -> Any:
+        parts = list(self._parts)
+        array = np.concatenate(parts, axis=1) if parts else np.empty((1, 0))
+        steps = np.swapaxes(array, 0, 1) if self._minibatched else array[0]
+        return list(steps[index]) if isinstance(index, slice) else steps[index]
+
+    def __delitem__(self, index: Any) -> None:
+        parts = list(self._parts)
+        kept = [np.delete(np.concatenate(parts, axis=1), index, axis=1)] if parts else []
+        # what was recorded meanwhile stays
+        self._parts[: len(parts)] = [part for part in kept if part.shape[1]]
 
 
 class NothingRecorded(np.ndarray):

@@ -354,6 +354,33 @@ def test_notebooks_check_what_they_claim():
         assert text.startswith("# ---\n# jupyter:\n"), notebook
 
 
+#: That scripts for NengoDL 3 import, or call.
+IMPORTED = """
+    utils.align_func utils.numpy_function utils.tf_gpu_installed utils.ProgressBar
+    utils.NullProgressBar tensor_node.validate_output version.version version.version_info
+    version.name version.dev version.latest_nengo_version config.get_setting builder op_builders
+    neuron_builders process_builders transform_builders learning_rule_builders signals
+    tensor_graph compat graph_optimizer.mergeable graph_optimizer.hamming_sort
+    graph_optimizer.sort_ops_by_signals graph_optimizer.sort_signals_by_ops
+    graph_optimizer.transitive_closure_recurse graph_optimizer.signal_io_dicts
+    graph_optimizer.display_signal_blocks graph_optimizer.tree_planner benchmarks.mnist
+    benchmarks.spaun benchmarks.main benchmarks.build benchmarks.profile benchmarks.run_profile
+    benchmarks.lmu converter.ConvertKerasSpiking converter.ConvertLowpassAlpha
+    converter.ConvertSpikingActivation simulator.SimulationData
+"""
+
+
+def test_names_that_scripts_import_are_there_or_in_the_table():
+    page = (DOCS / "reference" / "migration.md").read_text()
+    lost = []
+    for name in IMPORTED.split():
+        module, _, last = name.rpartition(".")
+        there = hasattr(importlib.import_module(f"nengo_dl.{module}".rstrip(".")), last)
+        if not there and not re.search(rf"`(?:[\w.]*\.)?{last}\b", page):
+            lost.append(name)
+    assert lost == []
+
+
 def test_neuron_types_are_those_of_nengo():
     """The table of the reference is made from these."""
     types = {

@@ -110,11 +110,15 @@ def test_fixed_gains(factory):
 
 
 def test_lmu_has_as_many_parameters_as_the_original():
-    net = BENCHMARKS["lmu"]()
-    fixed = [c for c in net.all_connections if net.config[c].trainable is False]
-    sizes = [np.size(c.transform.init) for c in net.all_connections if c not in fixed]
-    assert len(fixed) == 2
-    assert sum(sizes) == 102_017
+    """102,017 with a memory of 256, and 212 units."""
+
+    def n_parameters(order, units):
+        return 1 + units + order + units * (1 + units + order) + 10 * units
+
+    assert n_parameters(256, 212) == 102_017
+    with nengo_dl.Simulator(BENCHMARKS["lmu"](20, order=6, units=5), progress_bar=False) as sim:
+        trained = sim.keras_model.trainable_weights
+        assert sum(np.size(w) for w in trained) == n_parameters(6, 5)
 
 
 def test_lmu_of_the_original():

@@ -1,8 +1,11 @@
 """Tests of `Simulator.predict`."""
 
+import signal
+
 import keras
 import nengo
 import numpy as np
+import pytest
 
 import nengo_dl
 from nengo_dl.session import compilation
@@ -60,3 +63,31 @@ def test_inputs_without_names_in_keras_own_predict():
             for found in (model.predict(given, verbose=0), model(given)):
                 np.testing.assert_array_equal(found["out_b"], 3 * ones)
                 np.testing.assert_array_equal(found["out_a"], 5 * ones)
+
+
+def test_ctrl_c_leaves_no_trace():
+    """The state is that from before, whatever had been predicted, and the next call is whole."""
+    presses = []
+
+    def double(t, x):
+        if presses and t > 0.002:
+            signal.raise_signal(presses.pop())
+        return 2 * x
+
+    with nengo.Network(seed=0) as net:
+        inp = nengo.Node([1.0])
+        node = nengo.Node(double, size_in=1)
+        nengo.Connection(inp, node, synapse=0.01)
+        probe = nengo.Probe(node)
+    data = {inp: np.ones((3, 4, 1))}
+    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        sim.compile("sgd", loss="mse")
+        expected = sim.predict(data)[probe]
+        handler = signal.getsignal(signal.SIGINT)
+        for call in (sim.predict, lambda x: sim.evaluate(x, expected, verbose=0)):
+            presses.append(signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                call(data)
+            assert presses == [] and signal.getsignal(signal.SIGINT) is handler
+            assert sim.n_steps == 0
+            np.testing.assert_array_equal(sim.predict(data)[probe], expected)
