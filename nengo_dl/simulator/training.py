@@ -8,7 +8,7 @@ from nengo.exceptions import SimulationError, ValidationError
 
 from ..runtimes.later import keras
 from ..session.session import Session
-from . import calls, checks, items, options
+from . import calls, checks, generators, options
 
 
 def compile(
@@ -118,7 +118,7 @@ def _arguments(
                 "second elements",
                 attr="y",
             )
-        return None, {"x": items.for_keras(session, x)}
+        return None, {"x": generators.for_keras(session, x)}
     call = calls.Call(session, x, n_steps, whole=session.replicas.several, holds=True)
     inputs, targets, weights = call.for_keras(session, y, keywords.pop("sample_weight", None))
     return call, {"x": inputs, "y": targets, "sample_weight": weights, "batch_size": session.batch}
@@ -167,7 +167,7 @@ def _bring_validation(
     if data is None:
         return None
     if not checks.is_data(data):
-        keywords["validation_data"] = items.for_keras(session, data)
+        keywords["validation_data"] = generators.for_keras(session, data)
         return None
     if not isinstance(data, list | tuple):
         raise ValidationError(

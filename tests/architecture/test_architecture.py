@@ -42,12 +42,12 @@ ALLOWED = {
 #: knows none; one module chooses.
 WITHIN_RUNTIMES = {
     "numpy": {"memory", "plan", "switches"},
-    "tensorflow": {"later", "memory", "plan", "replicas", "switches"},
+    "tensorflow": {"by_position", "later", "memory", "plan", "replicas", "switches"},
     "choose": {"base", "numpy"},
     "later": {"precision", "quiet"},
     "memory": {"plan"},
     "replicas": {"later"},
-    **dict.fromkeys(["base", "plan", "precision", "quiet", "switches"], set()),
+    **dict.fromkeys(["base", "by_position", "plan", "precision", "quiet", "switches"], set()),
 }
 FORBIDDEN = {
     "compiler": {"nengo", "keras", "tensorflow"},
