@@ -42,18 +42,21 @@ ALLOWED = {
 #: knows none; one module chooses.
 WITHIN_RUNTIMES = {
     "numpy": {"memory", "plan", "switches"},
-    "tensorflow": {"by_position", "later", "memory", "plan", "replicas", "switches"},
+    "tensorflow": {"by_position", "emit", "later", "memory", "plan", "replicas", "switches"},
     "choose": {"base", "numpy"},
     "later": {"precision", "quiet"},
     "memory": {"plan"},
     "replicas": {"later"},
-    **dict.fromkeys(["base", "by_position", "plan", "precision", "quiet", "switches"], set()),
+    **dict.fromkeys(
+        ["base", "by_position", "emit", "plan", "precision", "quiet", "switches"], set()
+    ),
 }
 FORBIDDEN = {
     "compiler": {"nengo", "keras", "tensorflow"},
     "lowering": {"keras", "tensorflow"},
     "kernels": {"tensorflow"},
     "runtimes.numpy": {"tensorflow"},
+    "runtimes.emit": {"keras", "tensorflow"},
     "session": {"tensorflow"},
     "benchmarks": {"keras", "tensorflow"},
     "converter": {"tensorflow"},

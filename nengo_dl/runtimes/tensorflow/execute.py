@@ -16,10 +16,10 @@ import tensorflow as tf
 from ...compiler.ir import Block, Group, Output, Read, Role, Stage
 from ...kernels.context import Context, as_they_are
 from ...kernels.registry import CATALOGUE
+from ..emit import argument, as_held, assemble, per_item, run_groups
 from .backend import by_xla, on_blocks
 from .carry import begin, end
 from .chunk import Span
-from .emit import argument, as_held, assemble, per_item, run_groups
 from .host_in_loop import run_segments
 from .large_elementwise import run_with_islands
 from .looped_results import LoopedResults

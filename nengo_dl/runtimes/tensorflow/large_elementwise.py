@@ -16,8 +16,8 @@ from ...compiler.costs import Costs
 from ...compiler.ir import Block, Group
 from ...kernels.context import Context
 from ...kernels.registry import CATALOGUE
+from ..emit import Blocks, run_groups
 from .backend import by_xla, on_blocks
-from .emit import Blocks, run_groups
 
 
 def run_with_islands(
