@@ -74,10 +74,9 @@ def _fit(
     lengths = (steps, steps if validation is None else validation.n_steps)
     minibatches = 0 if call is None else call.batch // session.batch * keywords.get("epochs", 1)
     unknown = call is None or _is_unknown(keywords)
-    with session.keras_call("fit", stateful, lengths, unknown):
-        session.keras_model.expected_minibatches = minibatches
-        history = session.keras_model.fit(**arguments, **keywords)
-    history.history = session.keras_model.in_order(history.history)
+    with session.keras_call("fit", stateful, lengths, unknown, minibatches) as model:
+        history = model.fit(**arguments, **keywords)
+    history.history = model.in_order(history.history)
     return history
 
 
@@ -100,9 +99,9 @@ def _evaluate(
         calls.warn_about_synapses(session, call, stateful)
     steps = None if call is None else call.n_steps
     minibatches = 0 if call is None else call.batch // session.batch
-    with session.keras_call("evaluate", stateful, (steps, steps), call is None):
-        session.keras_model.expected_minibatches = minibatches
-        return session.keras_model.in_order(session.keras_model.evaluate(**arguments, **keywords))
+    lengths = (steps, steps)
+    with session.keras_call("evaluate", stateful, lengths, call is None, minibatches) as model:
+        return model.in_order(model.evaluate(**arguments, **keywords))
 
 
 def _arguments(

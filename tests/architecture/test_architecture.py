@@ -225,6 +225,15 @@ def test_runtimes_do_not_know_each_other(room):
     assert wrong == []
 
 
+def test_loops_do_not_know_what_they_run():
+    """Within the runtime of TensorFlow, `execute` uses loops, and not the other way round."""
+    room = "runtimes.tensorflow"
+    allowed = ("runtimes.tensorflow.loops", "runtimes.tensorflow.backend", "kernels")
+    found = {t[1:] for m, t, _, _ in IMPORTS if m.startswith(f"{room}.loops") and t[0] == "."}
+    assert found
+    assert not [target for target in found if not target.startswith(allowed)]
+
+
 @pytest.mark.parametrize("part", FORBIDDEN)
 def test_libraries_stay_where_they_belong(part):
     wrong = [
