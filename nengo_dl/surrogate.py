@@ -8,7 +8,8 @@ A spike is a step function of the voltage, whose derivative is zero or infinite.
   voltage, a smooth function takes its place.
 - `SmoothRate`: neurons spike in training; the gradient is that of their firing rate.
 
-``docs/howto/training.md`` has a table of what each neuron type does.
+``docs/howto/training.md`` has a table of what each neuron type does. Which of them an ensemble has
+is decided in `nengo_dl.config.training_spikes`; `nengo_dl.kernels.surrogate` has the gradients.
 """
 
 from __future__ import annotations

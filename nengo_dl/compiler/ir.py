@@ -396,7 +396,7 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class Program(Drawn):
-    """What the engine runs: source blocks, then stages in order.
+    """What a runtime runs: source blocks, then stages in order.
 
     Attributes
     ----------

@@ -1,4 +1,7 @@
-"""What the user chose for single objects: what is trainable, and what spikes do in training."""
+"""What the user chose for single objects: what is trainable, and whose output is pure.
+
+What spikes do in training is chosen in the same way: `training_spikes.py`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from typing import Any
 import nengo
 from nengo.ensemble import Neurons
 
-from .. import surrogate
 from .settings import UNSET, Settings, object_value, says
 
 
@@ -46,21 +48,6 @@ class Opinions:
             if value is not UNSET and value is not None:
                 return value
         return None if container is obj else self.setting(container)
-
-
-class SpikesInTraining(Opinions):
-    """Tells what the spikes of each ensemble do in training; see `resolve_training_spikes`."""
-
-    def __init__(self, toplevel: nengo.Network | None) -> None:
-        super().__init__(toplevel, "training_spikes")
-        self._default = surrogate.Rates(Settings.of(toplevel).lif_smoothing)
-
-    def __call__(self, ens: nengo.Ensemble | None) -> surrogate.TrainingSpikes:
-        """Return the choice for an ensemble, or for neurons that belong to none."""
-        choice = None if ens is None else self.setting(ens)
-        choice = self._default if choice is None else surrogate.get(choice)
-        rates_only = ens is not None and not ens.neuron_type.spiking
-        return choice if isinstance(choice, surrogate.Rates) or not rates_only else self._default
 
 
 class Trainability(Opinions):
@@ -102,23 +89,6 @@ def resolve_trainable(toplevel: nengo.Network | None) -> Trainability:
         (weights); its method ``setting(obj)`` returns the user's own choice, if any.
     """
     return Trainability(toplevel, Settings.of(toplevel).inference_only)
-
-
-def resolve_training_spikes(toplevel: nengo.Network | None) -> SpikesInTraining:
-    """Find out what the spikes of each ensemble do in training; see `configure_settings`.
-
-    Parameters
-    ----------
-    toplevel : nengo.Network or None
-        The top-level network.
-
-    Returns
-    -------
-    SpikesInTraining
-        Callable with an Ensemble; without any choice, and for neurons that do not spike unless
-        `.Rates` were chosen, the answer is rates, smoothed by the setting ``lif_smoothing``.
-    """
-    return SpikesInTraining(toplevel)
 
 
 def resolve_trainable_synapses(toplevel: nengo.Network | None) -> Opinions:

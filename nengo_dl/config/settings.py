@@ -49,8 +49,8 @@ def _option(default: Any, rule: Rule, doc: str, per: type = nengo.Network) -> An
 class Settings:
     """The settings of one network, validated and complete.
 
-    Whether a parameter is trainable is decided object by object, and so is what spikes do in
-    training: see `nengo_dl.config.per_object`.
+    Whether a parameter is trainable is decided object by object, see `nengo_dl.config.per_object`,
+    and so is what spikes do in training: `nengo_dl.config.training_spikes`.
 
     Parameters
     ----------

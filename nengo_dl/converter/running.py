@@ -15,8 +15,9 @@ from nengo.exceptions import ValidationError
 from ..config.settings import Settings, configure_settings
 from ..simulator.simulator import Simulator
 
+# Bounds of memory, and so no fields of `Costs`, which choose the faster of two ways.
 MEMORY = 2**28  # bytes that the inputs and outputs of one minibatch may take
-LARGEST_MINIBATCH = 100
+LARGEST_MINIBATCH = 100  # items, as hidden layers take memory of which nothing is known here
 
 
 @dataclass

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..compiler import costs
 from ..compiler.ir import Group, Op, Signal, View
-from ..surrogate import Rates, Surrogate
+from ..surrogate import Rates, Surrogate, TrainingSpikes
 from .context import Context
 from .registry import Action, Arrays, Kernel, NeuronKernel, kernel, neuron_kernel
 
@@ -29,15 +29,14 @@ class Neurons(Kernel):
         return True
 
     def signature(self, op: Op) -> Hashable:
-        return (type(op.attrs["neurons"]), op.attrs.get("training"))
+        return (type(op.attrs["neurons"]), training_spikes(op))
 
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
-        attrs = group.ops[0].attrs
         cls = _type_of(group)
         values = Constants(group, cls.constants, ctx.dtype)
         values.once, values.keep = ctx.once, ctx.keep
         values.initial = tuple(_largest_initial(group, i) for i in range(1, len(group.reads)))
-        choice = attrs.get("training")
+        choice = training_spikes(group.ops[0])
         if choice is not None:
             return cls.training_step(values, ctx.dt, choice, *reads)
         return (cls.packed_step if group.packed else cls.step)(values, ctx.dt, *reads)
@@ -55,7 +54,7 @@ class Neurons(Kernel):
         return _type_of(group).unpack(ctx.dt, held)
 
     def kept(self, group: Group) -> int | None:
-        surrogate = isinstance(group.ops[0].attrs.get("training"), Surrogate)
+        surrogate = isinstance(training_spikes(group.ops[0]), Surrogate)
         return _type_of(group).kept if surrogate else None
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action | None:
@@ -88,7 +87,7 @@ class Neurons(Kernel):
         """Neurons that spike do what the user chose; state of which rates know stands still."""
         kind = neuron_kernel(type(op.attrs["neurons"]))
         choice = op.attrs.get("training_spikes") or Rates()
-        attrs = {**op.attrs, "training": choice}
+        attrs = {**op.attrs, "training_spikes": choice, "in_training": True}
         if not isinstance(choice, Rates):
             return (replace(op, attrs=attrs) if kind.spiking else op), {}
         if not kind.rated or not kind.spiking and choice.smoothing is None:
@@ -101,6 +100,11 @@ class Neurons(Kernel):
         }
         reads, writes = ([views[i] for i in kept] for views in (op.reads, op.writes))
         return replace(op, reads=tuple(reads), writes=tuple(writes), attrs=attrs), held
+
+
+def training_spikes(op: Op) -> TrainingSpikes | None:
+    """What the neurons of an operation of a training program do; None if they step as ever."""
+    return op.attrs["training_spikes"] if op.attrs.get("in_training") else None
 
 
 def _type_of(group: Group) -> type[NeuronKernel]:

@@ -17,7 +17,7 @@ from ..compiler.ir import Group, Op, Signal, View
 from ..surrogate import Rates
 from ..utils import blame, own_generator
 from .later import ops
-from .neurons import Constants
+from .neurons import Constants, training_spikes
 from .registry import CATALOGUE, Action, Arrays, Context, Kernel, NeuronKernel, kernel, neuron
 from .surrogate import with_gradient_of
 
@@ -90,7 +90,7 @@ class DrawnSpikes(Kernel):
         return True
 
     def signature(self, op: Op) -> Hashable:
-        return type(op.attrs["neurons"]), "training" in op.attrs
+        return type(op.attrs["neurons"]), training_spikes(op) is not None
 
     def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
         (rates,) = reads
@@ -106,7 +106,7 @@ class DrawnSpikes(Kernel):
 
         valid = rows if ctx.valid is None else ctx.valid
         (spikes,) = ctx.host(draw, [rates, valid], [rates.shape])
-        if "training" not in group.ops[0].attrs:
+        if training_spikes(group.ops[0]) is None:
             return [spikes]
         amplitude = Constants(group, PoissonSpikingKernel.constants, ctx.dtype).amplitude
         return [with_gradient_of(spikes, amplitude * rates)]
@@ -123,7 +123,7 @@ class DrawnSpikes(Kernel):
 
     def for_training(self, op: Op) -> tuple[Op, dict[Signal, View]]:
         changed, held = CATALOGUE.for_training(replace(op, kind="neurons"))
-        if isinstance(changed.attrs["training"], Rates):
+        if isinstance(training_spikes(changed), Rates):
             return changed, held
         return replace(changed, kind=op.kind), held
 

@@ -2,6 +2,8 @@
 
 surrogate     dn/dv = h φ(k (v - ϑ)), as `nengo_dl.surrogate` says   [Neftci, Mostafa & Zenke 2019]
 own rate      d(output)/dJ = d(rate)/dJ                              [Hunsberger & Eliasmith 2015]
+
+Which of them an ensemble trains with is decided in `nengo_dl.config.training_spikes`.
 """
 
 from __future__ import annotations

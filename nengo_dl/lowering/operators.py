@@ -3,6 +3,10 @@
 `lowers(OperatorType)` registers a function `(op, ctx) -> None`, looked up by exact type.  It reads
 values with `ctx.read`, adds ops with `ctx.emit`, and says what they do to Nengo's signals with
 `ctx.set`, `ctx.inc` and `ctx.update`.  What is not registered runs on the host (`host.py`).
+
+A kind that is emitted needs its `@kernel` in `kernels/`, in the file of its family. A connection's
+transform of which Nengo's builder makes one operator is such a pair, as `convolution` and `sparse`
+are; one that the builder makes of known operators needs nothing. See docs/extending/transform.md.
 """
 
 from __future__ import annotations
@@ -128,7 +132,7 @@ class Context:
 @lowers(SimProbe)
 @lowers(ops.TimeUpdate)
 def nothing(op: ops.Operator, ctx: Context) -> None:
-    """Probes are outputs of the graph; the engine counts the steps."""
+    """Probes are outputs of the graph; the runtime counts the steps."""
 
 
 @lowers(ops.Reset)

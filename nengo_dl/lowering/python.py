@@ -24,7 +24,9 @@ from nengo.utils.simulator import operator_dependency_graph
 from .filters import has_lowering
 
 KNOWN = ("nengo", "nengo_dl")  # packages whose objects keep what changes to themselves
-LARGEST = 100  # elements of an array of objects that are looked at one by one
+# Elements of an array of objects that are looked at one by one. Of a longer one it is assumed that
+# it may share objects, which is always safe; so this is no choice of speed, no field of `Costs`.
+LARGEST = 100
 
 
 def find_python(

@@ -1,4 +1,15 @@
-"""What the session needs of whoever runs a program."""
+"""What `run` and `predict` need of whoever runs a program; training is not in it.
+
+`Session.chunks` asks `choose.next_runtime` who takes the next chunk of time, and makes the runtime
+that compiles when it is first chosen: `Session.runner`.  `fit`, `evaluate`, `check_gradients` and
+what shows a Keras model go to the Keras layer and model of `Session.graph` and
+`Session.keras_model`, which are TensorFlow's alone: `tensorflow/keras/`.
+
+A third runtime needs a folder here with a class of this protocol, an argument of `next_runtime`,
+and a property beside `Session.runner` that makes it.  `emit.py` computes groups with the kernels,
+on any back end of Keras; `memory.py` has state and parameters.  `later.py` refuses all values of
+KERAS_BACKEND but tensorflow: a runtime on another one has that lifted first.
+"""
 
 from __future__ import annotations
 

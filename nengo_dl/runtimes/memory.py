@@ -14,7 +14,7 @@ from .plan import Plan
 class Memory:
     """What a simulation remembers.
 
-    As long as nobody outside of the engine knows the variables of the graph, nobody can change
+    As long as nobody outside of the runtimes knows the variables of the graph, nobody can change
     parameters but learning rules, whose results are here. From `share` on the variables hold them.
 
     Parameters

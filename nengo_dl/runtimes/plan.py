@@ -1,4 +1,4 @@
-"""What a simulation consists of, for the engine."""
+"""What a simulation consists of, for the runtime that runs it."""
 
 from __future__ import annotations
 

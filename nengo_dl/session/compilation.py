@@ -1,4 +1,4 @@
-"""A network, compiled: model, programs, inputs and the layer that runs them."""
+"""A network, compiled: its model, its programs, and what feeds their inputs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,9 @@ from ..compiler import costs
 from ..compiler.graph import CycleError
 from ..compiler.ir import Block, Graph, Program
 from ..compiler.pipeline import PASSES, SIMPLIFICATIONS, Options, build_program, for_training
-from ..config.per_object import (
-    resolve_pure,
-    resolve_trainable,
-    resolve_trainable_synapses,
-    resolve_training_spikes,
-)
+from ..config.per_object import resolve_pure, resolve_trainable, resolve_trainable_synapses
 from ..config.settings import Settings, keep_history
+from ..config.training_spikes import resolve_training_spikes
 from ..kernels import CATALOGUE
 from ..lowering import Choices, Lowered, build_model, lower
 from ..lowering.order import draw_seeds, process_order

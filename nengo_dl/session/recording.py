@@ -80,7 +80,7 @@ def is_sampled(first: int, n: int, period: float) -> np.ndarray:
 
 
 def by_item(array: np.ndarray, output: Output, n: int) -> np.ndarray:
-    """(n or 1, b, size), as the engine gives it, -> (b, n, *shape)."""
+    """(n or 1, b, size), as a runtime gives it, -> (b, n, *shape)."""
     if array.shape[0] == 1 and n > 1 and not output.last_only:
         array = np.broadcast_to(array, (n, *array.shape[1:]))
     steps, batch, _ = array.shape

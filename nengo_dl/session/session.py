@@ -510,8 +510,9 @@ class Session:
         stateful: bool,
         lengths: tuple[int | None, int | None],
         unknown: bool = False,
-    ) -> Iterator[None]:
-        """Lend the state to Keras.
+        minibatches: int = 0,
+    ) -> Iterator[SimulationModel]:
+        """Lend the state to Keras, whose model is given.
 
         Parameters
         ----------
@@ -523,6 +524,8 @@ class Session:
             Steps of minibatches in training and in testing; None if not known before.
         unknown : bool
             Whether inputs come from a generator or Dataset, and so are still to be checked.
+        minibatches : int
+            How many there are; 0 if not known before.
         """
         self.live = self.sources
         graph, model = self.graph, self.keras_model
@@ -533,8 +536,9 @@ class Session:
                 begun = partial(self._validating, self.snapshot())
                 model.validating = begun if method == "fit" else contextlib.nullcontext
                 model.testing = lambda number: self.lending(stateful, first=number * self.batch)
+                model.expected_minibatches = minibatches
                 try:
-                    yield
+                    yield model
                 finally:
                     model.validating = model.testing = contextlib.nullcontext
                     self._n_steps = self.n_steps

@@ -4,7 +4,7 @@ May import `session`, `config`, `lowering`, and what is public. A new method of 
 line in `simulator.py`, and a file here that does the work.
 """
 
-from .data import SimulationData
+from .recorded import SimulationData
 from .simulator import Simulator
 
 __all__ = ["SimulationData", "Simulator"]

@@ -9,6 +9,7 @@ import nengo
 import numpy as np
 from nengo.exceptions import ValidationError
 
+from ..runtimes.by_position import align, unknown
 from ..utils import warn
 
 Names = Mapping[Any, str]  # Nengo object -> io name
@@ -49,32 +50,38 @@ def by_object(
     if data is None:
         return {}
     if isinstance(data, Mapping):
-        found = {find(key, names, f"{kind} data", kind): value for key, value in data.items()}
-        if len(found) < len(data):
-            raise ValidationError(
-                f"an object was given {kind} data twice, by itself and by its name, among "
-                f"{', '.join(map(repr, data))}",
-                attr=f"{kind} data",
-            )
+        found = by_key(data, names, f"{kind} data", kind)
     else:
-        items = list(data) if isinstance(data, list | tuple) else [data]
-        own = names_of(first, names) if len(items) == len(first) else names
-        found = _by_position(items, own, kind)
+        found = _by_position(data, names, kind, first)
     return {obj: _as_array(value, names[obj]) for obj, value in found.items()}
 
 
-def _by_position(items: list, names: Names, kind: str) -> dict:
+def by_key(data: Mapping, names: Names, attr: str, kind: str) -> dict[Any, Any]:
+    """Data by object, that were given by objects or their names; arguments as of `find`."""
+    found = {find(key, names, attr, kind): value for key, value in data.items()}
+    if len(found) < len(data):
+        raise ValidationError(
+            f"an object was given {kind} data twice, by itself and by its name, among "
+            f"{', '.join(map(repr, data))}",
+            attr=attr,
+        )
+    return found
+
+
+def _by_position(data: Any, names: Names, kind: str, losses: Sequence[Any]) -> dict:
+    """Where generators raise an error, this warns: nodes without data have their own output."""
     owner = "input Nodes" if kind == "input" else "Probes"
-    if not names:
+    values, owners = align(data, list(names), losses)
+    if not owners:
         raise ValidationError(
             f"{kind} data were given, but the network has no {owner}", attr=f"{kind} data"
         )
-    if len(items) != len(names):
+    if len(values) != len(owners):
         warn(
-            f"Number of elements in {kind} data ({len(items)}) does not match number of {owner} "
-            f"({len(names)}); consider using a dictionary, with {owner} as keys"
+            f"Number of elements in {kind} data ({len(values)}) does not match number of {owner} "
+            f"({len(owners)}); consider using a dictionary, with {owner} as keys"
         )
-    return dict(zip(names, items, strict=False))
+    return dict(zip(owners, values, strict=False))
 
 
 def find(key: Any, names: Names, attr: str, kind: str) -> Any:
@@ -98,10 +105,7 @@ def find(key: Any, names: Names, attr: str, kind: str) -> Any:
         raise ValidationError(
             f"{key} cannot be given data: only Nodes without input can", attr=attr
         )
-    known = ", ".join(map(repr, names.values())) or "none"
-    raise ValidationError(
-        f"{key!r} is not one of the network's {kind}s (their names: {known})", attr=attr
-    )
+    raise unknown(key, kind, list(names.values()), attr)
 
 
 def _as_array(value: Any, name: str) -> np.ndarray:

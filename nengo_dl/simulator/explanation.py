@@ -204,9 +204,9 @@ def _training(session: Session) -> str:
     if session.settings.inference_only:
         return "It was configured with inference_only=True, and cannot be trained."
     choice = {
-        op.attrs["training"]: None
+        op.attrs["training_spikes"]: None
         for op in session.compiled.training_program.ops
-        if op.attrs.get("training") is not None
+        if op.attrs.get("in_training")
     }
     text = (
         f"In fit, spiking neurons train with {' and '.join(map(str, choice))}. " if choice else ""

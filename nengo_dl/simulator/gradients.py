@@ -54,11 +54,12 @@ def check(
 def _refuse_surrogates(session: Session) -> None:
     """A gradient that is not that of the values cannot be found from differences of values."""
     ops = session.compiled.training_program.ops
-    found = [op for op in ops if not isinstance(op.attrs.get("training", Rates()), Rates)]
+    choices = {op: op.attrs["training_spikes"] for op in ops if op.attrs.get("in_training")}
+    found = [op for op, choice in choices.items() if not isinstance(choice, Rates)]
     if found:
         names = ", ".join(dict.fromkeys(op.tag for op in found))
         raise SimulationError(
-            f"{names} of neurons whose spikes train with {found[0].attrs['training']!r}: the "
+            f"{names} of neurons whose spikes train with {choices[found[0]]!r}: the "
             f"gradient is by design not the derivative of spikes, and cannot be checked against "
             f"finite differences. Configure training_spikes='rates' to check everything else."
         )

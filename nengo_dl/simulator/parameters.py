@@ -1,4 +1,4 @@
-"""Live parameters: reading them, turning them into Nengo's own arguments, saving and loading."""
+"""Live parameters: reading them, and turning them into Nengo's own arguments (`freeze_params`)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from ..session.interrupts import uninterrupted
 from ..session.recording import by_item
 from ..session.session import Session, Sources
 from . import calls, checks, options
-from .items import Items
+from .generators import Items
 
 Arrays = dict[nengo.Probe, np.ndarray]
 Item = tuple[Sources, int, int]  # what is fed, steps, and items that there are

@@ -37,8 +37,8 @@ from . import (
     saving,
     training,
 )
-from .data import SimulationData
 from .parameters import Parameters, freeze, nengo_params
+from .recorded import SimulationData
 from .signals import LiveSignals
 from .summary import summarize
 from .turns import Turns, exclusive

@@ -8,7 +8,7 @@ from nengo.exceptions import SimulationError, ValidationError
 
 from ..runtimes.later import keras
 from ..session.session import Session
-from . import calls, checks, items, options
+from . import calls, checks, generators, options
 
 
 def compile(
@@ -74,10 +74,9 @@ def _fit(
     lengths = (steps, steps if validation is None else validation.n_steps)
     minibatches = 0 if call is None else call.batch // session.batch * keywords.get("epochs", 1)
     unknown = call is None or _is_unknown(keywords)
-    with session.keras_call("fit", stateful, lengths, unknown):
-        session.keras_model.expected_minibatches = minibatches
-        history = session.keras_model.fit(**arguments, **keywords)
-    history.history = session.keras_model.in_order(history.history)
+    with session.keras_call("fit", stateful, lengths, unknown, minibatches) as model:
+        history = model.fit(**arguments, **keywords)
+    history.history = model.in_order(history.history)
     return history
 
 
@@ -100,9 +99,9 @@ def _evaluate(
         calls.warn_about_synapses(session, call, stateful)
     steps = None if call is None else call.n_steps
     minibatches = 0 if call is None else call.batch // session.batch
-    with session.keras_call("evaluate", stateful, (steps, steps), call is None):
-        session.keras_model.expected_minibatches = minibatches
-        return session.keras_model.in_order(session.keras_model.evaluate(**arguments, **keywords))
+    lengths = (steps, steps)
+    with session.keras_call("evaluate", stateful, lengths, call is None, minibatches) as model:
+        return model.in_order(model.evaluate(**arguments, **keywords))
 
 
 def _arguments(
@@ -118,7 +117,7 @@ def _arguments(
                 "second elements",
                 attr="y",
             )
-        return None, {"x": items.for_keras(session, x)}
+        return None, {"x": generators.for_keras(session, x)}
     call = calls.Call(session, x, n_steps, whole=session.replicas.several, holds=True)
     inputs, targets, weights = call.for_keras(session, y, keywords.pop("sample_weight", None))
     return call, {"x": inputs, "y": targets, "sample_weight": weights, "batch_size": session.batch}
@@ -167,7 +166,7 @@ def _bring_validation(
     if data is None:
         return None
     if not checks.is_data(data):
-        keywords["validation_data"] = items.for_keras(session, data)
+        keywords["validation_data"] = generators.for_keras(session, data)
         return None
     if not isinstance(data, list | tuple):
         raise ValidationError(

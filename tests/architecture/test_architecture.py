@@ -42,18 +42,21 @@ ALLOWED = {
 #: knows none; one module chooses.
 WITHIN_RUNTIMES = {
     "numpy": {"memory", "plan", "switches"},
-    "tensorflow": {"later", "memory", "plan", "replicas", "switches"},
+    "tensorflow": {"by_position", "emit", "later", "memory", "plan", "replicas", "switches"},
     "choose": {"base", "numpy"},
     "later": {"precision", "quiet"},
     "memory": {"plan"},
     "replicas": {"later"},
-    **dict.fromkeys(["base", "plan", "precision", "quiet", "switches"], set()),
+    **dict.fromkeys(
+        ["base", "by_position", "emit", "plan", "precision", "quiet", "switches"], set()
+    ),
 }
 FORBIDDEN = {
     "compiler": {"nengo", "keras", "tensorflow"},
     "lowering": {"keras", "tensorflow"},
     "kernels": {"tensorflow"},
     "runtimes.numpy": {"tensorflow"},
+    "runtimes.emit": {"keras", "tensorflow"},
     "session": {"tensorflow"},
     "benchmarks": {"keras", "tensorflow"},
     "converter": {"tensorflow"},
@@ -220,6 +223,15 @@ def test_runtimes_do_not_know_each_other(room):
         and target.split(".")[2] not in {room, *WITHIN_RUNTIMES[room]}
     ]
     assert wrong == []
+
+
+def test_loops_do_not_know_what_they_run():
+    """Within the runtime of TensorFlow, `execute` uses loops, and not the other way round."""
+    room = "runtimes.tensorflow"
+    allowed = ("runtimes.tensorflow.loops", "runtimes.tensorflow.backend", "kernels")
+    found = {t[1:] for m, t, _, _ in IMPORTS if m.startswith(f"{room}.loops") and t[0] == "."}
+    assert found
+    assert not [target for target in found if not target.startswith(allowed)]
 
 
 @pytest.mark.parametrize("part", FORBIDDEN)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nengo_dl.config.per_object import resolve_trainable_synapses, resolve_training_spikes
+from nengo_dl.config.per_object import resolve_trainable_synapses
+from nengo_dl.config.training_spikes import resolve_training_spikes
 from nengo_dl.surrogate import Arctangent, Rates
 
 README = Path(__file__).parents[2] / "README.md"

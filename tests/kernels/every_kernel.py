@@ -96,7 +96,8 @@ def cases():
             for group in program.groups:
                 attrs = group.ops[0].attrs
                 neurons = type(attrs["neurons"]).__name__ if "neurons" in attrs else ""
-                name = f"{group.kind} {neurons} {attrs.get('training', '')}"
+                spikes = attrs["training_spikes"] if "in_training" in attrs else ""
+                name = f"{group.kind} {neurons} {spikes}"
                 if name not in seen:
                     seen.add(name)
                     yield name, group, training

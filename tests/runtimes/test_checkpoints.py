@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.runtimes.tensorflow.loops.checkpoints import steps_of_chunk
+from nengo_dl.runtimes.tensorflow.checkpoints import steps_of_chunk
 from nengo_dl.runtimes.tensorflow.residuals import Residuals
 
 STEPS = 10

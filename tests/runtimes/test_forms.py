@@ -116,6 +116,55 @@ def test_bad_items(echo, case, number):
         echo.fit(iter([good] * number + [make(echo.net)]), verbose=0)
 
 
+MISTAKES = {
+    "too many inputs": (
+        lambda b, a: ((ONE,) * 4, (ONE, ONE)),
+        "x: a minibatch has 4 inputs, expected at most 3: .*'n_steps'",
+    ),
+    "too many targets": (
+        lambda b, a: ((ONE, ONE), (ONE,) * 3),
+        "y: a minibatch has targets for 3 probes, expected at most 2",
+    ),
+    "too many weights": (
+        lambda b, a: ((ONE, ONE), (ONE, ONE), (np.ones(1),) * 3),
+        "sample_weight: a minibatch has weights for 3 probes, expected at most 2",
+    ),
+    "missing": (
+        lambda b, a: ({b: ONE, "n_steps": N}, (ONE, ONE)),
+        "x: a minibatch has .*'n_steps'; each needs all inputs, so also",
+    ),
+    "foreign input": (
+        lambda b, a: ({b: ONE, a: ONE, "c": ONE}, (ONE, ONE)),
+        "x: 'c' is not one of the network's inputs ",
+    ),
+    "foreign target": (
+        lambda b, a: ((ONE, ONE), {"c": ONE}),
+        "y: 'c' is not one of the network's targets ",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_has_one_message(echo, case):
+    """Whether Keras reads what our generators gave, or is given the same without us."""
+    make, message = MISTAKES[case]
+    item = make(*(echo._compiled.names[n] for n in (echo.net.b, echo.net.a)))
+    with pytest.raises(ValidationError, match=message):
+        echo.fit(iter([item]), verbose=0)
+    with pytest.raises(ValidationError, match=message):
+        echo.keras_model.fit(tf.data.Dataset.from_tensors(item), verbose=0)
+
+
+def test_an_input_given_twice_in_an_item(echo):
+    names = echo._compiled.names
+    x = {echo.net.a: ONE, names[echo.net.a]: 2 * ONE, echo.net.b: ONE}
+    with pytest.raises(ValidationError, match="given input data twice, by itself and by its name"):
+        echo.fit(iter([(x, (ONE, ONE))]), verbose=0)
+    y = {echo.net.pa: ONE, names[echo.net.pa]: 2 * ONE}
+    with pytest.raises(ValidationError, match="given target data twice, by itself and by its name"):
+        echo.fit(iter([((ONE, ONE), y)]), verbose=0)
+
+
 def test_data_that_exclude_each_other(echo):
     with pytest.raises(ValidationError, match="items have targets, as second elements"):
         echo.fit(iter([((ONE, ONE), (ONE, ONE))]), (ONE, ONE), verbose=0)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from nengo.exceptions import ValidationError
 
+# Bounds of memory, and so no fields of `Costs`, which choose the faster of two ways.
 CHUNK = 64  # items of data that go through the model at once
 VALUES = 2**19  # of each layer that are kept
 

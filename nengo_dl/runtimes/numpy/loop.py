@@ -95,7 +95,7 @@ class NumpyLoop:
         first: int,
         steps: int,
     ) -> tuple[dict[Output, np.ndarray], dict[Block, Any]]:
-        """Simulate one chunk; as of `Runner.run`."""
+        """Simulate one chunk: as of `Runtime.run`, without `split`, as there are no replicas."""
         results, recorded = {}, []
         for output, source, assemble in self.records:
             items = self.plan.batch if output.batched else 1

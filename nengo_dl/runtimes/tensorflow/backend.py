@@ -1,4 +1,4 @@
-"""What the engine needs of TensorFlow and the machine: devices, compilation, calls of Python."""
+"""What this runtime needs of TensorFlow and the machine: devices, compilation, calls of Python."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 from ...compiler.ir import Block, Stage
 from ...kernels.context import Context
 from ...kernels.registry import CATALOGUE
-from .emit import in_own_order, interleaved, per_item
+from ..emit import in_own_order, interleaved, per_item
 
 
 def begin(stage: Stage, blocks: Mapping[Block, Any], ctx: Context) -> list:

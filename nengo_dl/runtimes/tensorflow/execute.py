@@ -16,10 +16,10 @@ import tensorflow as tf
 from ...compiler.ir import Block, Group, Output, Read, Role, Stage
 from ...kernels.context import Context, as_they_are
 from ...kernels.registry import CATALOGUE
+from ..emit import argument, as_held, assemble, per_item, run_groups
 from .backend import by_xla, on_blocks
 from .carry import begin, end
 from .chunk import Span
-from .emit import argument, as_held, assemble, per_item, run_groups
 from .host_in_loop import run_segments
 from .large_elementwise import run_with_islands
 from .looped_results import LoopedResults
@@ -156,7 +156,11 @@ def _run_at_once(
 
 
 def _moves_less(stage: Stage, given: Mapping, made: Collection[Block], ctx: Context) -> bool:
-    """Whether to put what is `made` for later stages in the order of steps, and not the inputs."""
+    """Whether to put what is `made` for later stages in the order of steps, and not the inputs.
+
+    On two cores, the dense network of `benchmarks.training` takes some 8 % less processor time a
+    batch for it with surrogate gradients, and hardly less with rates.
+    """
     series = [b for b, array in given.items() if array.shape[0] != 1]
     if not (ctx.training and repeatable(stage) and all(b.role is Role.INPUT for b in series)):
         return False

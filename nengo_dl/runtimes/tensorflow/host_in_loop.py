@@ -12,8 +12,8 @@ from typing import Any
 
 from ...compiler.ir import Block, Group, Read
 from ...kernels.context import Context
+from ..emit import Blocks, run_groups
 from .backend import by_xla, on_blocks
-from .emit import Blocks, run_groups
 
 Finish = Callable[[Blocks], list]
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from ...compiler.costs import Costs
 from ...compiler.ir import Block, Output, Read, Stage
 from ...kernels.context import Context
-from .emit import assemble, in_own_order, per_item
+from ..emit import assemble, in_own_order, per_item
 
 Shown = tuple[Output, Read]
 

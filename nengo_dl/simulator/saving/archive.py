@@ -6,6 +6,9 @@ version, the name, file, shape and type of each array, and what else belongs to 
 at the end of the zip file is the SHA-256 of everything before it.  Reading checks this first: a
 file with a flipped bit, too few bytes or too many is found out as a whole.  No pickles are read,
 nothing is unpacked to a folder, and nothing is allocated before its size in the file is known.
+
+What the arrays of a simulator are called, such as the weights of a connection, is said in this
+folder's ``__init__.py``, and made in `parts.py` and `lowering.names`.
 """
 
 from __future__ import annotations

@@ -23,9 +23,9 @@ from ...memory import initial_rows
 from ...plan import Plan
 from .. import backend
 from ..backend import HostCalls, by_xla
+from ..checkpoints import execute_with_checkpoints
 from ..chunk import Span
 from ..execute import execute
-from ..loops.checkpoints import execute_with_checkpoints
 from ..single_kernel import is_possible
 from ..strategy import Facts, Purpose, Refusal, Scope, Strategy, choose
 from ..tune import Target

@@ -12,6 +12,7 @@ import tensorflow as tf
 from nengo.exceptions import ValidationError
 
 from ....compiler.ir import Block
+from ...by_position import check_complete, of_minibatch, unknown
 from ...plan import Plan
 from ..backend import check_finite
 from .padding import room_for_steps
@@ -55,23 +56,11 @@ def inputs_by_name(x: Any, plan: Plan) -> dict[str, Any]:
     """Inputs of a minibatch; those without names are the nodes in order, and then `n_steps`."""
     names = [*plan.inputs, "n_steps"]
     if not isinstance(x, Mapping):
-        items = list(x) if isinstance(x, list | tuple) else [x]
-        if len(items) > len(names):
-            raise ValidationError(
-                f"a minibatch has {len(items)} inputs, expected at most {len(names)}: "
-                f"{', '.join(map(repr, names))}",
-                attr="x",
-            )
-        x = dict(zip(names, items, strict=False))
-    missing = [name for name in plan.inputs if name not in x]
-    if not plan.inputs and "n_steps" not in x:
-        missing = ["n_steps"]
-    if missing:
-        raise ValidationError(
-            f"a minibatch has {', '.join(map(repr, x)) or 'nothing'}; each needs all inputs, so "
-            f"also {', '.join(map(repr, missing))}",
-            attr="x",
-        )
+        x = of_minibatch(x, names, "x")
+    for name in x:
+        if name not in names:
+            raise unknown(name, "input", list(plan.inputs), "x")
+    check_complete(x, list(plan.inputs))
     return {name: x[name] for name in names if name in x}
 
 
@@ -109,23 +98,13 @@ def targets_by_name(y: Any, losses: Sequence[str], plan: Plan, attr: str = "y") 
     if y is None:
         return None
     if isinstance(y, Mapping):
-        unknown = [name for name in y if name not in plan.outputs]
-        if unknown:
-            raise ValidationError(
-                f"{', '.join(map(repr, unknown))} is not one of the network's probes; targets can "
-                f"be given for {', '.join(map(repr, plan.outputs))}",
-                attr=attr,
-            )
-        return {name: value for name, value in y.items() if value is not None}
-    items = list(y) if isinstance(y, list | tuple) else [y]
-    names = list(losses) if len(items) == len(losses) else list(plan.outputs)
-    if len(items) > len(names):
-        raise ValidationError(
-            f"a minibatch has targets for {len(items)} probes, expected at most {len(names)}: "
-            f"{', '.join(map(repr, names))}",
-            attr=attr,
-        )
-    return {name: v for name, v in zip(names, items, strict=False) if v is not None}
+        for name in y:
+            if name not in plan.outputs:
+                kind = "target" if attr == "y" else attr
+                raise unknown(name, kind, list(plan.outputs), attr)
+    else:
+        y = of_minibatch(y, list(plan.outputs), attr, losses)
+    return {name: value for name, value in y.items() if value is not None}
 
 
 def read(data: Any, losses: Sequence[str], plan: Plan) -> Minibatch:

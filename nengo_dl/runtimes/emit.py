@@ -1,7 +1,8 @@
 """From groups to tensors: arguments are assembled from blocks, and kernels compute new blocks.
 
 Within this module every block is an array (L, size): L rows, or one row that all share.  Blocks
-that a loop holds interleaved are arrays (L, elements, members).
+that a loop holds interleaved are arrays (L, elements, members).  All is in `keras.ops`, and so for
+runtimes on any back end of Keras's.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from keras import ops
 
-from ...compiler.ir import Block, Group, Piece, Read
-from ...kernels.context import Context
-from ...kernels.registry import CATALOGUE
+from ..compiler.ir import Block, Group, Piece, Read
+from ..kernels.context import Context
+from ..kernels.later import ops
+from ..kernels.registry import CATALOGUE
 
 Blocks = dict[Block, Any]
 

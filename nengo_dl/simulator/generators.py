@@ -1,4 +1,7 @@
-"""Minibatches of generators and Datasets: whatever form they have, brought to data by name."""
+"""Minibatches of generators and Datasets: whatever form they have, brought to data by name.
+
+What has no names is matched by position, by the rule of `runtimes.by_position`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 import numpy as np
 from nengo.exceptions import ValidationError
 
+from ..runtimes.by_position import check_complete, of_minibatch
 from ..session.session import Session
 from . import calls, checks
 
@@ -42,7 +46,7 @@ class Items:
         inputs, flat = self._inputs(parts[0])
         found: list[Any] = [inputs]
         if len(parts) > 1 and parts[1] is not None:
-            targets = self._targets(parts[1], "target")
+            targets = self._targets(parts[1], "y")
             found.append({k: _with_step(v) for k, v in targets.items()} if flat else targets)
         if len(parts) > 2 and parts[2] is not None:
             found.append(self._targets(parts[2], "sample_weight"))
@@ -63,19 +67,15 @@ class Items:
 
     def _inputs(self, x: Any) -> tuple[dict[str, Any], bool]:
         """Inputs by name, and whether they had no axis of steps."""
-        names = [*self._nodes.values(), "n_steps"]
+        names = list(self._nodes.values())
         if isinstance(x, Mapping):
-            found = {self._input_name(key): value for key, value in x.items()}
+            given = {key: value for key, value in x.items() if key != "n_steps"}
+            by_node = checks.by_key(given, self._nodes, "x", "input")
+            found = {self._nodes[node]: value for node, value in by_node.items()}
+            found.update({"n_steps": x["n_steps"]} if "n_steps" in x else {})
         else:
-            values = list(x) if isinstance(x, list | tuple) else [x]
-            if len(values) > len(names):
-                raise ValidationError(
-                    f"an item has {len(values)} inputs, expected at most {len(names)}: "
-                    f"{', '.join(map(repr, names))}",
-                    attr="x",
-                )
-            found = dict(zip(names, values, strict=False))
-        self._check_complete(found)
+            found = of_minibatch(x, [*names, "n_steps"], "x")
+        check_complete(found, names)
         found = {name: _array(value) for name, value in found.items()}
         if not self._flat:
             return found, False
@@ -84,41 +84,16 @@ class Items:
         found[name] = _with_step(found[name])
         return found, flat
 
-    def _input_name(self, key: Any) -> str:
-        return key if key == "n_steps" else self._nodes[checks.find(key, self._nodes, "x", "input")]
-
-    def _check_complete(self, found: Mapping[str, Any]) -> None:
-        """Raise ValidationError unless there are all inputs; they tell the number of steps."""
-        missing = [name for name in self._nodes.values() if name not in found]
-        if not self._nodes and "n_steps" not in found:
-            missing = ["n_steps"]
-        if missing:
-            raise ValidationError(
-                f"an item of the generator or Dataset has "
-                f"{', '.join(map(repr, found)) or 'nothing'}; each needs all inputs, so also "
-                f"{', '.join(map(repr, missing))}",
-                attr="x",
-            )
-
-    def _targets(self, given: Any, kind: str) -> Any:
+    def _targets(self, given: Any, attr: str) -> Any:
         """Targets or weights by name; one array of weights stands for all targets."""
         if isinstance(given, Mapping):
-            found = {
-                self._probes[checks.find(k, self._probes, kind, kind)]: given[k] for k in given
-            }
-        elif kind == "sample_weight" and not isinstance(given, list | tuple):
+            kind = "target" if attr == "y" else attr
+            by_probe = checks.by_key(given, self._probes, attr, kind)
+            found = {self._probes[probe]: value for probe, value in by_probe.items()}
+        elif attr == "sample_weight" and not isinstance(given, list | tuple):
             return _array(given)
         else:
-            values = list(given) if isinstance(given, list | tuple) else [given]
-            all_names = list(self._probes.values())
-            names = self._losses if len(values) == len(self._losses) else all_names
-            if len(values) > len(names):
-                raise ValidationError(
-                    f"an item has targets for {len(values)} probes, expected at most "
-                    f"{len(names)}: {', '.join(map(repr, names))}",
-                    attr="y",
-                )
-            found = dict(zip(names, values, strict=False))
+            found = of_minibatch(given, list(self._probes.values()), attr, self._losses)
         return {name: _array(value) for name, value in found.items() if value is not None}
 
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from ....compiler.ir import Block, Output, Program
-from ....kernels.context import Context
-from ..chunk import Span
-from ..execute import execute, varies
-from ..residuals import repeatable
-from ..strategy import Strategy
-from .scan import scan_again
+from ...compiler.ir import Block, Output, Program
+from ...kernels.context import Context
+from .chunk import Span
+from .execute import execute, varies
+from .loops.scan import scan_again
+from .residuals import repeatable
+from .strategy import Strategy
 
 Results = tuple[dict[Output, Any], dict[Block, Any]]
 
