@@ -157,7 +157,7 @@ assert np.allclose(fed, ramps)
 # It costs three decisions:
 #
 # - **What is trained.** By default, encoders, biases, decoders and weights. Here we leave the
-#   decoders as they were solved, and train ensembles alone.
+#   decoders as they were solved, and the biases as they were drawn, and train encoders alone.
 # - **What time is for.** Spikes have no derivative, so neurons give their firing rates while they
 #   are trained (there are [other ways](../howto/training.md)). A rate model without memory needs
 #   one step for an item; we take out the synapses, which only delay, and smooth the spikes of the

@@ -46,6 +46,8 @@ class Compilation:
     program, training_program : Program
     names : dict
         The io name of each input node and probe.
+    filtered : list of nengo.Connection and nengo.Probe
+        Those with a synapse; what is done to the network later does not change them.
     """
 
     def __init__(
@@ -71,6 +73,8 @@ class Compilation:
             self.program = self._compiled(self.lowered.graph)
         nodes = [f.node for f in self.lowered.feeds if f.node is not None and f.signal is not None]
         self.names = io_names(nodes, model.probes)
+        connections = () if network is None else network.all_connections
+        self.filtered = [o for o in (*connections, *model.probes) if o.synapse is not None]
         self.order = process_order(model)
         self.places = self.program.layout.place()
 

@@ -356,9 +356,8 @@ def takes_single_steps(session: Session, n_steps: int | None = None) -> bool:
 
 def _filtered(session: Session) -> list[nengo.Connection | nengo.Probe]:
     """Connections, and probes with a loss, that show in the first step only what was before."""
-    network = session.compiled.model.toplevel
-    connections = () if network is None else network.all_connections
-    return [o for o in (*connections, *session.loss_probes) if o.synapse is not None]
+    filtered, losses = session.compiled.filtered, session.loss_probes
+    return [o for o in filtered if isinstance(o, nengo.Connection) or o in losses]
 
 
 def warn_about_synapses(session: Session, call: Call, stateful: bool) -> None:

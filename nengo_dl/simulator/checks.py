@@ -7,7 +7,7 @@ from typing import Any
 
 import nengo
 import numpy as np
-from nengo.exceptions import ValidationError
+from nengo.exceptions import SimulationError, ValidationError
 
 from ..runtimes.by_position import align, unknown
 from ..utils import warn
@@ -260,6 +260,16 @@ def check_stateful(stateful: Any) -> bool:
             attr="stateful",
         )
     return bool(stateful)
+
+
+def check_trainable(inference_only: bool, why: str) -> None:
+    """Raise SimulationError for a network that was made for inference only."""
+    if inference_only:
+        raise SimulationError(
+            f"Network was created with inference_only=True, {why}. Make it without: leave "
+            f"inference_only out of configure_settings, or of Converter (which then converts batch "
+            f"normalisation if its layer.trainable is False)"
+        )
 
 
 def check_spikes(spikes: Any) -> bool:

@@ -631,8 +631,7 @@ class Simulator:
             If data, targets or weights do not fit the network, or each other.
         """
         session = self._open()
-        if session.settings.inference_only:
-            raise SimulationError("Network was created with inference_only=True, cannot be trained")
+        checks.check_trainable(session.settings.inference_only, "cannot be trained")
         stateful = session.carries_on(checks.check_stateful(stateful))
         return training.fit(session, x, y, n_steps, stateful, kwargs)
 
@@ -697,8 +696,7 @@ class Simulator:
             If inputs do not fit the network, or an output is no probe of it.
         """
         session = self._open()
-        if session.settings.inference_only:
-            raise SimulationError("Network was created with inference_only=True, has no gradients")
+        checks.check_trainable(session.settings.inference_only, "has no gradients")
         session.reset(parameters=False)
         return gradients.check(session, inputs, outputs, atol, rtol)
 

@@ -419,6 +419,19 @@ def test_one_step_through_a_synapse(where):
         assert not warned(lambda: sim.run_steps(1))
 
 
+def test_a_synapse_that_came_after_the_simulator():
+    with nengo.Network() as net:
+        node = nengo.Node([0])
+        connection = nengo.Connection(node, nengo.Node(size_in=1), synapse=None)
+        probe = nengo.Probe(connection.post)
+    with simulator(net) as sim:
+        connection.synapse = probe.synapse = nengo.Lowpass(0.01)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = sim.predict(np.ones((2, 1)))  # items of one step: nothing is filtered here
+    np.testing.assert_array_equal(found[probe], np.ones((2, 1, 1)))
+
+
 def test_warnings_point_at_the_users_line(sim):
     with pytest.warns(UserWarning) as caught:
         sim.predict([X1])

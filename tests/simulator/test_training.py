@@ -170,7 +170,7 @@ def test_fit_needs_compile_and_gradients(linear):
         assert sim.evaluate(ONES, ZEROS, verbose=0)["loss"] == pytest.approx(4)
         assert sim.keras_model.trainable_weights == []
         for method in (lambda: sim.fit(ONES, ZEROS), sim.check_gradients):
-            with pytest.raises(SimulationError, match="inference_only"):
+            with pytest.raises(SimulationError, match="Make it without: leave inference_only out"):
                 method()
 
 
