@@ -34,7 +34,7 @@ def test_what_the_page_on_training_shows(recwarn):
     """Settings are accepted, and a surrogate of the user's own is a surrogate."""
     cell = r"```\{code-cell\} ipython3\n(?::tags:[^\n]*\n)?(.*?)```"
     blocks = re.findall(cell, TRAINING.read_text(encoding="utf-8"), flags=re.S)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     namespace = {}
     for source in blocks:
         exec(compile(source, str(TRAINING), "exec"), namespace)
