@@ -285,6 +285,16 @@ def test_bad_inputs(sim, net, case, method):
         getattr(sim, method)(data(net), **kwargs)
 
 
+def test_an_empty_list(sim):
+    """It says nothing about the network, which has inputs."""
+    message = r"elements in input data \(0\) does not match number of input Nodes \(2\)"
+    with (
+        pytest.warns(UserWarning, match=message),
+        pytest.raises(ValidationError, match="n_steps is needed"),
+    ):
+        sim.predict([])
+
+
 def test_inputs_of_one_minibatch(batched):
     x = np.ones((4, 3, 1))
     for call in (batched.predict_on_batch, lambda x: batched.run_steps(3, data=x)):
