@@ -50,7 +50,7 @@ CHOSEN = (
 )
 #: About training, or about calls from Keras: ``python -m nengo_dl.benchmarks.training``, with the
 #: field changed by `nengo_dl.compiler.costs.assuming`.
-TRAINING = ("lone_population_elements", "padded_elements", "product_elements")
+TRAINING = ("lone_population_elements", "longer_function", "padded_elements", "product_elements")
 
 
 #: About whole scripts: ``python -m nengo_dl.benchmarks.first_result``.

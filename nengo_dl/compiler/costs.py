@@ -108,6 +108,9 @@ class Costs:
         Bytes that a chunk's inputs and results may take.
     padded_elements : int
         Elements that may be computed in vain for the sake of one compilation.
+    longer_function : int
+        Steps of a compiled chunk, for each step that is wanted, up to which it is used instead of
+        another one that is compiled.
     product_elements : int
         Elements of a matrix that cost as much as another one, in a product for all steps.
     lone_parameters : int
@@ -181,6 +184,7 @@ class Costs:
     chunk_steps_on_host: int = 128
     chunk_bytes: int = 32 * 2**20
     padded_elements: int = 2**22
+    longer_function: int = 4
     product_elements: int = 16
     lone_parameters: int = 64
     kept_functions: int = 8

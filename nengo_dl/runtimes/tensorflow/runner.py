@@ -212,7 +212,8 @@ class Runner:
         """Room for `steps`: always the same, unless rows beyond them would cost too much."""
         if self.work * self.longest <= self.strategy.costs.padded_elements:
             return self.longest
-        fitting = [n for n, *_ in self._functions if steps <= n <= 4 * steps]
+        most = self.strategy.costs.longer_function * steps
+        fitting = [n for n, *_ in self._functions if steps <= n <= most]
         if fitting:
             return min(fitting)
         length = self.graph.plan.unroll
