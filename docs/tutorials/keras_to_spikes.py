@@ -250,7 +250,7 @@ model = keras.Model(inputs, layers.Dense(10)(layers.Flatten()(x)), name="mnist")
 classes = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 model.compile("adam", classes)
 epochs = 3 if QUICK else 8
-model.fit(x_train, y_train, batch_size=MINIBATCH, epochs=epochs, verbose=0)
+history = model.fit(x_train, y_train, batch_size=MINIBATCH, epochs=epochs, verbose=0)
 
 # %% [markdown]
 # The network of rates gets a probe of each layer's neurons, and each probe a loss: the mean squared

@@ -111,7 +111,7 @@ def held_items(n, seed):
 
 
 shown, targets = held_items(320 if QUICK else 3200, seed=0)
-test_shown, test_targets = held_items(320, seed=1)
+test_shown, test_targets = held_items(320, seed=100)
 
 sim = nengo_dl.Simulator(net, minibatch_size=32, seed=0, progress_bar=False)
 untrained = sim.predict({vector: test_shown})[probe]
@@ -207,27 +207,26 @@ def stories(n, seed):
 
 
 inputs, targets, _ = stories(640 if QUICK else 6400, seed=0)
-test_inputs, test_targets, wanted = stories(512, seed=1)
+test_inputs, test_targets, wanted = stories(512, seed=100)
 
 # exact arithmetic, to compare with
 last_cue, pairs = test_inputs[cue][:, -1], test_targets[memory_probe][:, -1]
 exact = right(bind(pairs, np.roll(last_cue[:, ::-1], 1, axis=1)), wanted)
 
 # %% [markdown]
-# The answer counts for most of the loss. The other two show the parts of the network what they are
+# The answer is what is wanted. The other two losses show the parts of the network what they are
 # for, which is far more to learn from than an error at the end of a long chain.
 
 # %%
 sim = nengo_dl.Simulator(net, minibatch_size=64, seed=0, progress_bar=False)
 untrained = sim.predict(test_inputs)
 
-EPOCHS = 3 if QUICK else 15
+EPOCHS = 3 if QUICK else 10
 keras.utils.set_random_seed(0)
-decay = keras.optimizers.schedules.CosineDecay(1e-3, EPOCHS * len(inputs[role]) // 64)
+decay = keras.optimizers.schedules.CosineDecay(3e-3, EPOCHS * len(inputs[role]) // 64)
 sim.compile(
     keras.optimizers.RMSprop(decay),
     loss={answer_probe: nengo_dl.losses.nan_mse, bound_probe: "mse", memory_probe: "mse"},
-    loss_weights={answer_probe: 1.0, bound_probe: 0.25, memory_probe: 0.25},
 )
 history = sim.fit(inputs, targets, epochs=EPOCHS, verbose=0).history
 trained = sim.predict(test_inputs)
@@ -258,7 +257,7 @@ plt.show()
 assert history["loss"][-1] < history["loss"][0]
 assert not np.isnan(history["loss"]).any()
 assert before < 0.1
-assert QUICK or after > 0.3  # a few dozen minibatches teach it no more than a smaller loss
+assert QUICK or after > 1 / 3  # a few dozen minibatches teach it no more than a smaller loss
 
 # %% [markdown]
 # Of 512 words the network finds the right one in more than a third of the stories, where it found
