@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -46,6 +47,14 @@ def numpy_steps(request, monkeypatch):
     marker = request.node.get_closest_marker("numpy_steps")
     at_most(16 if marker is None else marker.args[0])
     return at_most
+
+
+@pytest.fixture
+def ctrl_c():
+    """Let Ctrl-C be heard in a test: it is not where a shell runs tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -1,4 +1,8 @@
-"""Networks to measure with, and what measures them; ``python -m nengo_dl.benchmarks`` runs it."""
+"""Networks to measure with, and what measures them; ``python -m nengo_dl.benchmarks`` runs it.
+
+May import `simulator`, `converter`, `compiler`, `config`, `dists` and `neurons`. A new measurement
+is a module that can be run, ``python -m nengo_dl.benchmarks.NAME``.
+"""
 
 from .deep import conv_spiking, dense_spiking, lmu
 from .growth import Size, measure_growth

@@ -1,4 +1,4 @@
-"""What things cost on a machine, as numbers: the only place for thresholds of the compiler.
+"""What things cost on a machine, as numbers: the only place for thresholds, of runtimes too.
 
 A field is named after what it bounds and its unit. Elements are numbers of any precision.
 """

@@ -1,4 +1,4 @@
-"""What kernels say of their kind of operation: no kind is known by its name."""
+"""What kernels say of their kind of operation, so that passes need not know it by its name."""
 
 from __future__ import annotations
 

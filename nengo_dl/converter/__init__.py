@@ -1,4 +1,8 @@
-"""Converts Keras models to Nengo networks; see `Converter`."""
+"""Converts Keras models to Nengo networks; see `Converter`.
+
+May import `simulator`, `runtimes`, `config`, `neurons`, `tensor_node` and `utils`. A kind of layer
+is a class in `layers`, in the file of its family; a way to choose thresholds is one in `recipes`.
+"""
 
 from ..runtimes import quiet as quiet  # isort: skip  # imports Keras before anything else does
 from .converter import Converter

@@ -1,7 +1,7 @@
 """What each kind of operation computes, for a whole group at once, in `keras.ops`.
 
-May import `compiler`. A neuron type or a kind of operation is one decorated class, in the file of
-its family, which opens with its equations and their source.
+May import `compiler`, `neurons`, `surrogate` and `utils`. A neuron type or a kind of operation is
+one decorated class, in the file of its family, which opens with its equations and their source.
 """
 
 from . import (

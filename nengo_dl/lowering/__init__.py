@@ -1,7 +1,7 @@
-"""Nengo's operators become the compiler's own graph.  The only part that knows `nengo.builder`.
+"""Nengo's operators become the compiler's own graph; what each signal is to a simulation.
 
-May import `compiler`. An operator of Nengo's is one decorated function in `operators.py`, a process
-or a synapse one in `filters.py`.
+May import `compiler` and `tensor_node`. An operator of Nengo's is one decorated function in
+`operators.py`, a process or a synapse one in `filters.py`.
 """
 
 from . import filters

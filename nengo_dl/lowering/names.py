@@ -1,10 +1,12 @@
-"""What the objects of a network are called: by Keras, in files of parameters, tables and messages.
+"""What the objects of a network are called: in variables, files of parameters, tables, messages.
 
 An object's name is its label, or its class in lower case if it has none, behind the names of the
 networks around it (all but the top-level one), with points between them: ``sub.ens``.  A connection
 without a label is named after what it connects, as seen from the network that it is in: ``a->b``.
 Where a name is taken by another object of the same kind, the second gets the suffix ``_1``, the
 third ``_2``.  So names do not change when objects of other names, or of other kinds, are added.
+
+What is behind the point in ``a->b.weights`` is named in `roles.py`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,9 @@
 `Session.chunks` asks `choose.next_runtime` who takes the next chunk of time, and makes the runtime
 that compiles when it is first chosen: `Session.runner`.  `fit`, `evaluate`, `check_gradients` and
 what shows a Keras model go to the Keras layer and model of `Session.graph` and
-`Session.keras_model`, which are TensorFlow's alone: `tensorflow/keras/`.
+`Session.keras_model`, which are TensorFlow's alone: `tensorflow/keras/`.  So are three things that
+others ask for: the state of a last minibatch that is not whole (`tensorflow/keras/padding.py`, for
+`predict`), `Runner.compile_count`, and a program of rates (`Session.spiking`).
 
 A third runtime needs a folder here with a class of this protocol, an argument of `next_runtime`,
 and a property beside `Session.runner` that makes it.  `emit.py` computes groups with the kernels,

@@ -12,7 +12,7 @@ from ..compiler.ir import Block, Output, Program
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What a `TensorGraph` runs, and how.
+    """What a runtime runs, and what a `TensorGraph` needs to train it.
 
     Attributes
     ----------

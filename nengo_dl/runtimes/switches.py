@@ -1,4 +1,4 @@
-"""What can be switched off, for tests and to look for a fault; read when a simulator is made."""
+"""What can be switched off, for tests and to look for a fault; read at each compilation."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""One open simulation: what was compiled, what feeds it, what it has recorded.
+"""One open simulation: what was compiled, what feeds it, how its results are recorded.
 
-May import `lowering`, `compiler` and `runtimes`. What lasts from one call of a user's to the next
-belongs here.
+May import `lowering`, `compiler`, `kernels`, `runtimes`, `config`, `graph_optimizer` and `utils`.
+What lasts from one call of a user's to the next belongs here.
 """

@@ -1,4 +1,4 @@
-"""Ctrl-C between two results, never within one."""
+"""Ctrl-C between two results, and within one only if pressed twice."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 try:  # what `signal` wraps: it looks for no names of handlers, which takes as long as a step
@@ -18,30 +19,31 @@ except ImportError:  # not every Python has it
 def uninterrupted() -> Iterator[Callable[[], None]]:
     """Hold back Ctrl-C; pressed again, it works at once.
 
-    Gives a function that raises KeyboardInterrupt if Ctrl-C was pressed: to be called where nothing
-    is half done. What is still held at the end of the block is raised there.
+    Gives a function that lets a Ctrl-C that was held do what it does (KeyboardInterrupt, where the
+    user has no handler of their own): to be called where nothing is half done. What is still held
+    at the end of the block is let go there. Where Ctrl-C is ignored, as by `nohup`, so it stays.
     """
     before = handlers.getsignal(signal.SIGINT)
     main = threading.current_thread() is threading.main_thread()
-    if not main or before is None:  # only the main thread is interrupted, and only by Python
+    if not main or not callable(before):  # only the main thread is interrupted, and only by Python
         yield lambda: None
         return
-    pressed = []
+    pressed: list[tuple[int, FrameType | None]] = []
 
     def hold(*args: Any) -> None:
         if pressed:
-            raise KeyboardInterrupt
-        pressed.append(args)
+            pressed.clear()
+            before(*args)
+        else:
+            pressed.append(args)
 
     def check() -> None:
         if pressed:
-            pressed.clear()
-            raise KeyboardInterrupt
+            before(*pressed.pop())
 
     handlers.signal(signal.SIGINT, hold)
     try:
         yield check
     finally:
         handlers.signal(signal.SIGINT, before)
-    if pressed:
-        signal.raise_signal(signal.SIGINT)
+    check()

@@ -457,10 +457,9 @@ class Session:
             Whether `predict` asks, so that replicas share items; see `next_runtime`, too.
         """
         while first < end:
-            if self._spikes:
-                runtime = next_runtime(first, predicts, self.first_steps, lambda: self.runner)
-            else:
-                runtime = self.runner
+            runtime = next_runtime(
+                first, predicts, self._spikes, self.first_steps, lambda: self.runner
+            )
             steps = self._steps(runtime, end - first, first)
             inputs, constant = self._inputs(sources, first, steps)
             outputs, carry = runtime.run(carry, inputs, constant, first, steps, split=predicts)

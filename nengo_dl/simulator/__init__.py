@@ -1,7 +1,7 @@
 """What users ask of a simulator: the class, and a file for each thing it does.
 
-May import `session`, `config`, `lowering`, and what is public. A new method of `Simulator` is a
-line in `simulator.py`, and a file here that does the work.
+May import `session`, `runtimes`, `lowering`, `compiler`, `config`, `surrogate` and `utils`. A new
+method of `Simulator` is a line in `simulator.py`, and a file here that does the work.
 """
 
 from .recorded import SimulationData

@@ -607,7 +607,8 @@ class Simulator:
     ) -> keras.callbacks.History:
         """Train parameters to make the losses of `compile` small.
 
-        Spiking neurons give their rates while training, and their state stands still.
+        Spiking neurons give their rates while training, and their state stands still, but for those
+        that train with a surrogate gradient: they spike.
 
         Parameters
         ----------

@@ -1,6 +1,7 @@
 """Who may import whom, and how large and how documented a part may be; read from the source."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -205,6 +206,15 @@ def test_imports_point_one_way(room):
         and not (lazy and room in ("utils", "check"))
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("room", [r for r in ALLOWED if (PACKAGE / r).is_dir()])
+def test_rooms_say_what_they_may_import(room):
+    """In the docstring of the folder, in one sentence; a clause after it is of something else."""
+    text = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text()))
+    said = re.search(r"May import ([^.;]*)[.;,]", text)
+    assert said is not None
+    assert set(re.findall(r"`(\w+)`", said[1])) == ALLOWED[room]
 
 
 def test_every_room_is_known():

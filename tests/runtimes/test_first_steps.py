@@ -256,6 +256,7 @@ def test_probes_that_keep_little():
         np.testing.assert_array_equal(sim.data[sampled], sim.data[every][2::3])
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_between_the_first_steps_and_others():
     """What was simulated is kept, and the simulator goes on."""
     pressed = []

@@ -65,6 +65,7 @@ def test_inputs_without_names_in_keras_own_predict():
                 np.testing.assert_array_equal(found["out_a"], 5 * ones)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_leaves_no_trace():
     """The state is that from before, whatever had been predicted, and the next call is whole."""
     presses = []

@@ -220,6 +220,7 @@ def test_interleaved_calls_do_not_disturb_a_run(minibatch_size):
 # --- Ctrl-C --------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_keeps_what_was_simulated():
     """Interrupted at any time, a run can go on, and nothing is lost nor done twice."""
     net = noisy()
@@ -244,6 +245,7 @@ def test_ctrl_c_keeps_what_was_simulated():
             np.testing.assert_array_equal(now[:20_000], before)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_between_the_steps_of_a_function():
     with nengo.Network() as net:
         node = nengo.Node(
@@ -260,6 +262,7 @@ def test_ctrl_c_between_the_steps_of_a_function():
         assert sim.n_steps == done + 5
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_second_ctrl_c_does_not_wait():
     def stuck(t):
         if t > 0.0095:
@@ -274,6 +277,30 @@ def test_second_ctrl_c_does_not_wait():
         with pytest.raises(KeyboardInterrupt):
             sim.run_steps(100)
         assert sim.n_steps == 0
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_ctrl_c_does_what_the_users_handler_says(ignored):
+    """One of theirs is called, between two chunks; where it is ignored, nothing happens."""
+    seen = []
+
+    def presses(t):
+        if 0.0015 < t < 0.0025:
+            signal.raise_signal(signal.SIGINT)
+        return t
+
+    with nengo.Network() as net:
+        nengo.Probe(nengo.Node(presses))
+    with simulator(net) as sim:
+        theirs = signal.SIG_IGN if ignored else lambda *args: seen.append((args[0], sim.n_steps))
+        before = signal.signal(signal.SIGINT, theirs)
+        try:
+            sim.run_steps(100)
+            assert signal.getsignal(signal.SIGINT) is theirs
+        finally:
+            signal.signal(signal.SIGINT, before)
+        assert sim.n_steps == 100
+    assert [number for number, _ in seen] == ([] if ignored else [signal.SIGINT])
 
 
 # --- resetting -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Small programs with Python in the loop, stepped in NumPy.
+"""Programs stepped in NumPy: small ones with Python in the loop, and the first steps of others.
 
 A call of Python out of a TensorFlow program costs more than a whole step of a small network. Such
 programs run the other way round: the loop is Python, and each group is a few NumPy calls on arrays

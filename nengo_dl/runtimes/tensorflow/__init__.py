@@ -1,4 +1,4 @@
-"""Runs programs with TensorFlow.  The only part that imports it, which takes seconds.
+"""Runs programs with TensorFlow, which takes seconds to import: of the pipeline, here alone.
 
 `strategy.py` decides what XLA compiles; `tune` holds arrays as is fastest on a machine;
 `execute.py` runs stages, with the loops of `loops`; `keras` is what Keras sees of a simulation.
