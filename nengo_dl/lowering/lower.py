@@ -25,7 +25,7 @@ from .roles import (
     find_training_spikes,
     is_driven_by_time,
 )
-from .time_constants import find_time_constants
+from .time_constants import TimeConstant, find_time_constants
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Lowered:
     names : dict
         What each object of the network is called.
     time_constants : dict
-        The signal of the trained time constants of each connection that has some.
+        The trained time constants of each connection that has some.
     where : dict
         The graph's source signal of each base signal of the model that has one.
     both : list
@@ -60,7 +60,7 @@ class Lowered:
     feeds: list[Feed]
     parameters: dict[Signal, Parameter]
     names: dict[object, str]
-    time_constants: dict[object, NengoSignal]
+    time_constants: dict[object, TimeConstant]
     where: dict[NengoSignal, Signal]
     both: list[object]
     together: list[Feed]
@@ -137,7 +137,7 @@ def lower(model: Model, operators: Sequence[Operator], catalogue: Any, choices: 
         feeds=feeds,
         parameters=sources.parameters,
         names=sources.objects,
-        time_constants={c.parameter.obj: c.sig for c in constants.values()},
+        time_constants={c.parameter.obj: c for c in constants.values()},
         where=sources.where,
         both=list(sources.both.values()),
         together=_of_operators(feeds, sourcing),

@@ -66,12 +66,15 @@ class TimeConstant:
 
     Attributes
     ----------
+    synapse : nengo.Lowpass or nengo.Alpha
+        That of the connection when the network was built, whatever the connection is given later.
     sig : nengo.builder.Signal
         ln(τ / s); no operator of the model knows it.
     parameter : Parameter
     """
 
     def __init__(self, conn: nengo.Connection, size: int, name: str) -> None:
-        values = np.full(size, np.log(conn.synapse.tau))
+        self.synapse: Lowpass | Alpha = conn.synapse
+        values = np.full(size, np.log(self.synapse.tau))
         self.sig = NengoSignal(values, name=f"{conn}.log_tau", readonly=True)
         self.parameter = Parameter(conn, "log_tau", True, f"{name}.log_tau")

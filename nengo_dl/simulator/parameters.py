@@ -19,7 +19,7 @@ from nengo.transforms import Convolution, ConvolutionTranspose, Dense, NoTransfo
 
 from ..compiler.ir import Role
 from ..lowering.memory import coordinates, initial_of, positions
-from ..lowering.time_constants import LEAST_TAU
+from ..lowering.time_constants import LEAST_TAU, TimeConstant
 from ..session.compilation import Compilation
 from ..utils import warn
 
@@ -49,7 +49,7 @@ class Parameters:
     ) -> None:
         self.model, self.minibatched = model, minibatched
         self._where, self._places = compiled.lowered.where, compiled.places
-        self._time_constants = compiled.lowered.time_constants
+        self._time_constants: dict[object, TimeConstant] = compiled.lowered.time_constants
         self._read = read
         self.items = (compiled.batch,) if minibatched else ()
         self.readable = compiled.lowered.readable
@@ -110,13 +110,17 @@ class Parameters:
 
     def time_constants(self, conn: nengo.Connection) -> np.ndarray | None:
         """Trained time constants [s]: one, or one for each dimension; None if it has none."""
-        sig = self._time_constants.get(conn)
-        if sig is None:
+        constant = self._time_constants.get(conn)
+        if constant is None:
             return None
-        log_tau = np.asarray(self.value(sig))
-        if np.array_equal(log_tau, sig.initial_value):
-            return np.full(log_tau.shape, conn.synapse.tau)  # to the last bit
+        log_tau = np.asarray(self.value(constant.sig))
+        if np.array_equal(log_tau, constant.sig.initial_value):
+            return np.full(log_tau.shape, constant.synapse.tau)  # to the last bit
         return np.maximum(np.exp(log_tau), LEAST_TAU * self.model.dt)
+
+    def synapse(self, conn: nengo.Connection, tau: float) -> nengo.synapses.Synapse:
+        """The filter of a connection with trained time constants, if all are `tau` [s]."""
+        return type(self._time_constants[conn].synapse)(tau)
 
     def value(self, sig: Any) -> Any:
         """Current value of a signal of Nengo's."""
@@ -316,7 +320,7 @@ def _connection_arguments(conn: nengo.Connection, parameters: Parameters) -> dic
                 f"a connection of its own",
                 attr="synapse",
             )
-        arguments["synapse"] = type(conn.synapse)(float(taus[0]))
+        arguments["synapse"] = parameters.synapse(conn, float(taus[0]))
     return arguments
 
 

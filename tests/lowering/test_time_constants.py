@@ -113,6 +113,20 @@ def test_untrained_synapses_keep_their_time_constants_to_the_bit():
         assert sim.get_nengo_params(net.conn)["synapse"] == nengo.Alpha(0.0123)
 
 
+@pytest.mark.parametrize("later", [nengo.Lowpass(0.5), nengo.Alpha(0.5), None], ids=str)
+def test_synapses_that_a_connection_is_given_later_mean_nothing(later):
+    net = network(nengo.Lowpass(0.0123), trainable_synapses=True)
+    with simulator(net) as sim:
+        net.conn.synapse = later
+        np.testing.assert_array_equal(sim.data[net.conn].tau, [0.0123])
+        assert sim.get_nengo_params(net.conn)["synapse"] == nengo.Lowpass(0.0123)
+        variable(sim).assign(np.log([0.02]))
+        (tau,) = sim.data[net.conn].tau
+        sim.freeze_params(net)
+    assert net.conn.synapse == nengo.Lowpass(tau)
+    np.testing.assert_allclose(tau, 0.02)
+
+
 def test_dimensions_that_differ_are_saved_but_are_no_nengo_synapse(tmp_path):
     net = network(nengo.Alpha(0.01), trainable_synapses="per_dimension")
     with simulator(net) as sim:
