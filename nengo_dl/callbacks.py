@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -181,12 +182,15 @@ class NengoSummaries(keras.callbacks.Callback):
 
     Raises
     ------
+    ImportError
+        If TensorBoard is not installed.
     ValidationError
         If an object has no parameters.
     """
 
     def __init__(self, log_dir: str, sim: Simulator, objects: Sequence[Any]) -> None:
         super().__init__()
+        _check_tensorboard(type(self))
         self._sim = sim
         self._tags = {_tag(obj, sim): obj for obj in objects}
         with tf.device("/cpu:0"):
@@ -203,6 +207,15 @@ class NengoSummaries(keras.callbacks.Callback):
     def on_train_end(self, logs: dict | None = None) -> None:
         """Close the file."""
         self._writer.close()
+
+
+def _check_tensorboard(cls: type) -> None:
+    # TensorFlow would say so in the midst of training, and from 2.21 on does not bring it along.
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ImportError(
+            f"{cls.__name__} writes files by TensorBoard, which is not installed: pip install "
+            f"tensorboard"
+        )
 
 
 def _tag(obj: Any, sim: Simulator) -> str:
@@ -231,11 +244,17 @@ class TensorBoard(keras.callbacks.TensorBoard):
         0: do not profile. Anything else: a whole call of `predict` is profiled.
     **kwargs
         As for `keras.callbacks.TensorBoard`.
+
+    Raises
+    ------
+    ImportError
+        If TensorBoard is not installed.
     """
 
     def __init__(
         self, log_dir: str = "logs", profile_batch: int | tuple[int, int] = 0, **kwargs: Any
     ) -> None:
+        _check_tensorboard(type(self))
         super().__init__(log_dir=log_dir, profile_batch=profile_batch, **kwargs)
         self._profiles_predict = profile_batch != 0
 

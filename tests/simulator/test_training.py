@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import sys
 import warnings
 
 import keras
@@ -619,6 +620,14 @@ def test_tensorboard(two_probes, tmp_path):
         for obj, message in ((net.a, "is a Node"), (empty, "has no weights")):
             with pytest.raises(ValidationError, match=message):
                 NengoSummaries(tmp_path, sim, [obj])
+
+
+def test_tensorboard_is_missed_before_training(two_probes, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with simulator(two_probes) as sim:
+        for make in (TensorBoard, lambda path: NengoSummaries(path, sim, [])):
+            with pytest.raises(ImportError, match="not installed: pip install tensorboard"):
+                make(str(tmp_path))
 
 
 def tags(path):
