@@ -45,6 +45,7 @@ CHOSEN = (
     "chunk_steps_on_host",
     "chunk_bytes",
     "kept_functions",
+    "kept_memory_bytes",
     "lone_parameters",
     "own_function_minibatches",
 )

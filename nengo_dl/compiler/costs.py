@@ -111,6 +111,9 @@ class Costs:
     longer_function : int
         Steps of a compiled chunk, for each step that is wanted, up to which it is used instead of
         another one that is compiled.
+    kept_memory_bytes : int
+        Freed memory that the process keeps at most, and the largest piece of it: what is asked of
+        the system anew is filled with zeros, page by page.
     product_elements : int
         Elements of a matrix that cost as much as another one, in a product for all steps.
     lone_parameters : int
@@ -184,6 +187,7 @@ class Costs:
     chunk_steps_on_host: int = 128
     chunk_bytes: int = 32 * 2**20
     padded_elements: int = 2**22
+    kept_memory_bytes: int = 2**30
     longer_function: int = 4
     product_elements: int = 16
     lone_parameters: int = 64

@@ -5,6 +5,9 @@
 Who imports any of it imports TensorFlow: others do that in functions, when it is needed.
 """
 
+from ...compiler.costs import CPU
 from ..later import load
+from .heap import keep_freed_memory
 
 load()
+keep_freed_memory(CPU)
