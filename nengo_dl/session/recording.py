@@ -30,7 +30,9 @@ class Recorder:
     def __init__(self, probes: Iterable[nengo.Probe], dt: float) -> None:
         self.dt = dt
         self._parts: dict[nengo.Probe, list[np.ndarray]] = {p: [] for p in probes}
-        self.clear()
+        self._latest: set[nengo.Probe] = set()  # that have a row of the last step of this run
+        self.spans: list[tuple[int, int]] = []
+        self.returned = False
 
     def begin_run(self, stateful: bool = True) -> None:
         """From here on, probes that keep no history add one row."""
@@ -61,7 +63,7 @@ class Recorder:
         for parts in self._parts.values():
             parts.clear()
         self._latest = set()
-        self.spans: list[tuple[int, int]] = []
+        self.spans = []
         self.returned = False
 
     def steps(self, n_steps: int, period: float) -> np.ndarray:

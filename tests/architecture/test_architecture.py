@@ -47,10 +47,9 @@ WITHIN_RUNTIMES = {
     "choose": {"base", "numpy"},
     "later": {"precision", "quiet"},
     "memory": {"plan"},
+    "plan": {"replicas"},
     "replicas": {"later"},
-    **dict.fromkeys(
-        ["base", "by_position", "emit", "plan", "precision", "quiet", "switches"], set()
-    ),
+    **dict.fromkeys(["base", "by_position", "emit", "precision", "quiet", "switches"], set()),
 }
 FORBIDDEN = {
     "compiler": {"nengo", "keras", "tensorflow"},
