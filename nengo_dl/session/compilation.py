@@ -6,6 +6,7 @@ import contextlib
 import copy
 import gc
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import nengo
@@ -31,7 +32,7 @@ from ..lowering.order import draw_seeds, process_order
 from ..lowering.roles import Feed, Uniform
 from ..runtimes.plan import Generator
 from ..utils import io_names
-from .sources import Constant, ProcessSource, Source, TimeFunction, UniformNumbers
+from .sources import Constant, ProcessSource, Source, Sources, TimeFunction, UniformNumbers
 
 
 class Compilation:
@@ -242,6 +243,25 @@ class Generators:
             first = self._seeds[op]
             return _Drawn(first if op.process.seed is not None else _seed_of_item(first, item))
         return self._of_others(item)
+
+
+@dataclass(frozen=True)
+class Line:
+    """What draws random numbers, in calls that go on from each other.
+
+    Attributes
+    ----------
+    generators : Generators or None
+        Those of operators on the host.
+    sources : dict of Feed
+        What generates each input that is given no data.
+    steppers : dict
+        What runs operators on the host; see `Steppers.aside`.
+    """
+
+    generators: Generators | None = None
+    sources: Sources = field(default_factory=dict)
+    steppers: dict = field(default_factory=dict)
 
 
 class _Drawn:

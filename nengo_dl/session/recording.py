@@ -1,13 +1,35 @@
-"""What probes recorded in `run`, `run_steps` and `step`."""
+"""What was simulated, and what probes recorded of it in `run`, `run_steps` and `step`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import nengo
 import numpy as np
 
-from ..compiler.ir import Output
+from ..compiler.ir import Block, Output
+from ..compiler.tensors import Tensor
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A chunk of time that was simulated.
+
+    Attributes
+    ----------
+    first : int
+        Steps before it.
+    steps : int
+    outputs : dict of Output to array (steps or 1, B or 1, size)
+    carry : dict of Block to array (B, size)
+        State, and what was learned, after it.
+    """
+
+    first: int
+    steps: int
+    outputs: dict[Output, np.ndarray]
+    carry: Mapping[Block, Tensor]
 
 
 class Recorder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import nengo
 import numpy as np
 from nengo.exceptions import SimulationError
 
-from ..compiler.ir import Block, Output, Role
+from ..compiler.ir import Block, Role
 from ..compiler.tensors import Tensor
 from ..config.settings import Settings
 from ..kernels import CATALOGUE
@@ -27,57 +27,17 @@ from ..runtimes.numpy.first_steps import FirstSteps
 from ..runtimes.plan import Plan
 from ..runtimes.replicas import Replicas
 from ..utils import warn
-from .compilation import Compilation, Generators
+from .compilation import Compilation, Line
 from .interrupts import uninterrupted
-from .recording import Recorder
-from .sources import Constant, Held, Series, Source, draw
+from .recording import Chunk, Recorder
+from .sources import Constant, Held, Series, Source, Sources, draw
 
 if TYPE_CHECKING:
     from ..runtimes.tensorflow.keras.layer import TensorGraph
     from ..runtimes.tensorflow.keras.model import SimulationModel
     from ..runtimes.tensorflow.runner import Runner
 
-Sources = Mapping[Feed, Source]
 NOTHING = Constant(np.zeros(0), "float32")  # stands for what is called within the step
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A chunk of time that was simulated.
-
-    Attributes
-    ----------
-    first : int
-        Steps before it.
-    steps : int
-    outputs : dict of Output to array (steps or 1, B or 1, size)
-    carry : dict of Block to array (B, size)
-        State, and what was learned, after it.
-    """
-
-    first: int
-    steps: int
-    outputs: dict[Output, np.ndarray]
-    carry: Mapping[Block, Tensor]
-
-
-@dataclass(frozen=True)
-class Line:
-    """What draws random numbers, in calls that go on from each other.
-
-    Attributes
-    ----------
-    generators : Generators or None
-        Those of operators on the host.
-    sources : dict of Feed
-        What generates each input that is given no data.
-    steppers : dict
-        What runs operators on the host; see `Steppers.aside`.
-    """
-
-    generators: Generators | None = None
-    sources: Sources = field(default_factory=dict)
-    steppers: dict = field(default_factory=dict)
 
 
 class Session:

@@ -17,7 +17,7 @@ from nengo.exceptions import SimulationError, ValidationError
 from nengo.utils.functions import function_name
 from numpy.typing import ArrayLike
 
-from ..lowering.roles import description_of
+from ..lowering.roles import Feed, description_of
 from ..utils import blame, continue_with, own_generator
 
 Key = TypeVar("Key")
@@ -73,6 +73,9 @@ class PythonSource(Source):
     def rows(self, first: int, n: int) -> np.ndarray:
         """As of `Source`."""
         return self.gathered([self.call(first + i + 1) for i in range(n)], first)
+
+
+Sources = Mapping[Feed, Source]
 
 
 def draw(
