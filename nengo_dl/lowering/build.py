@@ -106,6 +106,7 @@ def _count_builds(change: int) -> None:
         _OfThread.users += change
         if not _OfThread.users:
             gc.set_threshold(*_OfThread.thresholds)
+        # Nengo's modules have imported the object: it must stay, so its class changes
         rc.__class__ = _OfThread if _OfThread.users else _OfThread.__base__
 
 

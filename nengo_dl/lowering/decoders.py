@@ -117,6 +117,7 @@ class Decoders:
         """In the place of Nengo's `solve_for_decoders`."""
         start = time.time()
         reg = conn.solver.reg
+        # by values: equal functions are seldom the same object
         key = hashlib.blake2b(f"{reg!r} {targets.shape}".encode())
         key.update(np.ascontiguousarray(targets).data)
         found = solved.decoders.get(key.digest())
@@ -125,6 +126,7 @@ class Decoders:
             found = _regularized(activities, targets, reg, solved.factors)
             solved.decoders[key.digest()] = found
         decoders, errors = found
+        # copies: each connection may go on to change its own
         return decoders.copy(), {"rmses": errors.copy(), "time": time.time() - start}
 
     def _activities(
@@ -148,6 +150,7 @@ class Decoders:
             self._kept[ens] = solved
             self._bytes += activities.nbytes
         self._kept.move_to_end(ens)
+        # the last are in use, however many they are
         while len(self._kept) > 1 and self._bytes > KEPT_BYTES:
             self._bytes -= self._kept.popitem(last=False)[1].forget()
         return activities

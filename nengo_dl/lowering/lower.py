@@ -119,6 +119,7 @@ def lower(
     python = find_python(model, operators, catalogue, choices.is_pure)
     sourcing = [op for op in python if is_driven_by_time(op)]
     others = len(sourcing) < len(python)
+    # functions of time alone can take turns before a chunk; other Python is called in it
     called = set(sourcing) if choices.within_steps and others else ()
     feeds = find_feeds(model, operators, sources.readable, called)
     ctx = Context(
@@ -157,6 +158,7 @@ def _clock(model: Model, memory: Memory) -> View:
 
 
 def _lower_all(operators: Sequence[Operator], feeds: list[Feed], ctx: Context) -> None:
+    # before all others: to read a signal makes a source of it, which inputs are to be
     fed = _connect(feeds, ctx)
     for op in operators:
         if op not in fed:
@@ -167,6 +169,7 @@ def _graph(model: Model, ctx: Context, sources: _Sources, choices: Choices) -> G
     """What was lowered as the graph of a step, with what probes see as its outputs."""
     memory = ctx.memory
     views = [(probe, model.sig[probe]["in"]) for probe in model.probes]
+    # also what no operator reads; `finish` makes values only of what was asked for
     for sig in (*(sig for _, sig in views), *sources.known):
         memory.read(sig)
     sums, following, final = memory.finish()

@@ -271,6 +271,7 @@ def python_function(op: ops.Operator, ctx: Context) -> None:
 def neurons(op: ops.Operator, ctx: Context) -> None:
     kind, catalogue = type(op.neurons), ctx.catalogue
     compiled = catalogue.compiles_neurons(kind)
+    # a generator that the kernel does not know would not be heard
     if not compiled or set(op.state_extra) - {catalogue.neuron_draws(kind)}:
         run_on_host(op, ctx)
         return

@@ -52,6 +52,7 @@ def find_python(
     """
     pure = _Pure(model, is_pure)
     found = {op for op in operators if not _is_known(op, catalogue) and op not in pure}
+    # alone, it shares objects with nobody; to sort all operators takes long
     if len(found) < 2:
         return list(found)
     return [op for op in toposort(operator_dependency_graph(operators)) if op in found]

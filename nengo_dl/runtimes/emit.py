@@ -48,6 +48,7 @@ def run_groups(
                 array = argument(group, slot, blocks, rows, ctx.dtype)
             reads.append(array)
         results = CATALOGUE.kernel(group.kind).compute(group, reads, ctx)
+        # what is made interleaved stays so until someone reads it in its own order
         held = group.interleaving is not None and group.interleaving.writes is not None
         for block, result in zip(group.writes, results, strict=True):
             flat = (_rows(result), block.size)
@@ -111,6 +112,7 @@ def assemble(read: Read, blocks: Blocks, rows: Scalar, dtype: str) -> Tensor:
     if not parts:
         return ops.zeros((1, 0), dtype)
     if len(parts) > 1:
+        # a row that all share is repeated only beside rows that differ
         parts = [_with_rows(p, rows) for p in parts] if _differ(parts) else parts
         whole = ops.concatenate(parts, axis=1)
     else:

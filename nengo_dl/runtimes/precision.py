@@ -77,6 +77,7 @@ class Precisions:
 
     def _leave(self, entries: list, entry: object) -> None:
         with self._changed:
+            # the last of its kind: calls within a call leave in turn
             latest = len(entries) - 1 - entries[::-1].index(entry)
             del entries[latest]
             self._set()
@@ -87,6 +88,7 @@ class Precisions:
             return
         calls, thread = [dtype for _, dtype in self._calls], threading.get_ident()
         mine = [dtype for owner, dtype in self._calls if owner == thread]
+        # a call that runs overrules blocks, and these what the user chose
         self._keras.config.set_floatx([self._users, *self._blocks, *calls][-1])
         self._follow(self._keras, [self._users, *self._blocks, *mine][-1])
 

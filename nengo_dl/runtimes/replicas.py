@@ -47,6 +47,7 @@ class Replicas:
 
     def __init__(self, batch: int, device: str | None = None) -> None:
         self.batch = batch
+        # without TensorFlow nobody is in a scope, and asking would import it
         within = is_imported() and tf.distribute.has_strategy()
         self.strategy: tf.distribute.Strategy | None = (
             tf.distribute.get_strategy() if within else None
@@ -147,6 +148,7 @@ class Replicas:
         if not self.several:
             return tf.Variable(value, trainable=False)
         with self.scope():
+            # ON_READ: each replica writes its own rows; other variables are the same in all
             return tf.Variable(
                 value[: self.size],
                 trainable=False,

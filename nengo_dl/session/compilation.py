@@ -229,6 +229,7 @@ class Generators:
     def twin(self, items: range) -> Generators:
         """The same, which draw by themselves, for some items of a larger batch."""
         twin = copy.copy(self)
+        # that of the first item has drawn the seeds of processes: it cannot be made anew
         kept = {item: rng for item, rng in self._shared.items() if item in (0, *items)}
         twin._shared = copy.deepcopy(kept)
         return twin

@@ -30,6 +30,7 @@ def uninterrupted() -> Iterator[Callable[[], None]]:
     pressed: list[tuple[int, FrameType | None]] = []
 
     def hold(number: int, frame: FrameType | None) -> None:
+        # the second one: what the first waits for may never come
         if pressed:
             pressed.clear()
             before(number, frame)

@@ -68,6 +68,7 @@ class Recorder:
             probe = output.key
             value = by_item(array, output, n)
             if output.last_only:
+                # of the chunks of a run, the last one has the row that stays
                 if probe in self._latest:
                     self._parts[probe].pop()
                 self._latest.add(probe)

@@ -411,6 +411,7 @@ class Session:
                 recorder.append(chunk.outputs, chunk.first, chunk.steps)
                 self.keep(chunk.carry, chunk.first + chunk.steps, stateful)
                 stage.step(chunk.steps)
+                # here what is recorded, carried and counted agrees
                 interrupt_here()
 
     def chunks(
@@ -463,6 +464,7 @@ class Session:
     def _steps(self, runtime: Runtime, steps: int, first: int) -> int:
         """How many of `steps` to run in the next chunk, which begins after `first` steps."""
         if self._tensors_call_python:
+            # a chunk ahead, functions of time would be called before the TensorNode's earlier steps
             return min(steps, self.unroll)
         return runtime.chunk(steps, first)
 

@@ -114,8 +114,10 @@ class NumpyLoop:
             try:
                 self._steps(first, steps, varying, recorded)
             except BaseException:
+                # arrays are within a step that nobody knows of: the next chunk must write all
                 self._held = {}
                 raise
+        # copies, which no later step changes
         self._held = {block: array.astype(kind) for block, array, kind in self.carried}
         return results, self._held
 
@@ -154,6 +156,7 @@ class NumpyLoop:
                 if assemble is not None:
                     assemble()
                 result[0 if last_only else i] = source
+            # all that states become is put together before the first of them changes
             for assemble in assemblies:
                 assemble()
             for array, source, _ in moves:

@@ -41,6 +41,7 @@ def quick(
     attributes = tuple(chain(*how.function_call_options.as_attrs().items()))
 
     def call(*args: tf.Tensor) -> Sequence[tf.Tensor]:
+        # within a graph, this call is to be a part of it
         if not how.executing_eagerly():
             return function(*args)
         return execute(name, count, [*args, *captured], attributes, how)

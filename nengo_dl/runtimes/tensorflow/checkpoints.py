@@ -70,6 +70,7 @@ def _execute_in_chunks(
     """Run chunks of so many steps, in a loop; what is left over of T is one more, shorter."""
     number = span.length // steps
     whole = number * steps
+    # one row for all steps is the same in each chunk, and so is no series
     series = {b: v for b, v in sources.items() if v.shape[0] not in (1, None)}
     shared = {b: v for b, v in sources.items() if b not in series}
     blocks, outputs = list(carry), [o for s in how.program.stages for o, _ in s.outputs]

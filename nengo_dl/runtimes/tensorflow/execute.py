@@ -70,6 +70,7 @@ def execute(
         elif _is_compiled_alone(stage, how):
             found, after = _compiled(stage, blocks, span, ctx, how.inside)
         else:
+            # a loop says itself, in `exports`, what later stages read
             rest = () if stage.looped else how.program.stages[number + 1 :]
             later = {b for s in rest for b in _needed(s)}
             found, after = _run(stage, blocks, span, ctx, how, later)
@@ -130,6 +131,7 @@ def _run_at_once(
     later: Collection[Block] | None,
 ) -> dict[Output, tf.Tensor]:
     """All steps at once: time and batch are one axis; if one is enough, one step."""
+    # the last step that counts: behind it there may be room that nobody simulates
     row = span.valid - 1 if stage.last else None
     if stage.still or stage.last:
         first = span.first + tf.cast(0 if row is None else row, tf.int64)

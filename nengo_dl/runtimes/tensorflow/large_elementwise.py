@@ -79,6 +79,7 @@ def _fused(
 
     @tf.custom_gradient
     def run(*given: tf.Tensor) -> tuple[list[tf.Tensor], Callable]:
+        # TensorFlow would trace gradients of what is in here, which `back` makes already
         given = tuple(map(tf.stop_gradient, given))
 
         def back(upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:

@@ -53,6 +53,7 @@ class LoopedResults:
 
     def begin(self) -> list[tf.Tensor]:
         """Zeros in place of what the last step gives."""
+        # a loop carries from its first step on whatever it gives in the end
         shapes = [self._row_shape(*pair) for pair in self.last]
         shapes += [(self.ctx.batch, b.size) for b in self.latest]
         return [tf.zeros(shape, self.ctx.dtype) for shape in shapes]

@@ -135,6 +135,7 @@ class Runner:
         if self.strategy.single_kernels:
             return Refusal.SINGLE_KERNELS
         has_user_code = any(g.traits.user_code for g in self.strategy.program.groups)
+        # Python raised it, or there is no code of the user's: no other strategy would help
         if self.graph.host.error is not None or not has_user_code:
             raise error
         return Refusal.USER_CODE
@@ -171,6 +172,7 @@ class Runner:
             carry = self.state.split(args[:carried])
             arrays = {block: x for (block, _), x in zip(inputs, args[carried:-1], strict=True)}
             first, steps = args[-1][0], tf.cast(args[-1][1], tf.int32)
+            # then there is no loop, and XLA is to know so
             whole = length == plan.unroll
             span = Span(first, length, length if whole else steps)
             outputs, after = self.graph.simulate(arrays, carry, span, how, items)
@@ -218,10 +220,12 @@ class Runner:
         if self.work * self.longest <= self.strategy.costs.padded_elements:
             return self.longest
         most = self.strategy.costs.longer_function * steps
+        # one that is compiled already, unless it computes much in vain
         fitting = [n for n, *_ in self._functions if steps <= n <= most]
         if fitting:
             return min(fitting)
         length = self.graph.plan.unroll
+        # by powers of two, so that few functions serve all numbers of steps
         while length < steps:
             length *= 2
         return min(length, self.longest)

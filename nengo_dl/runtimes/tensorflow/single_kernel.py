@@ -77,6 +77,7 @@ def as_one_kernel(function: Callable[..., Result], *arguments: Nested) -> Result
     concrete = tf.function(reading_all, autograph=False).get_concrete_function(*specs)
     graph = tf.compat.v1.get_default_graph()
     concrete.add_to_graph(graph)
+    # the module sees nothing but its operands, so what the function captured is one, too
     operands = given + [graph.capture(t) for t in concrete.captured_inputs]
     values = xla.call_module(
         operands,

@@ -27,6 +27,7 @@ class Carried(Mapping[Block, np.ndarray]):
         self._arrays: dict[Block, np.ndarray] = {}
 
     def __getitem__(self, block: Block) -> np.ndarray:
+        # all at once: a tensor has the arrays of many blocks
         if not self._arrays:
             self._convert()
         return self._arrays[block]

@@ -177,6 +177,7 @@ def choose(facts: Facts) -> Strategy:
     target = replace(facts.target, single_kernels=single)
     if facts.spikes and not facts.trains and not facts.uncompilable:
         parts = divides_minibatch(program, target) if simulates else 1
+        # for the items that one core gets
         program = tune(program, target.part(parts))
     recording = None
     if facts.purpose == "simulate":

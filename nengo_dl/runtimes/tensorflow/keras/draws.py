@@ -80,6 +80,7 @@ class Draws:
     def _rows(self, block: Block, make: Maker, items: range, first: int, n: int) -> np.ndarray:
         if len(items) == self.replicas.batch:
             return make(first, n)
+        # whoever comes first draws for all: the same numbers, however many replicas there are
         with self._lock:
             number = self._taken[block, items.start]
             self._taken[block, items.start] += 1

@@ -371,6 +371,7 @@ class TensorGraph(StatefulLayer):
         room, arrays = self._series(inputs, bool(training))
         valid = inputs["n_steps"][0, 0] if self.masked else room
         first = self._mirror.first()
+        # first of all: calls of Python run in the order in which they are emitted
         if not self._stateful:
             begin_anew(self._program(bool(training)), partial(self.plan.restart, items))
         drawn = self._draws(self._drawn(bool(training)), items, first, valid)

@@ -194,6 +194,7 @@ class SimulationModel(keras.Model):
 
     def evaluate(self, *args: object, **kwargs: object) -> float | list[float] | Logs:
         """As of Keras, whose `fit` validates by it."""
+        # so that each evaluation hears the same noise
         self.tested = 0
         with self.validating():
             return super().evaluate(*args, **kwargs)

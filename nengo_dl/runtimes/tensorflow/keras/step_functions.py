@@ -190,6 +190,7 @@ class StepFunctions:
     def _compiled(self, minibatch: Minibatch) -> Logs:
         """Take a step with a function that was compiled for it, now or before."""
         exact = self._kind(minibatch, minibatch.steps, masked=False)
+        # a function of exactly so many steps computes nothing in vain
         if exact not in self._functions and self._is_shared(minibatch.steps):
             room = bucket(minibatch.steps, self._model.simulation.plan.unroll)
             kind = self._kind(minibatch.with_room(room), room, masked=True)

@@ -159,6 +159,7 @@ def _scan_back(
     """Scan with a gradient that goes back step by step; without `kept_specs`, runs them again."""
     length, _, unroll = bounds
     call = by_xla if alone else _directly
+    # with nothing to have a gradient of, or no loop to go back through, TensorFlow's own will do
     if not any(arguments) or (isinstance(length, int) and length == unroll):
         carry, xs, fixed = map(list, arguments)
 
@@ -198,6 +199,7 @@ def _scan_back(
         all_specs = [*specs, *(states if kept_specs is None else kept_specs)]
         after, ys = call(lambda: scan(keeping, first, series, all_specs, *bounds))
         ys, kept = ys[: len(specs)], ys[len(specs) :]
+        # to run steps again takes their inputs, too; kept values stand for all arguments
         memory = [*kept, *series] if kept_specs is None else kept
 
         def gradient(*upstream: tf.Tensor) -> list[tf.Tensor | None]:
@@ -256,6 +258,7 @@ class _Backwards:
             sums = [s if d is None else s + d for s, d in zip(sums, found[2], strict=True)]
             return [*d_state, *sums], d_x
 
+        # gradients of what is fixed add up over the steps, those of states go back through them
         start = [final[k] for k in states] + [tf.zeros_like(f) for f in self.fixed]
         d_specs = [self.specs[1][k] for k in inputs]
         carry, d_series = scan(back, start, [*memory, *rows], d_specs, *bounds, backwards=True)
