@@ -110,7 +110,7 @@ class Context:
     def uniform(self, rng: np.random.RandomState, shape: tuple[int, ...]) -> View:
         """A view of numbers in [0, 1) that a generator of Nengo's draws in each step."""
         signal = Signal("uniform", shape, Role.INPUT, initial=np.zeros(shape))
-        self.feeds.append(Feed(signal, Uniform(rng, signal.size)))
+        self.feeds.append(Feed(signal=signal, source=Uniform(rng, signal.size)))
         return View(signal)
 
     def call(self, feed: Feed) -> None:

@@ -317,7 +317,15 @@ class TensorGraph(StatefulLayer):
         plan, trains = self.plan, self.trains(training)
         items = range(plan.batch) if items is None else items
         steppers = partial(self.steppers, items=items)
-        return Context(plan.dt, plan.dtype, len(items), trains, self.host, steppers, self.called)
+        return Context(
+            dt=plan.dt,
+            dtype=plan.dtype,
+            batch=len(items),
+            training=trains,
+            host=self.host,
+            steppers=steppers,
+            called=self.called,
+        )
 
     def simulate(
         self,
