@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 
@@ -23,7 +23,7 @@ class ProbeMetric:
 
 
 def probe_metrics(
-    metrics: Mapping[str, list[Measure]], weighted_metrics: Mapping[str, list[Measure]]
+    metrics: Mapping[str, Sequence[Measure]], weighted_metrics: Mapping[str, Sequence[Measure]]
 ) -> list[ProbeMetric]:
     """Metrics of probes, each an object of its own, with a name of its own, as Keras gives them."""
     found: dict[str, ProbeMetric] = {}

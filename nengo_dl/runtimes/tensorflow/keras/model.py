@@ -103,8 +103,8 @@ class SimulationModel(keras.Model):
         self,
         losses: Mapping[str, Measure],
         loss_weights: Mapping[str, float],
-        metrics: Mapping[str, list[Measure]],
-        weighted_metrics: Mapping[str, list[Measure]],
+        metrics: Mapping[str, Sequence[Measure]],
+        weighted_metrics: Mapping[str, Sequence[Measure]],
         **kwargs: Any,
     ) -> None:
         """Compile with a loss and lists of metrics for each probe, by name.
@@ -192,8 +192,8 @@ class SimulationModel(keras.Model):
         plan = self.simulation.plan
         return self.jit_wanted is not True and plan.checkpoint_steps in (None, "auto")
 
-    def evaluate(self, *args: object, **kwargs: object) -> float | list[float] | Logs:
-        """As of Keras, whose `fit` validates by it."""
+    def evaluate(self, *args: object, **kwargs: object) -> Any:
+        """As of Keras, whose `fit` validates by it: numbers or logs, as `return_dict` asks."""
         # so that each evaluation hears the same noise
         self.tested = 0
         with self.validating():
