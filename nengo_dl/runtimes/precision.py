@@ -16,10 +16,12 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import keras
+
+Entry = TypeVar("Entry")  # of a call, or of a block
 
 
 class Precisions:
@@ -67,7 +69,7 @@ class Precisions:
         others = {kind for _, kind in self._calls}
         return others <= {dtype} or any(owner == thread for owner, _ in self._calls)
 
-    def _enter(self, entries: list, entry: object) -> None:
+    def _enter(self, entries: list[Entry], entry: Entry) -> None:
         if self._keras is not None:
             if not self._calls and not self._blocks:
                 self._users = self._keras.config.floatx()
@@ -75,7 +77,7 @@ class Precisions:
         entries.append(entry)
         self._set()
 
-    def _leave(self, entries: list, entry: object) -> None:
+    def _leave(self, entries: list[Entry], entry: Entry) -> None:
         with self._changed:
             # the last of its kind: calls within a call leave in turn
             latest = len(entries) - 1 - entries[::-1].index(entry)

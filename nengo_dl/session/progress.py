@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import nengo.utils.progress
 from nengo.exceptions import ValidationError
@@ -16,6 +16,8 @@ from nengo.utils.progress import ProgressTracker
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
+
+Item = TypeVar("Item")
 
 REFRESH_PER_SECOND = 10
 PATIENCE = 2.0  # seconds after which a notebook shows that something takes long
@@ -134,7 +136,7 @@ class ProgressBar:
     ) -> None:
         self._stage.__exit__(exc_type, exc, traceback)
 
-    def __call__(self, items: Iterable) -> Iterator:
+    def __call__(self, items: Iterable[Item]) -> Iterator[Item]:
         """Go through items, with a step after each."""
         for item in items:
             yield item

@@ -106,7 +106,7 @@ def _compiled(
     span: Span,
     ctx: Context,
     how: Strategy,
-    call: Callable = by_xla,
+    call: Callable[..., tuple[Tensors, Tensors, Tensors]] = by_xla,
 ) -> tuple[dict[Output, tf.Tensor], dict[Block, tf.Tensor]]:
     """Run a stage as one XLA function, or as `call` calls a function."""
     made = stage.exports if stage.looped else [b for g in stage.groups for b in g.writes]

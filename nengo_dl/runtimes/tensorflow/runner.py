@@ -205,7 +205,9 @@ class Runner:
         return made if split else quick(made)
 
     def _joined(
-        self, parts: Sequence[Sequence[tf.Tensor]], join: Callable = tf.concat
+        self,
+        parts: Sequence[Sequence[tf.Tensor]],
+        join: Callable[[Sequence[tf.Tensor], int], tf.Tensor] = tf.concat,
     ) -> list[tf.Tensor]:
         """Results of all parts of a minibatch, put together along the axis of the items."""
         values = []

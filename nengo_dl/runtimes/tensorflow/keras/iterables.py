@@ -61,7 +61,7 @@ class NamedItems(keras.utils.PyDataset):
         self._given.on_epoch_end()
 
 
-def dataset_of(iterator: Iterator, read: Reader, host: HostCalls) -> tf.data.Dataset:
+def dataset_of(iterator: Iterator[Nested], read: Reader, host: HostCalls) -> tf.data.Dataset:
     """A Dataset of what `read` makes of the items, to be gone through once.
 
     Parameters
@@ -86,7 +86,9 @@ def dataset_of(iterator: Iterator, read: Reader, host: HostCalls) -> tf.data.Dat
     return tf.data.Dataset.from_generator(lambda: items, output_signature=specs)
 
 
-def _rest(iterator: Iterator, read: Reader, host: HostCalls, specs: Nested) -> Iterator[Nested]:
+def _rest(
+    iterator: Iterator[Nested], read: Reader, host: HostCalls, specs: Nested
+) -> Iterator[Nested]:
     try:
         for number, item in enumerate(iterator, start=2):
             yield _like(specs, read(item), number)
