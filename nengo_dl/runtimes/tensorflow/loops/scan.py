@@ -159,7 +159,6 @@ def _scan_back(
     """Scan with a gradient that goes back step by step; without `kept_specs`, runs them again."""
     length, _, unroll = bounds
     call = by_xla if alone else _directly
-    # with nothing to have a gradient of, or no loop to go back through, TensorFlow's own will do
     if not any(arguments) or (isinstance(length, int) and length == unroll):
         carry, xs, fixed = map(list, arguments)
 
