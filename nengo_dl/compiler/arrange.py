@@ -43,6 +43,7 @@ class Runs:
         """Runs one after the other."""
         starts: list[np.ndarray] = []
         counts: list[np.ndarray] = []
+        # neighbouring single runs become one array, and not one each: there are thousands
         for _, some in groupby(parts, type):
             single: list[Run] = []
             for part in some:
@@ -67,6 +68,7 @@ class Runs:
             return Runs(addresses.astype(np.int64), addresses.astype(np.int64))
         step = np.diff(addresses)
         zeros = addresses < 0
+        # all zeros have the same address, which does not count up along a run of them
         both_zero = zeros[1:] & zeros[:-1]
         follows = both_zero | ((step == 1) & ~zeros[:-1])
         first = np.flatnonzero(np.concatenate([[True], ~follows]))
@@ -112,6 +114,7 @@ class Addresses:
     def route(self, op: Op) -> None:
         """Let the signal of a route share the addresses of its sources."""
         (signal,) = op.writes
+        # all of one view, in its order: no address need be written down
         if len(op.reads) == 1 and op.targets[0] is None and op.reads[0].size == signal.size:
             found = self.find(op.reads[0])
             self._found[signal] = found if isinstance(found, Runs) else found[0]
@@ -157,6 +160,7 @@ class Addresses:
     def _repeated(self, runs: Runs) -> Read | None:
         """Consecutive parts of a block, of equal size, each several times."""
         starts, counts = runs.starts, runs.counts
+        # a part that comes twice shows in the first two runs; zeros lie in no block
         if len(starts) < 2 or not (0 <= starts[0] == starts[1]) or np.any(counts != counts[0]):
             return None
         n = int(counts[0])
@@ -190,6 +194,7 @@ class Addresses:
             starts.tolist(), counts.tolist(), owners.tolist(), strict=True
         ):
             block = self.blocks[owner] if owner >= 0 else None
+            # within the block; of zeros, from 0 on
             start -= block.start if block else ZERO
             last = pieces[-1] if pieces else None
             if last is not None and last.block is block and (block is None or last.stop == start):
@@ -210,6 +215,7 @@ class Addresses:
             else:
                 block = self.blocks[owner]
                 local = addresses[mine] - block.start
+                # no more than from the first to the last that is asked for: all of it is copied
                 piece = Piece(block, int(local.min()), int(local.max()) + 1)
                 index[mine] = offset + local - piece.start
             pieces.append(piece)
@@ -242,6 +248,7 @@ def arrange_sources(
     rest: dict[Hashable, list[Signal]] = defaultdict(list)
     for signal in sources:
         if not space.knows(signal):
+            # each input is fed by itself, so none shares a block
             alone = signal if signal.role in (Role.INPUT, Role.TIME) else None
             loop = carriers.get(signal)
             key = (signal.role, signal.dtype, signal.trainable, signal.shape, alone, loop)
@@ -257,6 +264,7 @@ def _slots(ops: Sequence[Op], catalogue: Catalogue) -> list[Sequence[View]]:
         return [[v for op in ops for v in op.reads]]
     slots: list[Sequence[View]] = list(zip(*(op.reads for op in ops), strict=True))
     if is_matrix_product(ops[0], catalogue.traits):
+        # each vector once, although several matrices in a row are multiplied with it
         slots[1] = slots[1][:: shared(ops)]
     return slots
 
@@ -310,6 +318,7 @@ def arrange(
     """
     space = Addresses(layout, costs)
     written = [_write_blocks(space, i, ops) for i, ops in enumerate(groups)]
+    # once all groups have places: a route shares the addresses of what it reads
     for op in routes:
         space.route(op)
     arranged = []
@@ -363,6 +372,7 @@ def _terms(space: Addresses, op: Op, depth: int) -> list[Runs | Run]:
         found = [space.find(v) for v in op.reads]
         return found + [(ZERO, size)] * (depth - len(found))
     table = np.full((depth, size), ZERO, dtype=np.int64)
+    # how many terms each element has so far: the next one goes below them
     used = np.zeros(size, dtype=np.intp)
     for view, target in zip(op.reads, op.targets, strict=True):
         where = np.arange(size)[slice(None) if target is None else target]

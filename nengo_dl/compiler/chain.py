@@ -84,6 +84,7 @@ def _edges(
     in_order: list[Node] = [ops[i] for i in in_turn(ops)]
     groups: list[Sequence[Node]] = [*together, in_order]
     for group in groups:
+        # a ring makes one strongly connected component of them, and so one loop
         ring = [node for node in group if node in after]
         for node, following in zip(ring, ring[1:] + ring[:1], strict=True):
             after[node].append(following)
@@ -100,6 +101,7 @@ def _components(after: Mapping[Node, Sequence[Node]]) -> list[list[Node]]:
     for root in after:
         if root in index:
             continue
+        # a stack of our own: a path is as long as the network is deep, Python's stack is not
         work = [(root, iter(after[root]))]
         _enter(root, index, low, stack, on_stack)
         while work:
@@ -116,6 +118,7 @@ def _components(after: Mapping[Node, Sequence[Node]]) -> list[list[Node]]:
                 work.append((following, iter(after[following])))
             elif following in on_stack:
                 low[node] = min(low[node], index[following])
+    # Tarjan completes a component after all that it leads to
     return found[::-1]
 
 
@@ -152,6 +155,7 @@ def _number_stages(
         stage = stages[number]
         loops = len(nodes) > 1 or isinstance(nodes[0], Signal) or nodes[0] in looped
         if loops:
+            # the first odd stage that is not before what it depends on; below, the first even one
             stage += stage % 2 == 0
         elif nodes[0] in cuts:
             stage += stage % 2

@@ -13,7 +13,8 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+
+from .ir import Block, Group, Program, Read, Stage
 
 WIDTH, MARGIN, LEFT, RIGHT = 840, 14, 46, 70  # [px]; beside the rows there is room for lines
 ROW, LINE, HEAD, GAP = 42, 20, 34, 18
@@ -47,53 +48,31 @@ STYLE = (
 )
 
 
-class Drawn:
-    """Lets a `Program` be drawn: in a notebook by itself, into a file by `save_drawing`."""
-
-    def _repr_svg_(self) -> str:
-        return draw(self)
-
-    def save_drawing(self, path: str | os.PathLike[str]) -> Path:
-        """Draw stages, groups, sizes and what depends on what, as an SVG file.
-
-        Parameters
-        ----------
-        path : path-like
-            ``.svg`` is added unless the name ends so. A file of that name is replaced once the
-            new one is complete.
-
-        Returns
-        -------
-        pathlib.Path
-            The file.
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written.
-        """
-        path = Path(path)
-        if path.suffix != ".svg":
-            path = path.with_name(path.name + ".svg")
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        try:
-            with open(handle, "w", encoding="utf-8") as file:
-                file.write(draw(self))
-            os.chmod(beside, 0o644)
-            os.replace(beside, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(beside)
-            raise
-        return path
+def save(program: Program, path: str | os.PathLike[str]) -> Path:
+    """Write a drawing into a file; see `Program.save_drawing`."""
+    path = Path(path)
+    if path.suffix != ".svg":
+        path = path.with_name(path.name + ".svg")
+    # beside its place, so that the last step only renames: no reader finds half a file
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(draw(program))
+        os.chmod(beside, 0o644)
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
+    return path
 
 
-def runs_on_host(group: Any) -> bool:
+def runs_on_host(group: Group) -> bool:
     """Whether a group calls Python."""
     return not group.traits.compiled
 
 
-def draw(program: Any) -> str:
+def draw(program: Program) -> str:
     """The drawing of a program, as the source of an SVG.
 
     Parameters
@@ -111,10 +90,10 @@ def draw(program: Any) -> str:
 class _Drawing:
     """Puts one thing under the other, and remembers where groups are."""
 
-    def __init__(self, program: Any) -> None:
+    def __init__(self, program: Program) -> None:
         self.parts: list[str] = []
         self.y = float(MARGIN)
-        self.made: dict[Any, float] = {}  # where a block is written
+        self.made: dict[Block, float] = {}  # where a block is written
         self.links: list[tuple[float, float]] = []
         self.sources(program)
         for number, stage in enumerate(program.stages, 1):
@@ -173,7 +152,7 @@ class _Drawing:
 
     # ------------------------------------------------------------------ what there is
 
-    def sources(self, program: Any) -> None:
+    def sources(self, program: Program) -> None:
         """A line for each role of what exists before a step."""
         title = "Arrays that exist before a step"
         self.text(MARGIN, self.y + 14, title, "h")
@@ -193,7 +172,7 @@ class _Drawing:
             self.y += LINE
         self.y += GAP
 
-    def stage(self, stage: Any, number: int) -> None:
+    def stage(self, stage: Stage, number: int) -> None:
         """A frame around groups, what goes on to the next step, and what is recorded."""
         shown = stage.groups[:SHOWN]
         hidden = len(stage.groups) - len(shown)
@@ -214,7 +193,7 @@ class _Drawing:
         self.probes(stage)
         self.y += 6 + GAP
 
-    def group(self, group: Any) -> None:
+    def group(self, group: Group) -> None:
         """A row."""
         host, right = runs_on_host(group), WIDTH - MARGIN - RIGHT
         fill = HOST if host else USER if group.traits.user_code else COMPILED
@@ -236,7 +215,7 @@ class _Drawing:
         self.made.update((block, middle) for block in group.writes)
         self.y += ROW
 
-    def states(self, stage: Any) -> None:
+    def states(self, stage: Stage) -> None:
         """What becomes of state."""
         for block, read in stage.carried[:NAMES]:
             self.coloured(
@@ -248,7 +227,7 @@ class _Drawing:
             self.link([read], self.y + 9)
             self.y += LINE
 
-    def probes(self, stage: Any) -> None:
+    def probes(self, stage: Stage) -> None:
         """What probes record, and what is not shown."""
         for output, read in stage.outputs[:NAMES]:
             name = f"● {short(str(output.key), 60)} = {short(repr(read))} ({read.size:,})"
@@ -262,7 +241,7 @@ class _Drawing:
 
     # ------------------------------------------------------------------ lines
 
-    def link(self, reads: Iterable[Any], y: float) -> None:
+    def link(self, reads: Iterable[Read], y: float) -> None:
         """Remember from where to where a line leads."""
         blocks = dict.fromkeys(b for read in reads for b in read.blocks)
         self.links += [(self.made[b], y) for b in blocks if b in self.made]
@@ -287,7 +266,7 @@ class _Drawing:
         )
 
 
-def _title(stage: Any) -> str:
+def _title(stage: Stage) -> str:
     operators = sum(len(g.ops) for g in stage.groups)
     when = "in each step" if stage.looped else "once for all steps of a chunk of time"
     when = "once, as all steps are alike" if stage.still else when
@@ -301,13 +280,13 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _notes(stage: Any) -> int:
+def _notes(stage: Stage) -> int:
     """Lines that `notes` takes."""
     shown = min(len(stage.carried), NAMES) + min(len(stage.outputs), NAMES)
     return shown + bool(_more(stage))
 
 
-def _more(stage: Any) -> str:
+def _more(stage: Stage) -> str:
     hidden = {
         "states": len(stage.carried) - NAMES,
         "probes": len(stage.outputs) - NAMES,
@@ -316,7 +295,7 @@ def _more(stage: Any) -> str:
     return f"and {', '.join(parts)}" if parts else ""
 
 
-def _terms(read: Any) -> list[tuple[str, str]]:
+def _terms(read: Read) -> list[tuple[str, str]]:
     """What an argument is put together of, with the colour of its role."""
     terms = []
     for piece in read.pieces:

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import enum
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from .draw import Drawn
 from .traits import Traits
 
 
@@ -395,7 +396,7 @@ class Layout:
 
 
 @dataclass(frozen=True, eq=False)
-class Program(Drawn):
+class Program:
     """What a runtime runs: source blocks, then stages in order.
 
     Attributes
@@ -427,3 +428,32 @@ class Program(Drawn):
     def __str__(self) -> str:
         sources = [f"  {b.role.value:<12} {b!r}" for b in self.layout.blocks]
         return "\n".join(["blocks:", *sources, *map(str, self.stages)])
+
+    def _repr_svg_(self) -> str:
+        """The drawing, which a notebook shows by itself."""
+        from .draw import draw  # here, as it knows all that stands above
+
+        return draw(self)
+
+    def save_drawing(self, path: str | os.PathLike[str]) -> Path:
+        """Draw stages, groups, sizes and what depends on what, as an SVG file.
+
+        Parameters
+        ----------
+        path : path-like
+            ``.svg`` is added unless the name ends so. A file of that name is replaced once the
+            new one is complete.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        from .draw import save
+
+        return save(self, path)

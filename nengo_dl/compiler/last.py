@@ -45,6 +45,7 @@ def _needed_last(program: Program) -> tuple[list[Group], list[Shown]]:
     groups: list[Group] = []
     outputs: list[Shown] = []
     always: set[Block] = set()  # read in each step
+    # backwards: what a group makes is put off only if all its readers are
     for stage in reversed(program.stages):
         if stage.looped or stage.still:
             always.update(_blocks(_reads(stage)))

@@ -69,6 +69,7 @@ def order_members(groups: Sequence[Sequence[Op]], routes: Iterable[Op]) -> list[
     places: dict[Signal, tuple[int, int]] = {}
     ordered = []
     for number, ops in enumerate(groups):
+        # Python is called in Nengo's order, wherever arguments lie
         turns = [ops[i] for i in in_turn(ops)]
         ops = turns or sorted(ops, key=_Key(places, through))
         places.update((s, (number, i)) for i, op in enumerate(ops) for s in op.writes)

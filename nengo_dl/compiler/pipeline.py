@@ -84,6 +84,7 @@ def build_program(
     flat = list(chain.from_iterable(grouped))
     if options.does("order_members"):
         flat = order_members(flat, routes)
+    # the program for training is given the layout of the other: both read the same variables
     if layout is None:
         carriers = {s: number for number, part in enumerate(parts) for s in part.states}
         layout = arrange_sources(flat, graph, catalogue, carriers)
@@ -148,9 +149,11 @@ def _stages(
     outputs: list[list[tuple[Output, Read]]] = [[] for _ in parts]
     for output in graph.outputs:
         read = space.read(space.runs(output.view))
+        # in the last of the stages that make a part of it: there all of it is known
         outputs[max((made.get(b, 0) for b in read.blocks), default=0)].append((output, read))
     stages = []
     for i, part in enumerate(parts):
+        # a loop hands out rows of all steps only of what is read outside of it
         later = [r for gs in split_groups[i + 1 :] for g in gs for r in g.reads]
         later += [r for rs in outputs[i + 1 :] for _, r in rs]
         wanted = dict.fromkeys(b for r in later for b in r.blocks if made.get(b) == i)
@@ -177,6 +180,7 @@ def _carried(
             continue
         views = [graph.next.get(s, View(s)) for s in block.members]
         read = space.read(space.runs(*views))
+        # state that becomes itself needs no loop to carry it
         if read.whole is not block:
             result[_carrier(block, carriers)].append((block, read))
     return result

@@ -48,6 +48,7 @@ def schedule(
     urgent = {i for i, op in enumerate(ops) if not op.is_route and is_urgent(op)}
     soon = reachable(urgent, before)
     if urgent:
+        # or else what an urgent op waits for would wait for the rest of its kind
         keys = [(key, i in soon) for i, key in enumerate(keys)]
     heights = _heights(ops, before, after)
     joins = _joins(ops, keys)
@@ -56,6 +57,7 @@ def schedule(
         lambda i: (i not in urgent, i not in soon, -heights[i]),
     )
     for i, j in joins.items():
+        # both are released at once, by `_pass_routes`, to be in one group
         after[i].remove(j)
     return min((_list_schedule(ops, keys, before, after, joins, rank) for rank in ways), key=len)
 
@@ -142,6 +144,7 @@ class _Ready:
         while self._queue:
             entry = heappop(self._queue)
             key = self._keys[entry[-1]]
+            # an entry is out of date if members came after it, or the group was taken
             if key in self._members and entry == self._entry(key):
                 members = sorted(self._members.pop(key))
                 self._left[key] -= len(members)
@@ -150,6 +153,7 @@ class _Ready:
 
     def _entry(self, key: Hashable) -> Entry:
         members = self._members[key]
+        # the largest part of what is left of a kind goes first; 1 means that it is complete
         return self._rank(members[0]), -len(members) / self._left[key], members[0]
 
 

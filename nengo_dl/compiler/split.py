@@ -51,6 +51,7 @@ def split(
     after = successors(before)
     core = _stateful(graph) | {i for i, op in enumerate(ops) if traits(op).sequential}
     downstream = reachable(core, after)
+    # between two stateful ops; whatever else there is only precedes or only follows them
     looped = downstream & reachable(core, before)
     if not training:
         encoders = _encoders(ops, looped, downstream, after, choice)

@@ -25,6 +25,7 @@ def hold_still(program: Program, inputs: Collection[Block]) -> Program:
     """
     still = _standing_sources(program, inputs)
     groups, outputs, rest = [], [], []
+    # forwards: what stands still may make its readers stand still, too
     for stage in program.stages:
         mine = []
         for group in stage.groups:

@@ -6,7 +6,8 @@ import contextlib
 import gc
 import threading
 from collections.abc import Iterator
-from typing import Any
+from types import TracebackType
+from typing import Any, Protocol
 
 import nengo
 from nengo.builder import Model
@@ -22,7 +23,27 @@ from .operators import Context, lowers
 GARBAGE_THRESHOLD = 100_000  # new objects
 
 
-def build_model(network: nengo.Network, dt: float, dtype: str, progress: Any) -> Model:
+class BuildProgress(Protocol):
+    """What Nengo's builder tells how far it is; it enters and leaves it, too."""
+
+    max_steps: int | None
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+    def step(self, n: int = 1) -> None:
+        """Say that `n` more steps were done."""
+        ...
+
+
+def build_model(network: nengo.Network, dt: float, dtype: str, progress: BuildProgress) -> Model:
     """Build a network into a model, in the precision of the simulation."""
     builder = NengoBuilder()
     model = UncheckedModel(
@@ -49,7 +70,7 @@ class _OfThread(type(rc)):  # type: ignore[misc] # Nengo names the object alone
     thresholds: tuple[int, ...] = ()  # of the collection of garbage, outside of these
     lock = threading.Lock()
 
-    def get(self, section: str, option: str, **kwargs: Any) -> Any:
+    def get(self, section: str, option: str, **kwargs: object) -> Any:
         """Read a setting."""
         values = getattr(self.own, "values", {})
         if (section, option) in values:
@@ -85,6 +106,7 @@ def _count_builds(change: int) -> None:
         _OfThread.users += change
         if not _OfThread.users:
             gc.set_threshold(*_OfThread.thresholds)
+        # Nengo's modules have imported the object: it must stay, so its class changes
         rc.__class__ = _OfThread if _OfThread.users else _OfThread.__base__
 
 

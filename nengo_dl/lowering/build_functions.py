@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cache
 from types import FunctionType, SimpleNamespace
 from typing import Any
@@ -12,19 +12,22 @@ from nengo.builder import Builder, Model, connection, ensemble, neurons, process
 from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
 from nengo.params import FrozenObject
+from nengo.processes import Process
 from nengo.synapses import Alpha, LinearFilter, Lowpass
 from nengo.transforms import Dense
 from numpy.random.bit_generator import ISeedSequence
+from numpy.typing import ArrayLike, DTypeLike
 
 from .decoders import Decoders
 
+BuildFunction = Callable[..., Any]  # (model, object, ...), as Nengo's builder calls it
 FILTERS = (Lowpass, Alpha, LinearFilter)  # exact types; they are frozen
 
 
 class _NoSeed(ISeedSequence):
     """What a generator begins with that is seeded next; looking for entropy takes long."""
 
-    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray:
+    def generate_state(self, n_words: int, dtype: DTypeLike = np.uint32) -> np.ndarray:
         return np.ones(n_words, dtype)
 
 
@@ -45,22 +48,23 @@ class RandomState(np.random.RandomState, metaclass=_AnyRandomState):
         super().__init__(np.random.MT19937(_NoSeed()))  # type: ignore[arg-type]
         self.seed(seed)
 
-    def shuffle(self, x: Any) -> None:
+    def shuffle(self, x: ArrayLike) -> None:
         """Shuffle in place; a column as the vector that it is."""
-        column = isinstance(x, np.ndarray) and x.ndim == 2 and x.shape[1] == 1
-        super().shuffle(x[:, 0] if column else x)
+        if isinstance(x, np.ndarray) and x.ndim == 2 and x.shape[1] == 1:
+            x = x[:, 0]
+        super().shuffle(x)
 
 
 class Filters:
     """Builds synapses; their initial state is found once for each synapse and shape."""
 
     def __init__(self) -> None:
-        self._states: dict[tuple[Any, ...], tuple[LinearFilter, dict[str, np.ndarray]]] = {}
+        self._states: dict[Hashable, tuple[LinearFilter, dict[str, np.ndarray]]] = {}
 
     def build(
         self,
         model: Model,
-        process: Any,
+        process: Process,
         sig_in: Signal | None = None,
         sig_out: Signal | None = None,
         mode: str = "set",
@@ -87,7 +91,7 @@ class Filters:
         return self._states[key][1]
 
 
-def build_functions() -> dict[Any, Callable[..., Any]]:
+def build_functions() -> dict[BuildFunction, BuildFunction]:
     """What to call in the place of each of Nengo's own functions, in one build."""
     parts = {
         **vars(np),
@@ -104,7 +108,7 @@ def build_functions() -> dict[Any, Callable[..., Any]]:
     }
 
 
-def _finding(function: Any, **parts: Any) -> Callable[..., Any]:
+def _finding(function: FunctionType, **parts: object) -> BuildFunction:
     """The same function, which finds something else where it looks for some of its globals."""
     found = {**function.__globals__, **parts}
     name, defaults, closure = function.__name__, function.__defaults__, function.__closure__
@@ -128,13 +132,13 @@ class NengoBuilder(Builder):
         Functions for types that only this package knows.
     """
 
-    own: dict[type, Any] = {}
+    own: dict[type, BuildFunction] = {}
 
     def __init__(self) -> None:
-        self._functions: dict[Any, Callable[..., Any]] = {}
-        self._found: dict[type, Any] = {}
+        self._functions: dict[BuildFunction, BuildFunction] = {}
+        self._found: dict[type, BuildFunction | None] = {}
 
-    def build(self, model: Model, obj: Any, *args: Any, **kwargs: Any) -> Any:
+    def build(self, model: Model, obj: object, *args: object, **kwargs: object) -> Any:
         """Build an object, with a function of ours if there is one."""
         if type(obj) not in self._found:
             self._found[type(obj)] = self._find(type(obj))
@@ -144,14 +148,14 @@ class NengoBuilder(Builder):
             return Builder.build(model, obj, *args, **kwargs)
         return function(model, obj, *args, **kwargs)
 
-    def _find(self, kind: type) -> Any:
+    def _find(self, kind: type) -> BuildFunction | None:
         """Our function for a type; None if Nengo's, or the user's, is to be called."""
         if kind in self.own:
             return self.own[kind]
         if not self._functions:
             self._functions = build_functions()
-        found = (Builder.builders[c] for c in kind.__mro__ if c in Builder.builders)
-        return self._functions.get(next(found, None))
+        found = next((Builder.builders[c] for c in kind.__mro__ if c in Builder.builders), None)
+        return None if found is None else self._functions.get(found)
 
     def forget(self) -> None:
         """Begin anew, without what is shared within a build."""

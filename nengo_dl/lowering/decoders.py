@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,10 +15,11 @@ import numpy as np
 from nengo.builder import Model
 from nengo.builder import connection as builders
 from nengo.exceptions import BuildError
-from nengo.neurons import LIF
+from nengo.neurons import LIF, NeuronType
 from nengo.rc import rc
 from nengo.solvers import LstsqL2, Solver
 from nengo.utils.least_squares_solvers import Cholesky, rmses
+from numpy.typing import ArrayLike
 
 # Exact types: their rates follow from their arguments, and all parameters are frozen.
 SHARED = (
@@ -31,6 +33,7 @@ SHARED = (
     nengo.Tanh,
 )
 CALLS = LstsqL2.__call__, Cholesky.__call__  # who replaces these wants them called
+Factor = tuple[np.ndarray, bool]  # as of `scipy.linalg.cho_factor`
 KEPT_BYTES = 2**27  # of activities
 
 
@@ -49,7 +52,7 @@ class Solved:
     """
 
     activities: np.ndarray | None = None
-    factors: dict[float, Any] = field(default_factory=dict)
+    factors: dict[float, Factor] = field(default_factory=dict)
     decoders: dict[bytes, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     def forget(self) -> int:
@@ -114,6 +117,7 @@ class Decoders:
         """In the place of Nengo's `solve_for_decoders`."""
         start = time.time()
         reg = conn.solver.reg
+        # by values: equal functions are seldom the same object
         key = hashlib.blake2b(f"{reg!r} {targets.shape}".encode())
         key.update(np.ascontiguousarray(targets).data)
         found = solved.decoders.get(key.digest())
@@ -122,10 +126,16 @@ class Decoders:
             found = _regularized(activities, targets, reg, solved.factors)
             solved.decoders[key.digest()] = found
         decoders, errors = found
+        # copies: each connection may go on to change its own
         return decoders.copy(), {"rmses": errors.copy(), "time": time.time() - start}
 
     def _activities(
-        self, solved: Solved, conn: nengo.Connection, gain: np.ndarray, bias: np.ndarray, x: Any
+        self,
+        solved: Solved,
+        conn: nengo.Connection,
+        gain: np.ndarray,
+        bias: np.ndarray,
+        x: np.ndarray,
     ) -> np.ndarray:
         """Those of an ensemble, kept while there is room."""
         ens = conn.pre_obj
@@ -140,6 +150,7 @@ class Decoders:
             self._kept[ens] = solved
             self._bytes += activities.nbytes
         self._kept.move_to_end(ens)
+        # the last are in use, however many they are
         while len(self._kept) > 1 and self._bytes > KEPT_BYTES:
             self._bytes -= self._kept.popitem(last=False)[1].forget()
         return activities
@@ -156,10 +167,13 @@ def _is_shared(solver: Solver, ens: nengo.Ensemble, n_points: int) -> bool:
     return type(ens.neuron_type) in SHARED and not transposed
 
 
-def _rates(neuron_type: Any, x: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> Any:
+def _rates(
+    neuron_type: NeuronType, x: np.ndarray, gain: np.ndarray, bias: np.ndarray
+) -> np.ndarray:
     """What `neuron_type.rates` returns; for LIF neurons, which of them fire is looked up once."""
     if type(neuron_type) is not LIF:
-        return neuron_type.rates(x, gain, bias)
+        own: np.ndarray = neuron_type.rates(x, gain, bias)
+        return own
     current = neuron_type.current(x, gain, bias)
     above = current.ravel() - 1
     firing = np.flatnonzero(above > 0)
@@ -167,11 +181,12 @@ def _rates(neuron_type: Any, x: np.ndarray, gain: np.ndarray, bias: np.ndarray) 
     rates[firing] = neuron_type.amplitude / (
         neuron_type.tau_ref + neuron_type.tau_rc * np.log1p(1.0 / above[firing])
     )
-    return rates.reshape(current.shape)
+    found: np.ndarray = rates.reshape(current.shape)
+    return found
 
 
 def _regularized(
-    activities: np.ndarray, targets: np.ndarray, reg: float, factors: dict[float, Any]
+    activities: np.ndarray, targets: np.ndarray, reg: float, factors: dict[float, Factor]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Decoders of least squares with L2 regularization, and their errors.
 
@@ -188,7 +203,9 @@ def _regularized(
     return decoders, rmses(activities, decoders, targets)
 
 
-def _targets(conn: nengo.Connection, function: Any, points: np.ndarray) -> np.ndarray:
+def _targets(
+    conn: nengo.Connection, function: Callable[[np.ndarray], ArrayLike], points: np.ndarray
+) -> np.ndarray:
     """What the function gives for each point, called in order: array (points, size)."""
     targets = np.zeros((len(points), conn.size_mid), dtype=rc.float_dtype)
     for target, point in zip(targets, points, strict=True):

@@ -79,6 +79,7 @@ def linear_filter(op: ops.Operator, ctx: Context) -> None:
         gain = ctx.constant(np.array(D.item()), "D")
         (y,) = ctx.emit("multiply", [gain, u], [op.output.shape], "filter")
     elif len(A) == 1 and (D == 0).all():
+        # of first order, as Nengo's OneX: what it gives out is all its state
         one = {"a": A.item(), "b": C.item() * B.item()}
         x = reshaped(ctx.old(state), op.output.shape)
         (y,) = ctx.emit("lowpass", [x, u], [op.output.shape], str(op.process), **one)

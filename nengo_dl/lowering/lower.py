@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from nengo.builder import Model
 from nengo.builder.operator import Operator
@@ -12,6 +11,7 @@ from nengo.builder.processes import SimProcess
 from nengo.builder.signal import Signal as NengoSignal
 
 from ..compiler.ir import Graph, Output, Role, Signal, View
+from .catalogue import Catalogue
 from .memory import Memory, dtype_of, initial_of, positions
 from .names import name_objects, without_addresses
 from .operators import LOWERINGS, Context, run_on_host
@@ -25,10 +25,10 @@ from .roles import (
     find_training_spikes,
     is_driven_by_time,
 )
-from .time_constants import TimeConstant, find_time_constants
+from .time_constants import ChosenSynapses, TimeConstant, find_time_constants
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Lowered:
     """A model in the compiler's terms.
 
@@ -80,7 +80,7 @@ class Choices:
         Whether a probe records all steps.
     training_spikes : callable
         What the neurons of an ensemble, or of None, do in training.
-    trainable_synapses
+    trainable_synapses : ChosenSynapses
         Of which connections time constants are trained; see `resolve_trainable_synapses`.
     is_pure : callable
         Whether the output of a node depends on nothing but its arguments.
@@ -92,12 +92,14 @@ class Choices:
     explicitly_trainable: Callable[[object], bool]
     keep_history: Callable[[object], bool]
     training_spikes: Callable[[object], object]
-    trainable_synapses: Any
+    trainable_synapses: ChosenSynapses
     is_pure: Callable[[object], bool]
     within_steps: bool = True
 
 
-def lower(model: Model, operators: Sequence[Operator], catalogue: Any, choices: Choices) -> Lowered:
+def lower(
+    model: Model, operators: Sequence[Operator], catalogue: Catalogue, choices: Choices
+) -> Lowered:
     """Lower all operators of a model.
 
     Parameters
@@ -106,7 +108,7 @@ def lower(model: Model, operators: Sequence[Operator], catalogue: Any, choices: 
         A built model; it is not changed.
     operators : sequence of nengo.builder.Operator
         What to compile: the model's operators, perhaps rewritten.
-    catalogue
+    catalogue : Catalogue
         The kernels there are.
     choices : Choices
     """
@@ -117,6 +119,7 @@ def lower(model: Model, operators: Sequence[Operator], catalogue: Any, choices: 
     python = find_python(model, operators, catalogue, choices.is_pure)
     sourcing = [op for op in python if is_driven_by_time(op)]
     others = len(sourcing) < len(python)
+    # functions of time alone can take turns before a chunk; other Python is called in it
     called = set(sourcing) if choices.within_steps and others else ()
     feeds = find_feeds(model, operators, sources.readable, called)
     ctx = Context(
@@ -155,6 +158,7 @@ def _clock(model: Model, memory: Memory) -> View:
 
 
 def _lower_all(operators: Sequence[Operator], feeds: list[Feed], ctx: Context) -> None:
+    # before all others: to read a signal makes a source of it, which inputs are to be
     fed = _connect(feeds, ctx)
     for op in operators:
         if op not in fed:
@@ -165,6 +169,7 @@ def _graph(model: Model, ctx: Context, sources: _Sources, choices: Choices) -> G
     """What was lowered as the graph of a step, with what probes see as its outputs."""
     memory = ctx.memory
     views = [(probe, model.sig[probe]["in"]) for probe in model.probes]
+    # also what no operator reads; `finish` makes values only of what was asked for
     for sig in (*(sig for _, sig in views), *sources.known):
         memory.read(sig)
     sums, following, final = memory.finish()

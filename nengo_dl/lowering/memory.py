@@ -117,6 +117,7 @@ class Memory:
     def declare(self, sig: NengoSignal, source: Signal) -> None:
         """Let `source` stand for a signal whatever writes it (the time, or an input)."""
         self._base(sig).source = View(source)
+        # from here on it is no memory: nothing writes it, and no step carries it
         self._written.discard(sig.base)
         self._updated.discard(sig.base)
 
@@ -173,9 +174,11 @@ class Memory:
         terms = list(base.sets)
         kept = _others(base.sig.size, [*base.cleared, *(index for index, _ in base.sets)])
         if kept is not None:
+            # what nobody sets or clears is still there: increments add to it
             index = None if len(kept) == base.sig.size else kept
             terms.append((index, View(self._source(base).signal, index)))
         elif base.needs_old:
+            # nothing of the old value goes into the sum, but someone reads it
             self._source(base)
         return _sum_op(self._value(base).signal, terms + base.incs)
 

@@ -13,17 +13,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TypeAlias
 
 import nengo
 from nengo.connection import LearningRule
 from nengo.ensemble import Neurons
 
+Named: TypeAlias = nengo.Network | nengo.Ensemble | nengo.Node | nengo.Connection
+End: TypeAlias = nengo.Ensemble | nengo.Node | Neurons | LearningRule  # of a connection
+
 UNLABELLED = re.compile(r"<(\w+) \(unlabeled\) at 0x([0-9a-fA-F]+)>")
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
-def without_addresses(names: Mapping[Any, str]) -> Callable[[str], str]:
+def without_addresses(names: Mapping[Named, str]) -> Callable[[str], str]:
     """Names in the place of addresses, which differ from run to run, in texts of Nengo's.
 
     Parameters
@@ -50,7 +53,7 @@ def without_addresses(names: Mapping[Any, str]) -> Callable[[str], str]:
     return readable
 
 
-def name_objects(network: nengo.Network | None) -> dict[Any, str]:
+def name_objects(network: nengo.Network | None) -> dict[Named, str]:
     """Names of all networks, nodes, ensembles and connections in a network.
 
     Parameters
@@ -68,7 +71,7 @@ def name_objects(network: nengo.Network | None) -> dict[Any, str]:
 
 class _Namer:
     def __init__(self, network: nengo.Network) -> None:
-        self.names: dict[Any, str] = {}
+        self.names: dict[Named, str] = {}
         self._taken: set[tuple[type, str]] = set()
         self._next: dict[tuple[type, str], int] = {}
         networks = list(self._networks(network, ""))
@@ -97,7 +100,7 @@ class _Namer:
             ]
             stack.extend(reversed(inner))
 
-    def _add(self, obj: Any, kind: type, name: str) -> str:
+    def _add(self, obj: Named, kind: type[Named], name: str) -> str:
         unique, number = name, self._next.get((kind, name), 1)
         while (kind, unique) in self._taken:
             unique = f"{name}_{number}"
@@ -107,7 +110,7 @@ class _Namer:
         self.names[obj] = unique
         return unique
 
-    def _end(self, obj: Any) -> str:
+    def _end(self, obj: End) -> str:
         """The name of one end of a connection."""
         if isinstance(obj, Neurons):
             return f"{self._end(obj.ensemble)}.neurons"
@@ -116,5 +119,5 @@ class _Namer:
         return self.names.get(obj) or _label(obj)
 
 
-def _label(obj: Any) -> str:
+def _label(obj: Named | End) -> str:
     return str(obj.label) if obj.label else type(obj).__name__.lower()

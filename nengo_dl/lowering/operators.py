@@ -12,7 +12,6 @@ are; one that the builder makes of known operators needs nothing. See docs/exten
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from nengo.builder import learning_rules as rules
@@ -25,9 +24,11 @@ from nengo.builder.transforms import ConvInc, ConvTransposeInc
 from nengo.exceptions import BuildError
 
 from ..compiler.ir import NOTHING, Op, Role, Signal, View
+from .catalogue import Catalogue
 from .memory import Memory, Positions, coordinates, reshaped
 from .roles import Feed, Uniform, description_of
 from .systems import Systems
+from .time_constants import TimeConstant
 
 Lowering = Callable[[ops.Operator, "Context"], None]
 
@@ -53,7 +54,7 @@ class Context:
     ----------
     dt : float
         Step length [s].
-    catalogue
+    catalogue : Catalogue
         The registry of kernels: says which neuron types can be compiled.
     steps : View
         The number of the current step, from 1.
@@ -70,10 +71,10 @@ class Context:
         memory: Memory,
         steps: View,
         dt: float,
-        catalogue: Any,
+        catalogue: Catalogue,
         feeds: list[Feed],
-        training_spikes: Callable[[Any], Any],
-        time_constants: Mapping[Any, Any],
+        training_spikes: Callable[[NengoSignal], object],
+        time_constants: Mapping[NengoSignal, TimeConstant],
         readable: Callable[[str], str],
         python: Sequence[ops.Operator] = (),
     ) -> None:
@@ -98,7 +99,7 @@ class Context:
         reads: list[View],
         shapes: list[tuple[int, ...]],
         tag: str = "",
-        **attrs: Any,
+        **attrs: object,
     ) -> list[View]:
         """Add an op that writes new signals of the given shapes; return views of them."""
         tag = self.readable(tag)
@@ -109,7 +110,7 @@ class Context:
     def uniform(self, rng: np.random.RandomState, shape: tuple[int, ...]) -> View:
         """A view of numbers in [0, 1) that a generator of Nengo's draws in each step."""
         signal = Signal("uniform", shape, Role.INPUT, initial=np.zeros(shape))
-        self.feeds.append(Feed(signal, Uniform(rng, signal.size)))
+        self.feeds.append(Feed(signal=signal, source=Uniform(rng, signal.size)))
         return View(signal)
 
     def call(self, feed: Feed) -> None:
@@ -158,7 +159,7 @@ def copy(op: ops.Operator, ctx: Context) -> None:
         ctx.set(op.dst, source, index)
 
 
-def _flat_index(sig: NengoSignal, item: Any) -> np.ndarray | None:
+def _flat_index(sig: NengoSignal, item: slice | np.ndarray | None) -> np.ndarray | None:
     """Flat positions of a slice along the first axis of a signal."""
     if item is None:
         return None
@@ -270,6 +271,7 @@ def python_function(op: ops.Operator, ctx: Context) -> None:
 def neurons(op: ops.Operator, ctx: Context) -> None:
     kind, catalogue = type(op.neurons), ctx.catalogue
     compiled = catalogue.compiles_neurons(kind)
+    # a generator that the kernel does not know would not be heard
     if not compiled or set(op.state_extra) - {catalogue.neuron_draws(kind)}:
         run_on_host(op, ctx)
         return

@@ -25,6 +25,7 @@ def process_order(model: Model) -> list[Operator]:
     """
     processes = [op for op in model.operators if isinstance(op, SimProcess)]
     draws = [op for op in processes if op.process.seed is None]
+    # any order is right where there is one draw, or none that anyone hears
     if len(draws) < 2 or not any(_is_random(op.process) for op in draws):
         return processes
     order = toposort(operator_dependency_graph(model.operators))

@@ -8,7 +8,6 @@ is known to be pure, by itself or because the user says so, needs no order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import numpy as np
 from nengo.builder import Model
@@ -17,10 +16,12 @@ from nengo.builder.node import SimPyFunc
 from nengo.builder.operator import Operator
 from nengo.builder.processes import SimProcess
 from nengo.params import FrozenObject
+from nengo.processes import Process
 from nengo.synapses import Synapse
 from nengo.utils.graphs import toposort
 from nengo.utils.simulator import operator_dependency_graph
 
+from .catalogue import Catalogue
 from .filters import has_lowering
 
 KNOWN = ("nengo", "nengo_dl")  # packages whose objects keep what changes to themselves
@@ -30,7 +31,10 @@ LARGEST = 100
 
 
 def find_python(
-    model: Model, operators: Iterable[Operator], catalogue: Any, is_pure: Callable[[object], bool]
+    model: Model,
+    operators: Iterable[Operator],
+    catalogue: Catalogue,
+    is_pure: Callable[[object], bool],
 ) -> list[Operator]:
     """Operators that call Python which may share objects, in Nengo's order.
 
@@ -41,19 +45,20 @@ def find_python(
     model : nengo.builder.Model
     operators : iterable of nengo.builder.Operator
         What is simulated: the model's operators, perhaps rewritten.
-    catalogue
+    catalogue : Catalogue
         The kernels there are.
     is_pure : callable
         Whether the user says that the output of a node is pure.
     """
     pure = _Pure(model, is_pure)
     found = {op for op in operators if not _is_known(op, catalogue) and op not in pure}
+    # alone, it shares objects with nobody; to sort all operators takes long
     if len(found) < 2:
         return list(found)
     return [op for op in toposort(operator_dependency_graph(operators)) if op in found]
 
 
-def is_known_process(process: Any) -> bool:
+def is_known_process(process: Process) -> bool:
     """Whether all that a process computes with is Nengo's own."""
     known = _is_of_known_type(process)
     if known and isinstance(process, Synapse):
@@ -78,7 +83,7 @@ class _Pure:
         return any(op.fn is function for function in self._functions)
 
 
-def _is_known(op: Operator, catalogue: Any) -> bool:
+def _is_known(op: Operator, catalogue: Catalogue) -> bool:
     if isinstance(op, SimPyFunc):
         return isinstance(op.fn, np.ufunc)
     if isinstance(op, SimProcess):
@@ -89,15 +94,15 @@ def _is_known(op: Operator, catalogue: Any) -> bool:
     return _is_of_known_type(op)
 
 
-def _is_of_known_type(obj: Any) -> bool:
+def _is_of_known_type(obj: object) -> bool:
     return type(obj).__module__.partition(".")[0] in KNOWN
 
 
-def _attributes(obj: FrozenObject) -> list[Any]:
+def _attributes(obj: FrozenObject) -> list[object]:
     return [getattr(obj, param.name) for param in obj._params]
 
 
-def _keeps_to_itself(value: Any) -> bool:
+def _keeps_to_itself(value: object) -> bool:
     """Whether the value of an attribute is data, or an object of Nengo's made of such."""
     if isinstance(value, FrozenObject):
         return is_known_process(value)

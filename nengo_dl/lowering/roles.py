@@ -41,7 +41,7 @@ class Uniform:
     size: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Feed:
     """An input of the simulation.
 
@@ -167,10 +167,14 @@ def find_feeds(
         if sig is None and op is None:
             continue
         source = np.asarray(sig.initial_value) if op is None else _source(op)
-        feeds.append(Feed(_input_signal(sig, readable), source, node, op, sig, op in called))
+        signal = _input_signal(sig, readable)
+        feeds.append(
+            Feed(signal=signal, source=source, node=node, op=op, sig=sig, called=op in called)
+        )
     for op in drivers:
         signal = None if op in called else _input_signal(op.output, readable)
-        feeds.append(Feed(signal, _source(op), None, op, op.output, op in called))
+        source, inside = _source(op), op in called
+        feeds.append(Feed(signal=signal, source=source, op=op, sig=op.output, called=inside))
     return feeds
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Protocol
 
 import nengo
 import numpy as np
@@ -17,8 +17,20 @@ from .roles import Parameter
 LEAST_TAU = 0.03  # steps: any less, and what is left of a step's input is less than rounding
 
 
+class ChosenSynapses(Protocol):
+    """Of which connections the user wants time constants trained."""
+
+    def setting(self, obj: nengo.Connection) -> bool | str | None:
+        """True, False, "per_dimension", or None where the user says nothing."""
+        ...
+
+    def explicit(self, obj: nengo.Connection) -> bool:
+        """Whether the user named the connection itself."""
+        ...
+
+
 def find_time_constants(
-    model: Model, choices: Any, names: Mapping[object, str]
+    model: Model, choices: ChosenSynapses, names: Mapping[object, str]
 ) -> dict[NengoSignal, TimeConstant]:
     """The trained time constants, by the signal that the filter of a connection gives out.
 

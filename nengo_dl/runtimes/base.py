@@ -16,11 +16,12 @@ KERAS_BACKEND but tensorflow: a runtime on another one has that lifted first.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from ..compiler.ir import Block, Output
+from ..compiler.tensors import Tensor
 
 
 class Runtime(Protocol):
@@ -35,13 +36,13 @@ class Runtime(Protocol):
 
     def run(
         self,
-        carry: Mapping[Block, Any],
+        carry: Mapping[Block, Tensor],
         inputs: Mapping[Block, np.ndarray],
         constant: set[Block],
         first: int,
         steps: int,
         split: bool = False,
-    ) -> tuple[dict[Output, np.ndarray], dict[Block, Any]]:
+    ) -> tuple[dict[Output, np.ndarray], Mapping[Block, Tensor]]:
         """Simulate one chunk.
 
         Parameters

@@ -7,18 +7,21 @@ generators and Datasets, and `runtimes.tensorflow.keras.minibatch` to whatever e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from nengo.exceptions import ValidationError
 
+from ..compiler.tensors import Tensor
+
+Unnamed = Tensor | list[Tensor] | tuple[Tensor, ...]
 Key = TypeVar("Key")  # an object, or its name
 
 GIVEN = {"x": "{} inputs", "y": "targets for {} probes", "sample_weight": "weights for {} probes"}
 
 
 def align(
-    data: Any, owners: Sequence[Key], losses: Sequence[Key] = ()
-) -> tuple[list, Sequence[Key]]:
+    data: Unnamed, owners: Sequence[Key], losses: Sequence[Key] = ()
+) -> tuple[list[Tensor], Sequence[Key]]:
     """Data without names as a list, and whom they are for, in order; the numbers may differ.
 
     Parameters
@@ -34,8 +37,8 @@ def align(
 
 
 def of_minibatch(
-    data: Any, names: Sequence[str], attr: str, losses: Sequence[str] = ()
-) -> dict[str, Any]:
+    data: Unnamed, names: Sequence[str], attr: str, losses: Sequence[str] = ()
+) -> dict[str, Tensor]:
     """Data of a minibatch by name, where they have none.
 
     Parameters
@@ -64,7 +67,7 @@ def of_minibatch(
     return dict(zip(owners, values, strict=False))
 
 
-def check_complete(found: Mapping[str, Any], nodes: Sequence[str]) -> None:
+def check_complete(found: Mapping[str, Tensor], nodes: Sequence[str]) -> None:
     """Raise ValidationError unless a minibatch has all inputs; they tell the number of steps.
 
     Parameters
@@ -85,7 +88,7 @@ def check_complete(found: Mapping[str, Any], nodes: Sequence[str]) -> None:
         )
 
 
-def unknown(key: Any, kind: str, names: Sequence[str], attr: str) -> ValidationError:
+def unknown(key: object, kind: str, names: Sequence[str], attr: str) -> ValidationError:
     """What is wrong with data for something that there is not.
 
     Parameters

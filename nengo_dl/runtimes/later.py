@@ -12,7 +12,7 @@ import sys
 import threading
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from nengo.exceptions import SimulationError
@@ -105,7 +105,7 @@ def seed_tensorflow(seed: int) -> None:
         _Told.seed = seed
 
 
-def _seed(module: Any, seed: int) -> None:
+def _seed(module: ModuleType, seed: int) -> None:
     python, numpy = random.getstate(), np.random.get_state()
     try:
         module.utils.set_random_seed(seed % 2**32)

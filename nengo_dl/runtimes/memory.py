@@ -3,12 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
 from ..compiler.ir import Block, Role
+from ..compiler.tensors import Tensor
 from .plan import Plan
+
+
+class Arrays(Protocol):
+    """Parameters that somebody else holds."""
+
+    def array(self, block: Block) -> np.ndarray:
+        """Values (1 or B, size) of a block."""
+        ...
+
+
+class Holder(Protocol):
+    """Whose variables have state and parameters, once somebody may change them: `TensorGraph`."""
+
+    @property
+    def state(self) -> dict[Block, Tensor]:
+        """What changes from step to step, (B, size)."""
+        ...
+
+    @state.setter
+    def state(self, state: Mapping[Block, Tensor]) -> None: ...
+
+    @property
+    def parameters(self) -> Arrays:
+        """All parameters."""
+        ...
+
+    def carry(self) -> Mapping[Block, Tensor]:
+        """State and learned parameters, (B, size)."""
+        ...
+
+    def keep(self, carry: Mapping[Block, Tensor], state: bool = True) -> None:
+        """Take over what a run left behind; `state=False` takes parameters alone."""
+        ...
+
+    def reset_state(self) -> None:
+        """Go back to the initial state."""
+        ...
+
+    def reset_parameters(self) -> None:
+        """Give all parameters the values that they were built with."""
+        ...
 
 
 class Memory:
@@ -24,15 +66,15 @@ class Memory:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._graph: Any = None  # a TensorGraph
+        self._graph: Holder | None = None
         self._parameters: dict[Block, np.ndarray] = {}
         blocks = plan.program.layout.blocks
         self._state = [b for b in blocks if b.role is Role.STATE]
         self._learned = [b for b in blocks if b.role is Role.ADAPTED]
         # a runtime may make arrays of it only when one is asked for
-        self._carry: Mapping[Block, Any] = {b: self._initial(b) for b in self._carried}
+        self._carry: Mapping[Block, Tensor] = {b: self._initial(b) for b in self._carried}
 
-    def share(self, graph: Any) -> None:
+    def share(self, graph: Holder) -> None:
         """Let the variables of a `TensorGraph` hold what is here."""
         if self._graph is None:
             self._graph = graph
@@ -48,31 +90,32 @@ class Memory:
         return self._graph is None
 
     @property
-    def state(self) -> dict[Block, Any]:
+    def state(self) -> dict[Block, Tensor]:
         """What changes from step to step, (B, size)."""
         if self._graph is not None:
             return self._graph.state
         return {block: self._carry[block] for block in self._state}
 
     @state.setter
-    def state(self, state: Mapping[Block, Any]) -> None:
+    def state(self, state: Mapping[Block, Tensor]) -> None:
         if self._graph is None:
             self._carry = {**self._carry, **state}
         else:
             self._graph.state = state
 
-    def carry(self) -> Mapping[Block, Any]:
+    def carry(self) -> Mapping[Block, Tensor]:
         """State and learned parameters as they are, (B, size)."""
         return self._carry if self._graph is None else self._graph.carry()
 
-    def keep(self, carry: Mapping[Block, Any], state: bool = True) -> None:
+    def keep(self, carry: Mapping[Block, Tensor], state: bool = True) -> None:
         """Take over what a run left behind; `state=False` takes parameters alone."""
         if self._graph is not None:
             self._graph.keep(carry, state=state)
             return
-        if not state:
-            carry = {**self._carry, **{block: carry[block] for block in self._learned}}
-        self._carry = carry
+        if state:
+            self._carry = carry
+        else:
+            self._carry = {**self._carry, **{block: carry[block] for block in self._learned}}
 
     def array(self, block: Block) -> np.ndarray:
         """Values (1 or B, size) of a parameter block."""

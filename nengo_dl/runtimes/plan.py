@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
+from nengo.builder.operator import Operator
 
 from ..compiler.ir import Block, Output, Program
+from .replicas import Replicas
+
+#: `make(first, n)` makes an input of n steps: array (n, 1 or B, size).
+Maker = Callable[[int, int], np.ndarray]
 
 
-@dataclass(frozen=True, eq=False)
+class Generator(Protocol):
+    """What an operator on the host draws from: often `numpy.random.RandomState`."""
+
+    def randint(self, high: int, /) -> int:
+        """A number below `high`, such as the seed of a process."""
+        ...
+
+
+class Source(Protocol):
+    """An input that Python makes."""
+
+    def rows(self, first: int, n: int) -> np.ndarray:
+        """Values of the n steps after the `first`: array (n or 1, 1 or B, size)."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
     """What a runtime runs, and what a `TensorGraph` needs to train it.
 
@@ -27,11 +50,12 @@ class Plan:
         Probes by name.
     replicas : Replicas
         Who simulates which items.
-    rngs
+    rngs : callable
         `rngs(op, item)` gives the random generator of an operator on the host.
-    source_of
-        `source_of(feed)` makes an input whose Python is called within each step.
-    restart
+    source_of : callable
+        `source_of(feed)` makes an input whose Python is called within each step; a feed is what
+        its operation has among its attributes, and no runtime looks into it.
+    restart : callable
         `restart(items)` lets Python of the user's begin anew for some items.
     skipped : frozenset of str
         Names of passes of a runtime that are left out.
@@ -44,18 +68,18 @@ class Plan:
     program: Program
     make_training_program: Callable[[], Program]
     inputs: Mapping[str, Block]
-    hidden: Mapping[Block, Any]
+    hidden: Mapping[Block, Maker]
     outputs: Mapping[str, Output]
-    replicas: Any
-    rngs: Any
+    replicas: Replicas
+    rngs: Callable[[Operator, int], Generator]
     dt: float
     dtype: str
     unroll: int
     learning_phase: bool | None
     checkpoint_steps: int | str | None = None
     training_memory: float | None = None
-    source_of: Any = None
-    restart: Any = None
+    source_of: Callable[[Any], Source]
+    restart: Callable[[Sequence[int]], None]
     skipped: frozenset[str] = frozenset()
 
     @property

@@ -15,7 +15,13 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import keras
+
+Entry = TypeVar("Entry")  # of a call, or of a block
 
 
 class Precisions:
@@ -26,10 +32,10 @@ class Precisions:
         self._calls: list[tuple[int, str]] = []  # threads, the latest last
         self._blocks: list[str] = []
         self._users = ""
-        self._keras: Any = None
-        self._policies: dict[str, Any] = {}  # for layers, by precision
+        self._keras: ModuleType | None = None
+        self._policies: dict[str, keras.DTypePolicy] = {}  # for layers, by precision
 
-    def tell(self, keras: Any) -> None:
+    def tell(self, keras: ModuleType) -> None:
         """Let Keras, which was imported, have the precision that it should."""
         with self._changed:
             self._keras, self._users = keras, keras.config.floatx()
@@ -63,7 +69,7 @@ class Precisions:
         others = {kind for _, kind in self._calls}
         return others <= {dtype} or any(owner == thread for owner, _ in self._calls)
 
-    def _enter(self, entries: list, entry: object) -> None:
+    def _enter(self, entries: list[Entry], entry: Entry) -> None:
         if self._keras is not None:
             if not self._calls and not self._blocks:
                 self._users = self._keras.config.floatx()
@@ -71,8 +77,9 @@ class Precisions:
         entries.append(entry)
         self._set()
 
-    def _leave(self, entries: list, entry: object) -> None:
+    def _leave(self, entries: list[Entry], entry: Entry) -> None:
         with self._changed:
+            # the last of its kind: calls within a call leave in turn
             latest = len(entries) - 1 - entries[::-1].index(entry)
             del entries[latest]
             self._set()
@@ -83,14 +90,15 @@ class Precisions:
             return
         calls, thread = [dtype for _, dtype in self._calls], threading.get_ident()
         mine = [dtype for owner, dtype in self._calls if owner == thread]
+        # a call that runs overrules blocks, and these what the user chose
         self._keras.config.set_floatx([self._users, *self._blocks, *calls][-1])
-        self._follow([self._users, *self._blocks, *mine][-1])
+        self._follow(self._keras, [self._users, *self._blocks, *mine][-1])
 
-    def _follow(self, dtype: str) -> None:
+    def _follow(self, keras: ModuleType, dtype: str) -> None:
         """Let layers of this thread have a precision, unless the user chose another policy."""
-        policy = self._keras.config.dtype_policy()
+        policy = keras.config.dtype_policy()
         own = self._policies.get(policy.name)
         if policy.name != dtype and (policy is own or policy.name == self._users):
             if dtype not in self._policies:
-                self._policies[dtype] = self._keras.DTypePolicy(dtype)
-            self._keras.config.set_dtype_policy(self._policies[dtype])
+                self._policies[dtype] = keras.DTypePolicy(dtype)
+            keras.config.set_dtype_policy(self._policies[dtype])

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import IO
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"  # of TensorFlow's: what less important messages it leaves out
 
@@ -42,13 +43,14 @@ def without_information() -> Iterator[None]:
     except OSError:  # there is no standard error, or no other process can be started
         yield
         return
-    os.dup2(passing.stdin.fileno(), 2)
+    into: IO[bytes] = passing.stdin  # type: ignore[assignment]  # a pipe, as asked for
+    os.dup2(into.fileno(), 2)
     try:
         yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-        passing.stdin.close()
+        into.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             passing.wait(timeout=5)
 

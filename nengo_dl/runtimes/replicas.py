@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from nengo.exceptions import SimulationError, ValidationError
 
+from ..compiler.tensors import Tensor
 from .later import is_imported, keras, tf
 
 STRATEGIES = ("MirroredStrategy", "MultiWorkerMirroredStrategy", "OneDeviceStrategy")
@@ -47,8 +47,11 @@ class Replicas:
 
     def __init__(self, batch: int, device: str | None = None) -> None:
         self.batch = batch
+        # without TensorFlow nobody is in a scope, and asking would import it
         within = is_imported() and tf.distribute.has_strategy()
-        self.strategy = tf.distribute.get_strategy() if within else None
+        self.strategy: tf.distribute.Strategy | None = (
+            tf.distribute.get_strategy() if within else None
+        )
         self.count = 1
         self._local = [0]
         if self.strategy is not None:
@@ -57,7 +60,8 @@ class Replicas:
 
     def _join(self, strategy: tf.distribute.Strategy, device: str | None) -> None:
         name = type(strategy).__name__
-        if not isinstance(strategy, tuple(getattr(tf.distribute, s) for s in STRATEGIES)):
+        kinds = tuple(getattr(tf.distribute, s) for s in STRATEGIES)
+        if not isinstance(strategy, kinds):
             known = ", ".join(STRATEGIES)
             raise SimulationError(f"A Simulator cannot be made in a {name}; it can in: {known}")
         if device is not None:
@@ -84,6 +88,11 @@ class Replicas:
         return self.count > 1
 
     @property
+    def splitting(self) -> tf.distribute.Strategy:
+        """The strategy, to those who ask only where minibatches are split."""
+        return self.strategy
+
+    @property
     def elsewhere(self) -> bool:
         """Whether other processes have some of the replicas."""
         return len(self._local) < self.count
@@ -100,11 +109,11 @@ class Replicas:
         number = context.replica_id_in_sync_group  # in a function, a constant of its graph
         return self._items(int(tf.get_static_value(number) if tf.is_tensor(number) else number))
 
-    def check_made_here(self, variables: Sequence[Any], what: str, attr: str) -> None:
+    def check_made_here(self, variables: Sequence[keras.Variable], what: str, attr: str) -> None:
         """Raise ValidationError for an object whose variables the replicas do not share."""
         if not self.several:
             return
-        known = self.strategy.extended.variable_created_in_scope
+        known = self.splitting.extended.variable_created_in_scope
         if not all(known(v.value) for v in variables):
             name = type(self.strategy).__name__
             raise ValidationError(
@@ -134,11 +143,12 @@ class Replicas:
 
     # ------------------------------------------------------------------ variables with all items
 
-    def variable(self, value: Any) -> tf.Variable:
+    def variable(self, value: Tensor) -> tf.Variable:
         """A variable with an item a row; each replica has its own rows."""
         if not self.several:
             return tf.Variable(value, trainable=False)
         with self.scope():
+            # ON_READ: each replica writes its own rows; other variables are the same in all
             return tf.Variable(
                 value[: self.size],
                 trainable=False,
@@ -146,39 +156,39 @@ class Replicas:
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             )
 
-    def assign(self, variable: tf.Variable, value: Any) -> None:
+    def assign(self, variable: tf.Variable, value: Tensor) -> None:
         """Write all items, or those of the replica that calls this."""
         if not self.several or tf.distribute.get_replica_context() is not None:
             variable.assign(value)
             return
-        parts = self.strategy.experimental_local_results(variable)
+        parts = self.splitting.experimental_local_results(variable)
         for items, part in zip(self.local_items, parts, strict=True):
             part.assign(value[items.start : items.stop])
 
-    def read(self, variable: tf.Variable) -> Any:
+    def read(self, variable: tf.Variable) -> tf.Tensor:
         """All items, or those of the replica that calls this."""
         if not self.several or tf.distribute.get_replica_context() is not None:
             return tf.identity(variable)
-        parts = self.strategy.experimental_local_results(variable)
+        parts = self.splitting.experimental_local_results(variable)
         return self.gather([tf.identity(part) for part in parts], axis=0)
 
     # ------------------------------------------------------------------ calls outside of Keras
 
-    def each(self, function: Callable[[range], Sequence[Any]]) -> list[list[Any]]:
+    def each(self, function: Callable[[range], Sequence[tf.Tensor]]) -> list[list[tf.Tensor]]:
         """Emit `function(items)` on each device of this process: a list of results for each."""
-        devices = self.strategy.extended.worker_devices
+        devices = self.splitting.extended.worker_devices
         results = []
         for items, device in zip(self.local_items, devices, strict=True):
             with tf.device(device):
                 results.append(list(function(items)))
         return results
 
-    def gather(self, parts: Sequence[Any], axis: int) -> Any:
+    def gather(self, parts: Sequence[tf.Tensor], axis: int) -> tf.Tensor:
         """Put together what the replicas of all processes have, along the axis of the items."""
         if not self.elsewhere:
             return tf.concat(list(parts), axis) if len(parts) > 1 else parts[0]
         numbers = {replica: i for i, replica in enumerate(self._local)}
-        values = self.strategy.experimental_distribute_values_from_function(
+        values = self.splitting.experimental_distribute_values_from_function(
             lambda context: parts[numbers[int(context.replica_id_in_sync_group)]]
         )
-        return self.strategy.gather(values, axis)
+        return self.splitting.gather(values, axis)

@@ -6,8 +6,8 @@ import contextlib
 import copy
 import gc
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import nengo
 import numpy as np
@@ -20,17 +20,19 @@ from nengo.exceptions import BuildError, ValidationError
 from .. import graph_optimizer
 from ..compiler import costs
 from ..compiler.graph import CycleError
-from ..compiler.ir import Block, Graph, Program
+from ..compiler.ir import Block, Graph, Layout, Program
 from ..compiler.pipeline import PASSES, SIMPLIFICATIONS, Options, build_program, for_training
 from ..config.per_object import resolve_pure, resolve_trainable, resolve_trainable_synapses
 from ..config.settings import Settings, keep_history
 from ..config.training_spikes import resolve_training_spikes
 from ..kernels import CATALOGUE
 from ..lowering import Choices, Lowered, build_model, lower
+from ..lowering.build import BuildProgress
 from ..lowering.order import draw_seeds, process_order
 from ..lowering.roles import Feed, Uniform
+from ..runtimes.plan import Generator
 from ..utils import io_names
-from .sources import Constant, ProcessSource, Source, TimeFunction, UniformNumbers
+from .sources import Constant, ProcessSource, Source, Sources, TimeFunction, UniformNumbers
 
 
 class Compilation:
@@ -85,9 +87,11 @@ class Compilation:
         with _no_garbage_collection():
             return self._compiled(graph, layout=self.program.layout, training=True)
 
-    def _compiled(self, graph: Graph, **options: Any) -> Program:
+    def _compiled(
+        self, graph: Graph, layout: Layout | None = None, training: bool = False
+    ) -> Program:
         try:
-            return build_program(graph, CATALOGUE, self._options, **options)
+            return build_program(graph, CATALOGUE, self._options, layout, training)
         except CycleError as error:
             raise BuildError(
                 f"The network has a cycle without delay: {error}. This usually means that too many "
@@ -101,12 +105,13 @@ class Compilation:
 
     def block(self, feed: Feed) -> Block:
         """Where the values of an input go."""
-        return self.places[feed.signal][0]
+        return self.places[feed.signal][0]  # type: ignore[index]  # asked of inputs that have one
 
     @cached_property
     def fed(self) -> dict[Feed, Block | None]:
         """Where the values of each input go; None if nothing reads them."""
-        return {feed: self.places.get(feed.signal, (None,))[0] for feed in self.lowered.feeds}
+        found = {f: self.places.get(f.signal) for f in self.lowered.feeds if f.signal is not None}
+        return {f: place[0] if (place := found.get(f)) else None for f in self.lowered.feeds}
 
     def feed_of(self, node: nengo.Node) -> Feed:
         """The input that a node is."""
@@ -161,13 +166,13 @@ class Compilation:
         ]
 
 
-def _finite(value: np.ndarray, feed: Feed, dtype: str) -> np.ndarray:
+def _finite(value: object, feed: Feed, dtype: str) -> np.ndarray:
     """The output of a constant node, or BuildError if it is too large for the precision."""
     with np.errstate(over="ignore"):
         known = np.asarray(value).astype(dtype)
     if not np.isfinite(known).all():
         raise BuildError(f"The output of {feed.node} is {value!r}; expected finite {dtype} numbers")
-    return value
+    return known
 
 
 @contextlib.contextmanager
@@ -224,20 +229,40 @@ class Generators:
     def twin(self, items: range) -> Generators:
         """The same, which draw by themselves, for some items of a larger batch."""
         twin = copy.copy(self)
+        # that of the first item has drawn the seeds of processes: it cannot be made anew
         kept = {item: rng for item, rng in self._shared.items() if item in (0, *items)}
         twin._shared = copy.deepcopy(kept)
         return twin
 
-    def __call__(self, op: Operator, items: Iterable[int]) -> list[Any]:
+    def __call__(self, op: Operator, items: Iterable[int]) -> list[Generator]:
         """What an operator draws from, for some items."""
         return [self.of_item(op, item) for item in items]
 
-    def of_item(self, op: Operator, item: int) -> Any:
+    def of_item(self, op: Operator, item: int) -> Generator:
         """What an operator draws from, for one item."""
         if isinstance(op, SimProcess):
             first = self._seeds[op]
             return _Drawn(first if op.process.seed is not None else _seed_of_item(first, item))
         return self._of_others(item)
+
+
+@dataclass(frozen=True)
+class Line:
+    """What draws random numbers, in calls that go on from each other.
+
+    Attributes
+    ----------
+    generators : Generators or None
+        Those of operators on the host.
+    sources : dict of Feed
+        What generates each input that is given no data.
+    steppers : dict
+        What runs operators on the host; see `Steppers.aside`.
+    """
+
+    generators: Generators | None = None
+    sources: Sources = field(default_factory=dict)
+    steppers: dict = field(default_factory=dict)
 
 
 class _Drawn:
@@ -298,7 +323,11 @@ def _user_simplified(operators: list[Operator], settings: Settings) -> list[Oper
 
 
 def build(
-    network: nengo.Network | None, model: Model | None, dt: float, settings: Settings, stage: Any
+    network: nengo.Network | None,
+    model: Model | None,
+    dt: float,
+    settings: Settings,
+    stage: BuildProgress,
 ) -> Model:
     """The built model: the given one, or one of the network."""
     if model is None:

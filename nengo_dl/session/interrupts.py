@@ -7,7 +7,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
 
 try:  # what `signal` wraps: it looks for no names of handlers, which takes as long as a step
     import _signal as handlers
@@ -30,12 +29,13 @@ def uninterrupted() -> Iterator[Callable[[], None]]:
         return
     pressed: list[tuple[int, FrameType | None]] = []
 
-    def hold(*args: Any) -> None:
+    def hold(number: int, frame: FrameType | None) -> None:
+        # the second one: what the first waits for may never come
         if pressed:
             pressed.clear()
-            before(*args)
+            before(number, frame)
         else:
-            pressed.append(args)
+            pressed.append((number, frame))
 
     def check() -> None:
         if pressed:

@@ -7,12 +7,17 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 import nengo.utils.progress
 from nengo.exceptions import ValidationError
 from nengo.utils.progress import ProgressBar as NengoProgressBar
 from nengo.utils.progress import ProgressTracker
+
+if TYPE_CHECKING:
+    from IPython.display import DisplayHandle
+
+Item = TypeVar("Item")
 
 REFRESH_PER_SECOND = 10
 PATIENCE = 2.0  # seconds after which a notebook shows that something takes long
@@ -123,18 +128,25 @@ class ProgressBar:
         self._stage.__enter__()
         return self
 
-    def __exit__(self, *exc_info: Any) -> None:
-        self._stage.__exit__(*exc_info)
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stage.__exit__(exc_type, exc, traceback)
 
-    def __call__(self, items: Iterable) -> Iterator:
+    def __call__(self, items: Iterable[Item]) -> Iterator[Item]:
         """Go through items, with a step after each."""
         for item in items:
             yield item
             self.step()
 
-    def sub(self, msg: str | None = None, **kwargs: Any) -> ProgressBar:
+    def sub(
+        self, msg: str | None = None, past: str | None = None, max_value: int | None = 1
+    ) -> ProgressBar:
         """Begin a part of the task, shown by a bar of its own."""
-        return ProgressBar(msg or "", **kwargs)
+        return ProgressBar(msg or "", past, max_value)
 
     def step(self, n: int = 1) -> None:
         """Say that ``n`` more steps were done."""
@@ -143,7 +155,7 @@ class ProgressBar:
 
 def stage_of(
     progress_bar: bool | str | NengoProgressBar, name: str, total: int | None = None
-) -> Stage | NengoStage | SilentStage:
+) -> Stage | NengoStage | NotebookStage | SilentStage:
     """Begin a stage of a task that has only one; arguments as of `Progress` and its `stage`."""
     return (
         SilentStage(total) if progress_bar is False else Progress(progress_bar).stage(name, total)
@@ -167,7 +179,7 @@ class SilentStage:
     def __enter__(self) -> SilentStage:
         return self
 
-    def __exit__(self, *exc_info: Any) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         pass
 
     def step(self, n: int = 1) -> None:
@@ -182,7 +194,7 @@ class NotebookLine:
     """
 
     def __init__(self) -> None:
-        self._handle: Any = None
+        self._handle: DisplayHandle | None = None
         self._begun: tuple[str, float] | None = None
 
     def begin(self, name: str, now: float) -> None:
@@ -200,7 +212,7 @@ class NotebookLine:
 
     def end(self, now: float) -> None:
         """Say how long it took since the first stage began, if something was shown."""
-        if self._handle is not None:
+        if self._handle is not None and self._begun is not None:
             name, start = self._begun
             self.show(f"{name} finished in {timedelta(seconds=int(now - start))}")
 
@@ -231,7 +243,7 @@ class NotebookStage:
         self._depth += 1
         return self
 
-    def __exit__(self, *exc_info: Any) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self._depth -= 1
         if self._depth == 0:
             self._line.end(time.perf_counter())
@@ -283,11 +295,16 @@ class NengoStage:
             self._show()
         return self
 
-    def __exit__(self, *exc_info: Any) -> None:
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._depth -= 1
         if self._depth == 0:
             self._show()
-            self._tracker.__exit__(*exc_info)
+            self._tracker.__exit__(exc_type, exc, traceback)
 
     def _show(self) -> None:
         if not self._shown:
@@ -341,7 +358,7 @@ class Stage:
     @property
     def max_steps(self) -> int | None:
         """Number of steps (int); None if not known. Can be set at any time."""
-        return self._bars.tasks[0].total
+        return self._bars.tasks[0].total  # type: ignore[return-value]  # the int it was given
 
     @max_steps.setter
     def max_steps(self, value: int | None) -> None:

@@ -1,13 +1,35 @@
-"""What probes recorded in `run`, `run_steps` and `step`."""
+"""What was simulated, and what probes recorded of it in `run`, `run_steps` and `step`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import nengo
 import numpy as np
 
-from ..compiler.ir import Output
+from ..compiler.ir import Block, Output
+from ..compiler.tensors import Tensor
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A chunk of time that was simulated.
+
+    Attributes
+    ----------
+    first : int
+        Steps before it.
+    steps : int
+    outputs : dict of Output to array (steps or 1, B or 1, size)
+    carry : dict of Block to array (B, size)
+        State, and what was learned, after it.
+    """
+
+    first: int
+    steps: int
+    outputs: dict[Output, np.ndarray]
+    carry: Mapping[Block, Tensor]
 
 
 class Recorder:
@@ -30,7 +52,9 @@ class Recorder:
     def __init__(self, probes: Iterable[nengo.Probe], dt: float) -> None:
         self.dt = dt
         self._parts: dict[nengo.Probe, list[np.ndarray]] = {p: [] for p in probes}
-        self.clear()
+        self._latest: set[nengo.Probe] = set()  # that have a row of the last step of this run
+        self.spans: list[tuple[int, int]] = []
+        self.returned = False
 
     def begin_run(self, stateful: bool = True) -> None:
         """From here on, probes that keep no history add one row."""
@@ -44,6 +68,7 @@ class Recorder:
             probe = output.key
             value = by_item(array, output, n)
             if output.last_only:
+                # of the chunks of a run, the last one has the row that stays
                 if probe in self._latest:
                     self._parts[probe].pop()
                 self._latest.add(probe)
@@ -61,7 +86,7 @@ class Recorder:
         for parts in self._parts.values():
             parts.clear()
         self._latest = set()
-        self.spans: list[tuple[int, int]] = []
+        self.spans = []
         self.returned = False
 
     def steps(self, n_steps: int, period: float) -> np.ndarray:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import nengo
 import numpy as np
 from nengo.exceptions import SimulationError
 
-from ..compiler.ir import Block, Output, Role
+from ..compiler.ir import Block, Role
+from ..compiler.tensors import Tensor
 from ..config.settings import Settings
 from ..kernels import CATALOGUE
 from ..kernels.host import Steppers
+from ..lowering.build import BuildProgress
 from ..lowering.roles import Feed
 from ..runtimes import later
 from ..runtimes.base import Runtime
@@ -25,57 +27,17 @@ from ..runtimes.numpy.first_steps import FirstSteps
 from ..runtimes.plan import Plan
 from ..runtimes.replicas import Replicas
 from ..utils import warn
-from .compilation import Compilation, Generators
+from .compilation import Compilation, Line
 from .interrupts import uninterrupted
-from .recording import Recorder
-from .sources import Constant, Held, Series, draw
+from .recording import Chunk, Recorder
+from .sources import Constant, Held, Series, Source, Sources, draw
 
 if TYPE_CHECKING:
     from ..runtimes.tensorflow.keras.layer import TensorGraph
     from ..runtimes.tensorflow.keras.model import SimulationModel
     from ..runtimes.tensorflow.runner import Runner
 
-Sources = Mapping[Feed, Any]
 NOTHING = Constant(np.zeros(0), "float32")  # stands for what is called within the step
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A chunk of time that was simulated.
-
-    Attributes
-    ----------
-    first : int
-        Steps before it.
-    steps : int
-    outputs : dict of Output to array (steps or 1, B or 1, size)
-    carry : dict of Block to array (B, size)
-        State, and what was learned, after it.
-    """
-
-    first: int
-    steps: int
-    outputs: dict[Output, np.ndarray]
-    carry: dict[Block, Any]
-
-
-@dataclass(frozen=True)
-class Line:
-    """What draws random numbers, in calls that go on from each other.
-
-    Attributes
-    ----------
-    generators : Generators or None
-        Those of operators on the host.
-    sources : dict of Feed
-        What generates each input that is given no data.
-    steppers : dict
-        What runs operators on the host; see `Steppers.aside`.
-    """
-
-    generators: Generators | None = None
-    sources: Sources = field(default_factory=dict)
-    steppers: dict = field(default_factory=dict)
 
 
 class Session:
@@ -131,29 +93,29 @@ class Session:
         self.remake_processes()
         self.plan = self._plan()
         self.steppers = Steppers(self.plan.dt, self.plan.rngs)
-        self.memory: Memory | None = Memory(self.plan)
-        self.first_steps: FirstSteps | None = FirstSteps(self.plan, self.memory, self.steppers)
+        self.memory = Memory(self.plan)
+        self.first_steps = FirstSteps(self.plan, self.memory, self.steppers)
         if replicas.strategy is not None or compiled.has_user_code:
             _ = self._own_graph  # the user's layers are built, and mistakes in them found, here
 
     def _plan(self) -> Plan:
         compiled = self.compiled
         return Plan(
-            compiled.program,
-            lambda: compiled.training_program,
-            compiled.input_blocks,
-            {compiled.block(feed): self._hidden(feed) for feed in compiled.hidden_feeds},
-            {compiled.names[o.key]: o for o in compiled.lowered.graph.outputs},
-            self.replicas,
-            lambda op, item: self.generators.of_item(op, item),
-            compiled.model.dt,
-            self.settings.dtype,
-            self.unroll,
-            self.settings.learning_phase,
-            self.settings.checkpoint_steps,
-            self.settings.training_memory,
-            lambda feed: self.live[feed],
-            self._restart,
+            program=compiled.program,
+            make_training_program=lambda: compiled.training_program,
+            inputs=compiled.input_blocks,
+            hidden={compiled.block(feed): self._hidden(feed) for feed in compiled.hidden_feeds},
+            outputs={compiled.names[o.key]: o for o in compiled.lowered.graph.outputs},
+            replicas=self.replicas,
+            rngs=lambda op, item: self.generators.of_item(op, item),
+            dt=compiled.model.dt,
+            dtype=self.settings.dtype,
+            unroll=self.unroll,
+            learning_phase=self.settings.learning_phase,
+            checkpoint_steps=self.settings.checkpoint_steps,
+            training_memory=self.settings.training_memory,
+            source_of=lambda feed: self.live[feed],
+            restart=self._restart,
             skipped=frozenset(self.settings.skip_passes),
         )
 
@@ -284,7 +246,9 @@ class Session:
     def close(self) -> None:
         """Free the compiled program."""
         self._graph = self._runner = self._as_trained = self._keras_model = None
-        self.memory = self.first_steps = None
+        # who calls a closed simulation is told so before anybody asks for these
+        self.memory = None  # type: ignore[assignment]  # see above
+        self.first_steps = None  # type: ignore[assignment]  # see above
 
     def read(self, block: Block) -> np.ndarray | None:
         """Live values (1 or B, size) of a parameter block; None after `close`."""
@@ -302,7 +266,7 @@ class Session:
         """Let all processes begin anew, from the seed."""
         self.generators = self.compiled.generators(self.seed)
         self.sources: Sources = self.compiled.sources(self.seed)
-        self.live = self.sources
+        self.live: Sources = self.sources
         self._training = Line()
 
     def _restart(self, items: Sequence[int]) -> None:
@@ -327,7 +291,7 @@ class Session:
         kept = self.generators, self.sources, self.live
         line = self._training if training and self._training.sources else Line(*kept[:2])
         items = range(first, first + self.batch)
-        self.generators = line.generators.twin(items)
+        self.generators = (line.generators or self.generators).twin(items)
         self.sources = {feed: source.twin(items) for feed, source in line.sources.items()}
         self.live = self.sources
         try:
@@ -349,11 +313,11 @@ class Session:
             self.memory.reset(parameters)
         self.n_steps = 0
 
-    def snapshot(self) -> tuple[int, dict[Block, Any]]:
+    def snapshot(self) -> tuple[int, dict[Block, Tensor]]:
         """Step count and state, for `restore`."""
         return self.n_steps, dict(self.memory.state)
 
-    def restore(self, snapshot: tuple[int, dict[Block, Any]]) -> None:
+    def restore(self, snapshot: tuple[int, dict[Block, Tensor]]) -> None:
         """Go back to a `snapshot`, also from within a callback of Keras.
 
         Python of the user's begins anew.
@@ -392,7 +356,9 @@ class Session:
             return False
         return stateful
 
-    def lending(self, stateful: bool, first: int = 0, training: bool = False) -> Any:
+    def lending(
+        self, stateful: bool, first: int = 0, training: bool = False
+    ) -> contextlib.AbstractContextManager[None]:
         """The context of a call that leaves its state to the next if `stateful`; see `aside`."""
         return contextlib.nullcontext() if stateful else self.aside(first, training)
 
@@ -417,14 +383,24 @@ class Session:
         return {f: given.get(f.node, source) for f, source in self.live.items()}
 
     def run(
-        self, steps: int, data: Mapping, recorder: Recorder, stateful: bool, stage: Any
+        self,
+        steps: int,
+        data: Mapping[nengo.Node, np.ndarray],
+        recorder: Recorder,
+        stateful: bool,
+        stage: BuildProgress,
     ) -> None:
         """Simulate chunk after chunk; interrupted between two, both sides of it are whole."""
         with self.lending(stateful):
             self._run(steps, data, recorder, stateful, stage)
 
     def _run(
-        self, steps: int, data: Mapping, recorder: Recorder, stateful: bool, stage: Any
+        self,
+        steps: int,
+        data: Mapping[nengo.Node, np.ndarray],
+        recorder: Recorder,
+        stateful: bool,
+        stage: BuildProgress,
     ) -> None:
         recorder.begin_run(stateful)
         first = self.n_steps
@@ -435,12 +411,13 @@ class Session:
                 recorder.append(chunk.outputs, chunk.first, chunk.steps)
                 self.keep(chunk.carry, chunk.first + chunk.steps, stateful)
                 stage.step(chunk.steps)
+                # here what is recorded, carried and counted agrees
                 interrupt_here()
 
     def chunks(
         self,
         sources: Sources,
-        carry: Mapping[Block, Any],
+        carry: Mapping[Block, Tensor],
         first: int,
         end: int,
         predicts: bool = False,
@@ -487,6 +464,7 @@ class Session:
     def _steps(self, runtime: Runtime, steps: int, first: int) -> int:
         """How many of `steps` to run in the next chunk, which begins after `first` steps."""
         if self._tensors_call_python:
+            # a chunk ahead, functions of time would be called before the TensorNode's earlier steps
             return min(steps, self.unroll)
         return runtime.chunk(steps, first)
 
@@ -496,7 +474,7 @@ class Session:
         together = bool(self.compiled.lowered.together)
         return self.compiled.has_user_code and together and self._own_graph.tensors_call_python()
 
-    def keep(self, carry: Mapping[Block, Any], n_steps: int, stateful: bool) -> None:
+    def keep(self, carry: Mapping[Block, Tensor], n_steps: int, stateful: bool) -> None:
         """Take over what a run left behind: what was learned always, state if `stateful`."""
         self.memory.keep(carry, stateful)
         if stateful:
@@ -566,7 +544,7 @@ class Session:
             self.graph.steps = self._n_steps
 
     @contextlib.contextmanager
-    def _validating(self, start: tuple[int, dict[Block, Any]]) -> Iterator[None]:
+    def _validating(self, start: tuple[int, dict[Block, Tensor]]) -> Iterator[None]:
         """Let `fit` validate from where it began, and go on as if it had not validated."""
         stateful = self.graph.steps is not None
         now, carry = self.snapshot(), self.graph.carry()
@@ -581,6 +559,6 @@ class Session:
                 self.graph.keep(carry, state=False)
 
 
-def _is_called(feed: Feed, source: Any) -> bool:
+def _is_called(feed: Feed, source: Source) -> bool:
     """Whether Python makes the values of an input within each step of this call."""
     return feed.called and not isinstance(source, Held | Series)

@@ -7,16 +7,21 @@ arrays in `memory`: with these, they can be continued.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias, TypeVar
 
 import numpy as np
+from nengo.builder.operator import Operator
 from nengo.builder.processes import SimProcess
 from nengo.exceptions import SimulationError, ValidationError
 from nengo.utils.functions import function_name
+from numpy.typing import ArrayLike
 
-from ..lowering.roles import description_of
+from ..lowering.roles import Feed, description_of
 from ..utils import blame, continue_with, own_generator
+
+Key = TypeVar("Key")
+Value: TypeAlias = ArrayLike | None  # what the user's Python returned, not yet checked
 
 
 class Source:
@@ -57,7 +62,7 @@ class Source:
 class PythonSource(Source):
     """A source that calls Python in each step: `call` makes what `gathered` puts together."""
 
-    def call(self, step: int) -> Any:
+    def call(self, step: int) -> Value | list[Value]:
         """Call Python for a step; steps count from 1."""
         raise NotImplementedError
 
@@ -70,9 +75,12 @@ class PythonSource(Source):
         return self.gathered([self.call(first + i + 1) for i in range(n)], first)
 
 
+Sources = Mapping[Feed, Source]
+
+
 def draw(
-    sources: Mapping[Any, Source], together: Sequence[Any], first: int, n: int
-) -> dict[Any, np.ndarray]:
+    sources: Mapping[Key, Source], together: Sequence[Key], first: int, n: int
+) -> dict[Key, np.ndarray]:
     """Rows of all sources; those that stand `together` take turns within each step.
 
     Parameters
@@ -83,15 +91,16 @@ def draw(
     first, n : int
         As of `Source.rows`.
     """
-    turns = [key for key in together if isinstance(sources.get(key), PythonSource)]
-    made: dict[Any, np.ndarray] = {}
+    turns = {k: s for k in together if isinstance(s := sources.get(k), PythonSource)}
+    made: dict[Key, np.ndarray] = {}
     if len(turns) > 1:
-        calls = [(sources[key].call, []) for key in turns]
+        calls: list[tuple[Callable[[int], Value | list[Value]], list]]
+        calls = [(source.call, []) for source in turns.values()]
         for step in range(first + 1, first + n + 1):
             for call, values in calls:
                 values.append(call(step))
-        for key, (_, values) in zip(turns, calls, strict=True):
-            made[key] = sources[key].gathered(values, first)
+        for (key, source), (_, values) in zip(turns.items(), calls, strict=True):
+            made[key] = source.gathered(values, first)
     return {k: made[k] if k in made else source.rows(first, n) for k, source in sources.items()}
 
 
@@ -120,11 +129,13 @@ class Held(Source):
 class TimeFunction(PythonSource):
     """A function of time: all items see the same values."""
 
-    def __init__(self, function: Callable, size: int, dt: float, dtype: str, name: str) -> None:
+    def __init__(
+        self, function: Callable[[float], Value], size: int, dt: float, dtype: str, name: str
+    ) -> None:
         self.function, self.size, self.dt, self.dtype = function, size, dt, dtype
         self.name = name
 
-    def call(self, step: int) -> Any:
+    def call(self, step: int) -> Value:
         """As of `PythonSource`."""
         try:
             return _own(self.function(step * self.dt))
@@ -149,7 +160,7 @@ class TimeFunction(PythonSource):
             pass  # what is wrong, and with which, the checks below will tell
         return np.array([self._checked(v, first + i + 1) for i, v in enumerate(values)])
 
-    def _checked(self, value: Any, step: int) -> np.ndarray:
+    def _checked(self, value: Value, step: int) -> np.ndarray:
         what = f"{self.name}: function {function_name(self.function)!r} returned"
         try:
             finite = value is not None and np.isfinite(_cast(value, self.dtype)).all()
@@ -168,13 +179,13 @@ class TimeFunction(PythonSource):
         return np.broadcast_to(array.ravel(), (self.size,))
 
 
-def _cast(value: Any, dtype: str) -> np.ndarray:
+def _cast(value: ArrayLike, dtype: str) -> np.ndarray:
     """An array of the simulation's precision, in which large numbers are infinite."""
     with np.errstate(over="ignore"):
         return np.asarray(value).astype(dtype, copy=False)
 
 
-def _own(value: Any) -> Any:
+def _own(value: Value) -> Value:
     """A function may return the same array each time, and change it."""
     return value.copy() if isinstance(value, np.ndarray | list) else value
 
@@ -194,8 +205,15 @@ class ProcessSource(PythonSource):
         Numbers of the batch items.
     """
 
+    items: range
+
     def __init__(
-        self, op: SimProcess, dt: float, dtype: str, generators: Callable, items: range
+        self,
+        op: SimProcess,
+        dt: float,
+        dtype: str,
+        generators: Callable[[Operator, Iterable[int]], list],
+        items: range,
     ) -> None:
         self.op, self.dt, self.dtype, self.items = op, dt, dtype, items
         self._generators = generators
@@ -205,15 +223,16 @@ class ProcessSource(PythonSource):
 
     def begun(self, items: range | None) -> ProcessSource:
         """As of `Source`."""
-        return ProcessSource(self.op, self.dt, self.dtype, self._generators, items)
+        mine = self.items if items is None else items
+        return ProcessSource(self.op, self.dt, self.dtype, self._generators, mine)
 
-    def _make_step(self, rng: np.random.RandomState) -> Callable:
+    def _make_step(self, rng: np.random.RandomState) -> Callable[[float], Value]:
         shape = self.op.output.shape
         state = {name: np.array(sig.initial_value) for name, sig in self.op.state.items()}
         self.memory += state.values()
         return self.op.process.make_step((0,), shape, self.dt, rng, state)
 
-    def call(self, step: int) -> list:
+    def call(self, step: int) -> list[Value]:
         """As of `PythonSource`: a value for each item."""
         time = step * self.dt
         try:
@@ -242,7 +261,7 @@ class ProcessSource(PythonSource):
                 array[i, item] = np.ravel(self._checked(value, first + i + 1, item))
         return array
 
-    def _checked(self, value: Any, step: int, item: int) -> Any:
+    def _checked(self, value: Value, step: int, item: int) -> ArrayLike:
         if value is None or not np.isfinite(_cast(value, self.dtype)).all():
             raise SimulationError(
                 f"The {description_of(self.op)} returned non-finite value {value!r}, in step "
@@ -257,13 +276,16 @@ class UniformNumbers(Source):
     The first batch item hears what Nengo's simulator would draw, the others something else.
     """
 
+    items: range
+
     def __init__(self, rng: np.random.RandomState, size: int, dtype: str, items: range) -> None:
         self.rng, self.size, self.dtype, self.items = rng, size, dtype, items
         self.generators = [own_generator(rng, item) for item in items]
 
     def begun(self, items: range | None) -> UniformNumbers:
         """As of `Source`."""
-        return UniformNumbers(self.rng, self.size, self.dtype, items)
+        mine = self.items if items is None else items
+        return UniformNumbers(self.rng, self.size, self.dtype, mine)
 
     def rows(self, first: int, n: int) -> np.ndarray:
         """Values of the next n steps: array (n, B, size)."""

@@ -7,11 +7,14 @@ results do not depend on how a simulation is cut into runs, nor on what was comp
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+
+import numpy as np
 
 from ...compiler import costs
-from ...compiler.ir import Program
+from ...compiler.ir import Block, Output, Program
+from ...compiler.tensors import Tensor
 from ...kernels.host import Steppers
 from .. import switches
 from ..memory import Memory
@@ -51,11 +54,20 @@ class FirstSteps:
 
     def chunk(self, steps: int, first: int) -> int:
         """As of `Runtime`."""
-        return min(steps, self._longest, self.end - first)
+        return min(steps, self._longest, self.end - first)  # type: ignore[return-value]  # no float but infinity
 
-    def run(self, *arguments: Any, split: bool = False) -> tuple[dict, dict]:
+    def run(
+        self,
+        carry: Mapping[Block, Tensor],
+        inputs: Mapping[Block, np.ndarray],
+        constant: set[Block],
+        first: int,
+        steps: int,
+        split: bool = False,
+    ) -> tuple[dict[Output, np.ndarray], dict[Block, np.ndarray]]:
         """As of `Runtime`; items are never split."""
-        return self._loop.run(*arguments)
+        loop = self._loop
+        return loop.run(carry, inputs, constant, first, steps)  # type: ignore[union-attr]  # `include` has looked
 
     @property
     def takes_all(self) -> bool:

@@ -12,9 +12,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ...compiler import costs
 from ...compiler.ir import Block, Group, Output, Program, Read, Role
+from ...compiler.tensors import Tensor
 from ...kernels.context import Context
 from ...kernels.host import Steppers
 from ...kernels.registry import CATALOGUE
@@ -23,6 +25,9 @@ from ..memory import Memory, initial_rows
 from ..plan import Plan
 
 Action = Callable[[], None]
+Filled = tuple[np.ndarray, np.ndarray]  # an array, and rows of which each step writes one there
+#: Rows of a probe, whether only the last counts, what it sees, and what fills that.
+Recorded = tuple[np.ndarray, bool, np.ndarray, Action | None]
 
 
 class NumpyLoop:
@@ -50,7 +55,8 @@ class NumpyLoop:
 
     def __init__(self, plan: Plan, memory: Memory, steppers: Steppers, **errors: str) -> None:
         self.plan, self.memory = plan, memory
-        self.dtype, self.errors = plan.dtype, errors
+        self.dtype = plan.dtype
+        self.errors: dict[str, Any] = errors
         self.program = plan.program
         self.arrays: dict[Block, np.ndarray] = {}
         for block in self.program.layout.blocks:
@@ -68,12 +74,12 @@ class NumpyLoop:
         called = Called(plan.source_of)
         items = [
             Context(
-                plan.dt,
-                plan.dtype,
-                1,
-                False,
-                None,
-                partial(steppers.of_item, item=i),
+                dt=plan.dt,
+                dtype=plan.dtype,
+                batch=1,
+                training=False,
+                host=None,  # type: ignore[arg-type]  # no kernel calls out of a loop in Python
+                steppers=partial(steppers.of_item, item=i),
                 called=called,
                 item=i,
             )
@@ -89,14 +95,15 @@ class NumpyLoop:
 
     def run(
         self,
-        carry: Mapping[Block, Any],
+        carry: Mapping[Block, Tensor],
         inputs: Mapping[Block, np.ndarray],
         constant: set[Block],
         first: int,
         steps: int,
-    ) -> tuple[dict[Output, np.ndarray], dict[Block, Any]]:
+    ) -> tuple[dict[Output, np.ndarray], dict[Block, np.ndarray]]:
         """Simulate one chunk: as of `Runtime.run`, without `split`, as there are no replicas."""
-        results, recorded = {}, []
+        results: dict[Output, np.ndarray] = {}
+        recorded: list[Recorded] = []
         for output, source, assemble in self.records:
             items = self.plan.batch if output.batched else 1
             shape = (1 if output.last_only else steps, items, source.shape[1])
@@ -107,17 +114,19 @@ class NumpyLoop:
             try:
                 self._steps(first, steps, varying, recorded)
             except BaseException:
+                # arrays are within a step that nobody knows of: the next chunk must write all
                 self._held = {}
                 raise
+        # copies, which no later step changes
         self._held = {block: array.astype(kind) for block, array, kind in self.carried}
         return results, self._held
 
     def _begin(
         self,
-        carry: Mapping[Block, Any],
+        carry: Mapping[Block, Tensor],
         inputs: Mapping[Block, np.ndarray],
         constant: set[Block],
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
+    ) -> list[Filled]:
         """Fill arrays with what a chunk begins with; those that each step fills, and their rows."""
         for block in self.parameters:
             if not (self.memory.fixed and block in self._known):
@@ -130,7 +139,9 @@ class NumpyLoop:
             self.arrays[block][:] = inputs[block][0]
         return [(self.arrays[b], x) for b, x in inputs.items() if b not in constant]
 
-    def _steps(self, first: int, steps: int, varying: list, recorded: list) -> None:
+    def _steps(
+        self, first: int, steps: int, varying: list[Filled], recorded: list[Recorded]
+    ) -> None:
         """The hot path: no name is looked up twice."""
         clocks, actions, moves = self.clocks, self.actions, self.moves
         assemblies = [assemble for _, _, assemble in moves if assemble is not None]
@@ -145,6 +156,7 @@ class NumpyLoop:
                 if assemble is not None:
                     assemble()
                 result[0 if last_only else i] = source
+            # all that states become is put together before the first of them changes
             for assemble in assemblies:
                 assemble()
             for array, source, _ in moves:
@@ -152,16 +164,17 @@ class NumpyLoop:
 
     def _allocate(self, block: Block) -> None:
         shared = block.role in (Role.PARAMETER, Role.CONSTANT, Role.TIME)
-        kind = {"float": self.dtype, "int": np.int64, "bool": bool}[block.dtype]
-        self.arrays[block] = np.zeros((1 if shared else self.plan.batch, block.size), kind)
+        kinds: dict[str, DTypeLike] = {"float": self.dtype, "int": np.int64, "bool": bool}
+        rows = 1 if shared else self.plan.batch
+        self.arrays[block] = np.zeros((rows, block.size), kinds[block.dtype])
         if block.role in (Role.CONSTANT, Role.INPUT):
             self.arrays[block][:] = block.initial().ravel()
 
     def _reader(self, read: Read) -> tuple[np.ndarray, Action | None]:
         """An array that holds what a read names, and what has to be done to fill it."""
         if len(read.pieces) == 1 and read.gather is None and read.blocks:
-            (piece,) = read.pieces
-            return self.arrays[piece.block][:, piece.start : piece.stop], None
+            (piece,), (block,) = read.pieces, read.blocks
+            return self.arrays[block][:, piece.start : piece.stop], None
         parts = [
             np.zeros((1, p.stop - p.start), self.dtype)
             if p.block is None

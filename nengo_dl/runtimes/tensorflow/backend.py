@@ -7,11 +7,18 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import EllipsisType
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import tensorflow as tf
 from nengo.exceptions import ValidationError
+
+from ...compiler.ir import Block
+
+Scalar = int | tf.Tensor  # a number: known to who compiles, or to who runs the program
+Nested: TypeAlias = "tf.Tensor | list[Nested] | tuple[Nested, ...] | dict[str, Nested] | None"
+Result = TypeVar("Result")
 
 MINIBATCH = "part_of_minibatch"  # what operations are called that check shapes
 WRONG_SHAPE = re.compile(r"hape of tensor \S+ \[([\d,]*)\] is not compatible with.*?\[([\d,?]*)\]")
@@ -32,14 +39,18 @@ UNCOMPILABLE = frozenset(
 )
 
 
-def by_xla(function: Callable, *arguments: Any) -> Any:
+def by_xla(function: Callable[..., Result], *arguments: Nested) -> Result:
     """Call a function, compiled by XLA as one."""
     return tf.function(function, jit_compile=True, autograph=False)(*arguments)
 
 
 def on_blocks(
-    call: Callable, compute: Callable, blocks: Mapping, needed: Iterable, *arguments: Any
-) -> Any:
+    call: Callable[..., Result],
+    compute: Callable[..., Result],
+    blocks: Mapping[Block, tf.Tensor],
+    needed: Iterable[Block],
+    *arguments: Nested,
+) -> Result:
     """Call `compute(blocks, *arguments)` by `call`, as one function of the blocks it needs.
 
     Parameters
@@ -54,7 +65,7 @@ def on_blocks(
     """
     given = [block for block in dict.fromkeys(needed) if block in blocks]
 
-    def run(arrays: Sequence[Any], *rest: Any) -> Any:
+    def run(arrays: Sequence[tf.Tensor], *rest: Nested) -> Result:
         return compute(dict(zip(given, arrays, strict=True)), *rest)
 
     return call(run, [blocks[block] for block in given], *arguments)
@@ -65,7 +76,7 @@ def activation_functions() -> dict[str, Callable]:
     return {"relu": tf.nn.relu, "relu6": tf.nn.relu6, "sigmoid": tf.nn.sigmoid, "tanh": tf.nn.tanh}
 
 
-def check_device(device: Any) -> None:
+def check_device(device: object) -> None:
     """Raise ValidationError unless TensorFlow has a device of that name here."""
     here = tf.config.list_logical_devices()
     known = ", ".join(repr(short_name(d.name)) for d in here)
@@ -135,10 +146,15 @@ def memory_bytes() -> int | None:
     return min(found)
 
 
-def call_numpy(func: Callable, inp: Sequence[Any], types: Any, name: str | None) -> Any:
+def call_numpy(
+    func: Callable,
+    inp: Sequence[tf.Tensor],
+    types: tf.DType | Sequence[tf.DType],
+    name: str | None,
+) -> Nested:
     """See `utils.numpy_function`."""
 
-    def own(*arrays: np.ndarray) -> Any:
+    def own(*arrays: np.ndarray) -> np.ndarray | Sequence[np.ndarray]:
         return func(*(np.array(x) for x in arrays))
 
     return tf.numpy_function(own, list(inp), types, name=name)
@@ -152,8 +168,11 @@ class HostCalls:
         self.error: Exception | None = None
 
     def __call__(
-        self, function: Callable, arrays: Sequence[Any], shapes: Sequence[tuple[int, ...]]
-    ) -> list[Any]:
+        self,
+        function: Callable[..., Sequence[np.ndarray | float]],
+        arrays: Sequence[tf.Tensor],
+        shapes: Sequence[tuple[int, ...]],
+    ) -> list[tf.Tensor]:
         """Emit a call of `function(*arrays)`, which returns arrays of the given shapes."""
 
         def call(*values: np.ndarray) -> list[np.ndarray]:
@@ -182,7 +201,7 @@ class HostCalls:
             raise cause from None
 
 
-def of_shape(value: Any, shape: Sequence[Any], name: str) -> Any:
+def of_shape(value: tf.Tensor, shape: Sequence[int | EllipsisType | None], name: str) -> tf.Tensor:
     """A part of a minibatch, of a certain shape, or ValidationError: now, or when it is known.
 
     Parameters
@@ -198,7 +217,7 @@ def of_shape(value: Any, shape: Sequence[Any], name: str) -> Any:
             return value
         shape = (*shape[:-1], *value.shape[len(shape) - 1 :])
     if not value.shape.is_compatible_with(shape):
-        raise _wrong_minibatch(repr(name), value.shape, shape)
+        raise _wrong_minibatch(repr(name), value.shape, [n for n in shape if n is not ...])
     return tf.ensure_shape(value, shape, name=MINIBATCH)
 
 
@@ -213,7 +232,7 @@ def check_finite(array: np.ndarray, name: str) -> None:
         )
 
 
-def checked(value: Any, check: Callable[[np.ndarray], None], host: HostCalls) -> Any:
+def checked(value: tf.Tensor, check: Callable[[np.ndarray], None], host: HostCalls) -> tf.Tensor:
     """A part of a minibatch, which is checked as soon as it is known."""
 
     def call(array: np.ndarray) -> list[float]:
@@ -245,7 +264,7 @@ def _wrong_minibatch(
     )
 
 
-def uncompilable_ops(function: Any) -> set[str]:
+def uncompilable_ops(function: tf.types.experimental.ConcreteFunction) -> set[str]:
     """Types of operations in a traced function, at any depth, that XLA cannot compile."""
     graph = function.graph.as_graph_def()
     nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,7 +20,9 @@ KNOWN = ("2.21.",)
 AHEAD = 64
 
 
-def quick(function: Any) -> Callable[..., Sequence[Any]]:
+def quick(
+    function: tf.types.experimental.ConcreteFunction,
+) -> Callable[..., Sequence[tf.Tensor]]:
     """A concrete function, called with tensors that are known to fit, and no gradient asked for.
 
     Parameters
@@ -39,12 +40,13 @@ def quick(function: Any) -> Callable[..., Sequence[Any]]:
     name, count = flat.name.decode("utf-8"), len(flat.function_type.flat_outputs)
     attributes = tuple(chain(*how.function_call_options.as_attrs().items()))
 
-    def call(*args: Any) -> Sequence[Any]:
+    def call(*args: tf.Tensor) -> Sequence[tf.Tensor]:
+        # within a graph, this call is to be a part of it
         if not how.executing_eagerly():
             return function(*args)
         return execute(name, count, [*args, *captured], attributes, how)
 
-    call.function = function  # which frees what it made when it goes
+    call.function = function  # type: ignore[attr-defined]  # which frees what it made when it goes
     return call
 
 

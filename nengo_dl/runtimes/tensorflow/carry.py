@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+
+import tensorflow as tf
 
 from ...compiler.ir import Block, Stage
 from ...kernels.context import Context
@@ -11,7 +12,7 @@ from ...kernels.registry import CATALOGUE
 from ..emit import in_own_order, interleaved, per_item
 
 
-def begin(stage: Stage, blocks: Mapping[Block, Any], ctx: Context) -> list:
+def begin(stage: Stage, blocks: Mapping[Block, tf.Tensor], ctx: Context) -> list[tf.Tensor]:
     """What the loop carries, as it holds it."""
     states = {b: per_item(blocks[b][0], ctx.batch) for b in stage.states}
     for p in stage.packings:
@@ -24,7 +25,7 @@ def begin(stage: Stage, blocks: Mapping[Block, Any], ctx: Context) -> list:
     return held
 
 
-def end(stage: Stage, carried: Iterable, ctx: Context) -> dict[Block, Any]:
+def end(stage: Stage, carried: Iterable[tf.Tensor], ctx: Context) -> dict[Block, tf.Tensor]:
     """The states, from what the loop carried."""
     pairs = zip(stage.carried, carried, strict=False)
     states = {block: in_own_order(array) for (block, _), array in pairs}

@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
 
 import tensorflow as tf
 
 from ...compiler.ir import Block, Output, Program
 from ...kernels.context import Context
+from .backend import Scalar
 from .chunk import Span
 from .execute import execute, varies
-from .loops.scan import scan_again
+from .loops.scan import Tensors, scan_again
 from .residuals import repeatable
 from .strategy import Strategy
 
-Results = tuple[dict[Output, Any], dict[Block, Any]]
+Results = tuple[dict[Output, tf.Tensor], dict[Block, tf.Tensor]]
 
 
 def execute_with_checkpoints(
-    sources: Mapping[Block, Any],
-    carry: Mapping[Block, Any],
+    sources: Mapping[Block, tf.Tensor],
+    carry: Mapping[Block, tf.Tensor],
     span: Span,
     ctx: Context,
     how: Strategy,
@@ -38,7 +38,7 @@ def execute_with_checkpoints(
     elif not isinstance(span.length, int):
         _ignore("the number of steps is not known in advance; give data as arrays")
     else:
-        steps = steps_of_chunk(how.checkpoint_steps, span.length, how.unroll)
+        steps = steps_of_chunk(how.checkpoint_steps or span.length, span.length, how.unroll)
         if steps < span.length:
             return _execute_in_chunks(sources, carry, span, ctx, how, steps)
     return execute(sources, carry, span, ctx, how)
@@ -60,8 +60,8 @@ def _ignore(reason: str) -> None:
 
 
 def _execute_in_chunks(
-    sources: Mapping[Block, Any],
-    carry: Mapping[Block, Any],
+    sources: Mapping[Block, tf.Tensor],
+    carry: Mapping[Block, tf.Tensor],
     span: Span,
     ctx: Context,
     how: Strategy,
@@ -70,12 +70,13 @@ def _execute_in_chunks(
     """Run chunks of so many steps, in a loop; what is left over of T is one more, shorter."""
     number = span.length // steps
     whole = number * steps
+    # one row for all steps is the same in each chunk, and so is no series
     series = {b: v for b, v in sources.items() if v.shape[0] not in (1, None)}
     shared = {b: v for b, v in sources.items() if b not in series}
     blocks, outputs = list(carry), [o for s in how.program.stages for o, _ in s.outputs]
     fixed = [b for b, v in shared.items() if varies(b) and v.dtype.is_floating]
 
-    def chunk(i: Any, state: list, xs: list, values: list) -> tuple[list, list]:
+    def chunk(i: Scalar, state: Tensors, xs: Tensors, values: Tensors) -> tuple[Tensors, Tensors]:
         now = {
             **shared,
             **dict(zip(fixed, values, strict=True)),
@@ -108,11 +109,11 @@ def _shape(output: Output, steps: int, ctx: Context) -> tuple[int, int, int]:
     return (1 if output.last_only else steps, batch, output.view.size)
 
 
-def _rows(value: Any, output: Output, steps: int, ctx: Context) -> Any:
+def _rows(value: tf.Tensor, output: Output, steps: int, ctx: Context) -> tf.Tensor:
     """What a probe sees in each step, even if it is the same in all."""
     shape = _shape(output, steps, ctx)
     return value if tuple(value.shape) == shape else tf.broadcast_to(value, shape)
 
 
-def _joined(ys: Any) -> Any:
+def _joined(ys: tf.Tensor) -> tf.Tensor:
     return tf.reshape(ys, (-1, *ys.shape[2:]))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
+import tensorflow as tf
+
+from .backend import Scalar
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Span:
         moves them.
     """
 
-    first: Any
-    length: Any
-    valid: Any
+    first: tf.Tensor
+    length: Scalar
+    valid: Scalar
     by_item: bool = False

@@ -9,34 +9,37 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import tensorflow as tf
 
 from ...compiler.ir import Block, Group, Output, Read, Role, Stage
 from ...kernels.context import Context, as_they_are
-from ...kernels.registry import CATALOGUE
-from ..emit import argument, as_held, assemble, per_item, run_groups
-from .backend import by_xla, on_blocks
+from ..emit import Blocks, argument, as_held, assemble, per_item, run_groups
+from .backend import Scalar, by_xla, on_blocks
 from .carry import begin, end
 from .chunk import Span
 from .host_in_loop import run_segments
 from .large_elementwise import run_with_islands
 from .looped_results import LoopedResults
-from .loops.scan import scan, scan_again, scan_keeping
-from .residuals import repeatable
+from .loops.scan import Specs, Tensors, scan, scan_again, scan_keeping
+from .residuals import arrays_kept, repeatable
 from .single_kernel import as_one_kernel
 from .strategy import Scope, Strategy
 from .time_batch import Rows
 
+#: (i, carry, x, fixed), and perhaps what to keep of it; see `KeepingStep` of `scan`
+StepOfStage = Callable[..., tuple[Tensors, Tensors]]
+#: (step, start, series, fixed, specs, span, unroll) -> (carry, series); see `scan`
+Loop = Callable[..., tuple[Tensors, Tensors]]
+
 
 def execute(
-    sources: Mapping[Block, Any],
-    carry: Mapping[Block, Any],
+    sources: Mapping[Block, tf.Tensor],
+    carry: Mapping[Block, tf.Tensor],
     span: Span,
     ctx: Context,
     how: Strategy,
-) -> tuple[dict[Output, Any], dict[Block, Any]]:
+) -> tuple[dict[Output, tf.Tensor], dict[Block, tf.Tensor]]:
     """Simulate a chunk of time.
 
     Parameters
@@ -58,7 +61,7 @@ def execute(
     """
     blocks = dict(sources)
     blocks.update({block: tf.expand_dims(array, 0) for block, array in carry.items()})
-    outputs: dict[Output, Any] = {}
+    outputs: dict[Output, tf.Tensor] = {}
     following = dict(carry)
     for number, stage in enumerate(how.program.stages):
         if how.single_kernels and stage.inline:
@@ -67,6 +70,7 @@ def execute(
         elif _is_compiled_alone(stage, how):
             found, after = _compiled(stage, blocks, span, ctx, how.inside)
         else:
+            # a loop says itself, in `exports`, what later stages read
             rest = () if stage.looped else how.program.stages[number + 1 :]
             later = {b for s in rest for b in _needed(s)}
             found, after = _run(stage, blocks, span, ctx, how, later)
@@ -84,12 +88,12 @@ def _is_compiled_alone(stage: Stage, how: Strategy) -> bool:
 
 def _run(
     stage: Stage,
-    blocks: dict,
+    blocks: Blocks,
     span: Span,
     ctx: Context,
     how: Strategy,
     later: Collection[Block] | None = None,
-) -> tuple[dict[Output, Any], dict[Block, Any]]:
+) -> tuple[dict[Output, tf.Tensor], dict[Block, tf.Tensor]]:
     """Run a stage; `blocks` receives what `later` stages read, or all that they may read."""
     if stage.looped:
         return _run_loop(stage, blocks, span, ctx, how)
@@ -98,36 +102,36 @@ def _run(
 
 def _compiled(
     stage: Stage,
-    blocks: dict,
+    blocks: Blocks,
     span: Span,
     ctx: Context,
     how: Strategy,
-    call: Callable = by_xla,
-) -> tuple[dict[Output, Any], dict[Block, Any]]:
+    call: Callable[..., tuple[Tensors, Tensors, Tensors]] = by_xla,
+) -> tuple[dict[Output, tf.Tensor], dict[Block, tf.Tensor]]:
     """Run a stage as one XLA function, or as `call` calls a function."""
     made = stage.exports if stage.looped else [b for g in stage.groups for b in g.writes]
-    keys = [o for o, _ in stage.outputs], stage.states
+    shown, states = [o for o, _ in stage.outputs], stage.states
 
-    def compute(local: dict, first: Any, valid: Any) -> tuple[list, list, list]:
+    def compute(local: Blocks, first: tf.Tensor, valid: Scalar) -> tuple[Tensors, Tensors, Tensors]:
         found, after = _run(stage, local, replace(span, first=first, valid=valid), ctx, how)
-        return [found[o] for o in keys[0]], [after[b] for b in keys[1]], [local[b] for b in made]
+        return [found[o] for o in shown], [after[b] for b in states], [local[b] for b in made]
 
-    needed = *_needed(stage), *stage.states
-    *values, new = on_blocks(call, compute, blocks, needed, span.first, span.valid)
+    needed = *_needed(stage), *states
+    seen, following, new = on_blocks(call, compute, blocks, needed, span.first, span.valid)
     blocks.update(zip(made, new, strict=True))
-    found, after = (dict(zip(k, v, strict=True)) for k, v in zip(keys, values, strict=True))
-    return found, after
+    return dict(zip(shown, seen, strict=True)), dict(zip(states, following, strict=True))
 
 
 def _run_at_once(
     stage: Stage,
-    blocks: dict,
+    blocks: Blocks,
     span: Span,
     ctx: Context,
     how: Strategy,
     later: Collection[Block] | None,
-) -> dict[Output, Any]:
+) -> dict[Output, tf.Tensor]:
     """All steps at once: time and batch are one axis; if one is enough, one step."""
+    # the last step that counts: behind it there may be room that nobody simulates
     row = span.valid - 1 if stage.last else None
     if stage.still or stage.last:
         first = span.first + tf.cast(0 if row is None else row, tf.int64)
@@ -155,7 +159,9 @@ def _run_at_once(
     return outputs
 
 
-def _moves_less(stage: Stage, given: Mapping, made: Collection[Block], ctx: Context) -> bool:
+def _moves_less(
+    stage: Stage, given: Mapping[Block, tf.Tensor], made: Collection[Block], ctx: Context
+) -> bool:
     """Whether to put what is `made` for later stages in the order of steps, and not the inputs.
 
     On two cores, the dense network of `benchmarks.training` takes some 8 % less processor time a
@@ -167,7 +173,7 @@ def _moves_less(stage: Stage, given: Mapping, made: Collection[Block], ctx: Cont
     return sum(b.size for b in made) < sum(b.size for b in series)
 
 
-def _row_of(series: Any, row: Any) -> Any:
+def _row_of(series: tf.Tensor, row: Scalar | None) -> tf.Tensor:
     """One step (1, b, size) of a series, unless it has no more than one, or all are wanted."""
     whole = row is None or series.shape[0] == 1
     return series if whole else tf.expand_dims(series[row], 0)
@@ -175,14 +181,15 @@ def _row_of(series: Any, row: Any) -> Any:
 
 def _run_loop(
     stage: Stage,
-    blocks: dict,
+    blocks: Blocks,
     span: Span,
     ctx: Context,
     how: Strategy,
-) -> tuple[dict[Output, Any], dict[Block, Any]]:
+) -> tuple[dict[Output, tf.Tensor], dict[Block, tf.Tensor]]:
     """Step after step; what does not change over time stays outside."""
     carried = [block for block, _ in stage.carried]
-    series, shared = {}, {}
+    series: Blocks = {}
+    shared: Blocks = {}
     for block in _needed(stage):
         if block not in carried and block.role is not Role.TIME:
             array = blocks[block]
@@ -195,7 +202,7 @@ def _run_loop(
 
     def step(i, carry, xs, values, keep=as_they_are):
         known = dict(zip(fixed, values, strict=True))
-        now = shared | {b: v for b, v in known.items() if b in shared}
+        now = shared | {b: v for b, v in known.items() if isinstance(b, Block)}
         now.update(zip(carried, carry, strict=False))
         now.update(zip(series, xs, strict=True))
         now.update(_clock(stage, span.first + tf.cast(i, tf.int64) + 1, ctx))
@@ -204,7 +211,8 @@ def _run_loop(
                 stage.groups, how.uncompiled, now, ctx, arguments, finish, _wanted(stage)
             )
         else:
-            run_groups(stage.groups, now, ctx.batch, replace(ctx, keep=keep), arguments | known)
+            given_now = arguments | {r: v for r, v in known.items() if isinstance(r, Read)}
+            run_groups(stage.groups, now, ctx.batch, replace(ctx, keep=keep), given_now)
             results = finish(now)
         return results[:n_carried], results[n_carried:]
 
@@ -224,7 +232,7 @@ def _run_loop(
     return outputs, end(stage, after, ctx)
 
 
-def _loop_of(stage: Stage, ctx: Context, how: Strategy) -> Callable:
+def _loop_of(stage: Stage, ctx: Context, how: Strategy) -> Loop:
     """The loop over a span; in training with a gradient of its own, if steps can run again."""
     if not (ctx.training and repeatable(stage)):
         return _scan
@@ -232,23 +240,29 @@ def _loop_of(stage: Stage, ctx: Context, how: Strategy) -> Callable:
 
 
 def _scan(
-    step: Callable, start: list, xs: list, fixed: list, specs: list, span: Span, unroll: int
-) -> tuple[list, list]:
+    step: StepOfStage,
+    start: Tensors,
+    xs: Tensors,
+    fixed: Tensors,
+    specs: Specs,
+    span: Span,
+    unroll: int,
+) -> tuple[Tensors, Tensors]:
     bounds = span.length, span.valid, unroll
     return scan(lambda i, c, x: step(i, c, x, fixed), start, xs, specs, *bounds)
 
 
 def _scan_back(
-    step: Callable,
-    start: list,
-    xs: list,
-    fixed: list,
-    specs: list,
+    step: StepOfStage,
+    start: Tensors,
+    xs: Tensors,
+    fixed: Tensors,
+    specs: Specs,
     span: Span,
     unroll: int,
-    kept: list | None,
+    kept: Specs | None,
     alone: bool,
-) -> tuple[list, list]:
+) -> tuple[Tensors, Tensors]:
     """With a gradient that runs steps again, unless what is `kept` is all it needs."""
     bounds = span.length, span.valid, unroll
     if kept is None:
@@ -256,16 +270,16 @@ def _scan_back(
     return scan_keeping(step, start, xs, fixed, specs, kept, *bounds, alone)
 
 
-def _kept(stage: Stage, ctx: Context) -> list | None:
+def _kept(stage: Stage, ctx: Context) -> Specs | None:
     """Specs of all that the gradient of a step depends on; None if on what it begins with."""
-    numbers = [CATALOGUE.kept(g) for g in stage.groups]
-    if None in numbers:
+    numbers = arrays_kept(stage)
+    if numbers is None:
         return None
     shapes = [(ctx.batch, g.writes[0].size) for g in stage.groups]
     return [(s, ctx.dtype) for s, n in zip(shapes, numbers, strict=True) for _ in range(n)]
 
 
-def _assembled_before(stage: Stage, shared: dict, ctx: Context) -> dict[Read, Any]:
+def _assembled_before(stage: Stage, shared: Blocks, ctx: Context) -> dict[Read, tf.Tensor]:
     """Arguments that are the same in each step: put together once."""
     return {
         read: argument(group, slot, shared, ctx.batch, ctx.dtype)
@@ -279,9 +293,11 @@ def _is_put_together(group: Group, read: Read) -> bool:
     return len(read.pieces) > 1 or read.gather is not None or group.interleaving is not None
 
 
-def _differentiable(shared: Mapping, arguments: Mapping) -> dict[Block | Read, Any]:
+def _differentiable(
+    shared: Mapping[Block, tf.Tensor], arguments: Mapping[Read, tf.Tensor]
+) -> dict[Block | Read, tf.Tensor]:
     """What does not change over time, and may depend on what is trained or fed."""
-    found = {b: array for b, array in shared.items() if varies(b)}
+    found: dict[Block | Read, tf.Tensor] = {b: a for b, a in shared.items() if varies(b)}
     found.update((r, array) for r, array in arguments.items() if any(map(varies, r.blocks)))
     return {key: array for key, array in found.items() if array.dtype.is_floating}
 
@@ -306,11 +322,11 @@ def _wanted(stage: Stage) -> list[Block]:
     return list(dict.fromkeys([*(b for r in reads for b in r.blocks), *stage.exports]))
 
 
-def _clock(stage: Stage, step: Any, ctx: Context) -> dict[Block, Any]:
+def _clock(stage: Stage, step: tf.Tensor, ctx: Context) -> dict[Block, tf.Tensor]:
     return {b: _ticks(b, step, ctx) for b in _needed(stage) if b.role is Role.TIME}
 
 
-def _time(block: Block, span: Span, ctx: Context, blocks: dict) -> Any:
+def _time(block: Block, span: Span, ctx: Context, blocks: Mapping[Block, tf.Tensor]) -> tf.Tensor:
     """A block as (t, b, size); the clock is made here, as the stage before has none."""
     if block.role is not Role.TIME:
         return blocks[block]
@@ -319,7 +335,7 @@ def _time(block: Block, span: Span, ctx: Context, blocks: dict) -> Any:
     return tf.reshape(ticks, (-1, 1, 1))
 
 
-def _ticks(block: Block, step: Any, ctx: Context) -> Any:
+def _ticks(block: Block, step: tf.Tensor, ctx: Context) -> tf.Tensor:
     """The step counter (int64) or the time in seconds, as (n, 1)."""
     value = tf.reshape(step, (-1, 1))
     return value if block.dtype == "int" else tf.cast(value, ctx.dtype) * ctx.dt

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
-from typing import Any
+
+import tensorflow as tf
 
 from ...compiler.ir import Block, Group, Read
 from ...kernels.context import Context
 from ..emit import Blocks, run_groups
 from .backend import by_xla, on_blocks
 
-Finish = Callable[[Blocks], list]
+Finish = Callable[[Blocks], list[tf.Tensor]]
 
 
 def run_segments(
@@ -23,10 +24,10 @@ def run_segments(
     uncompiled: Collection[Group],
     blocks: Blocks,
     ctx: Context,
-    arguments: Mapping[Read, Any],
+    arguments: Mapping[Read, tf.Tensor],
     finish: Finish,
     wanted: Collection[Block],
-) -> list:
+) -> list[tf.Tensor]:
     """Compute groups in order, each run of compilable ones as one function.
 
     Parameters
@@ -73,10 +74,10 @@ def _compiled(
     part: Sequence[Group],
     blocks: Blocks,
     ctx: Context,
-    arguments: Mapping[Read, Any],
+    arguments: Mapping[Read, tf.Tensor],
     wanted: Collection[Block],
     finish: Finish,
-) -> list:
+) -> list[tf.Tensor]:
     """Call a part of the step, and what is to be made of its results, as one XLA function."""
     written = {b for g in part for b in g.writes}
     reads = [r for g in part for r in g.reads]
@@ -84,7 +85,7 @@ def _compiled(
     loose = [b for r in reads if r not in arguments for b in r.blocks]
     needed = [b for b in (*loose, *wanted) if b not in written]
 
-    def compute(local: Blocks, assembled: list) -> list:
+    def compute(local: Blocks, assembled: list[tf.Tensor]) -> list[tf.Tensor]:
         run_groups(part, local, ctx.batch, ctx, dict(zip(given, assembled, strict=True)))
         return finish(local)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from itertools import groupby
-from typing import Any
 
 import tensorflow as tf
 
@@ -18,13 +17,13 @@ from ...compiler.ir import Block, Group
 from ...kernels.context import Context
 from ...kernels.registry import CATALOGUE
 from ..emit import Blocks, run_groups
-from .backend import by_xla, on_blocks
+from .backend import Scalar, by_xla, on_blocks
 
 
 def run_with_islands(
     groups: Sequence[Group],
     blocks: Blocks,
-    rows: Any,
+    rows: Scalar,
     ctx: Context,
     wanted: Collection[Block],
     costs: Costs,
@@ -53,34 +52,37 @@ def run_with_islands(
         blocks.update(zip(made, _island(part, blocks, rows, ctx, made), strict=True))
 
 
-def _is_large(group: Group, rows: Any, costs: Costs) -> bool:
+def _is_large(group: Group, rows: Scalar, costs: Costs) -> bool:
     if not (group.traits.is_population and isinstance(rows, int)):
         return False
     return rows * group.writes[0].size >= costs.lone_population_elements
 
 
 def _island(
-    part: Sequence[Group], blocks: Blocks, rows: Any, ctx: Context, made: Sequence[Block]
-) -> list:
+    part: Sequence[Group], blocks: Blocks, rows: Scalar, ctx: Context, made: Sequence[Block]
+) -> list[tf.Tensor]:
     """The blocks made of a part."""
     written = {b for g in part for b in g.writes}
     read = (b for g in part for r in g.reads for b in r.blocks)
 
-    def compute(local: Blocks) -> list:
+    def compute(local: Blocks) -> list[tf.Tensor]:
         run_groups(part, local, rows, ctx)
         return [local[b] for b in made]
 
     return on_blocks(_fused, compute, blocks, (b for b in read if b not in written))
 
 
-def _fused(compute: Callable[[Sequence[Any]], list], arrays: Sequence[Any]) -> list:
+def _fused(
+    compute: Callable[[Sequence[tf.Tensor]], list[tf.Tensor]], arrays: Sequence[tf.Tensor]
+) -> list[tf.Tensor]:
     """Call a function by XLA; its gradient, which keeps nothing, calls it again."""
 
     @tf.custom_gradient
-    def run(*given: Any) -> tuple[list, Callable]:
+    def run(*given: tf.Tensor) -> tuple[list[tf.Tensor], Callable]:
+        # TensorFlow would trace gradients of what is in here, which `back` makes already
         given = tuple(map(tf.stop_gradient, given))
 
-        def back(upstream: Sequence[Any]) -> list:
+        def back(upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch([x for x in given if x.dtype.is_floating])
                 results = compute(given)

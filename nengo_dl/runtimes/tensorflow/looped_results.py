@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import tensorflow as tf
 
 from ...compiler.costs import Costs
 from ...compiler.ir import Block, Output, Read, Stage
 from ...kernels.context import Context
-from ..emit import assemble, in_own_order, per_item
+from ..emit import Blocks, assemble, in_own_order, per_item
 
 Shown = tuple[Output, Read]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LoopedResults:
     """What the steps of a looped stage give.
 
@@ -45,31 +43,40 @@ class LoopedResults:
         always = [pair for pair in stage.outputs if not pair[0].last_only]
         last = [pair for pair in stage.outputs if pair[0].last_only]
         exports = [b for b in stage.exports if b not in stage.latest]
-        return cls(ctx, _joined(always, costs), last, exports, list(stage.latest))
+        return cls(
+            ctx=ctx,
+            joined=_joined(always, costs),
+            last=last,
+            exports=exports,
+            latest=list(stage.latest),
+        )
 
-    def begin(self) -> list:
+    def begin(self) -> list[tf.Tensor]:
         """Zeros in place of what the last step gives."""
+        # a loop carries from its first step on whatever it gives in the end
         shapes = [self._row_shape(*pair) for pair in self.last]
         shapes += [(self.ctx.batch, b.size) for b in self.latest]
         return [tf.zeros(shape, self.ctx.dtype) for shape in shapes]
 
     @property
-    def specs(self) -> list[tuple[tuple[int, int], Any]]:
+    def specs(self) -> list[tuple[tuple[int, int], str]]:
         """Shape and type of a row of each series."""
         shapes = [_joined_shape([self._row_shape(*p) for p in pairs]) for pairs in self.joined]
         shapes += [(self.ctx.batch, b.size) for b in self.exports]
         return [(shape, self.ctx.dtype) for shape in shapes]
 
-    def of_step(self, now: Mapping[Block, Any]) -> tuple[list, list]:
+    def of_step(self, now: Blocks) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         """What a step gives if it is the last, and rows of all series."""
         latest = [self._row(*pair, now) for pair in self.last]
         latest += [self._export(b, now) for b in self.latest]
         rows = [_joined_row([self._row(*p, now) for p in pairs]) for pairs in self.joined]
         return latest, rows + [self._export(b, now) for b in self.exports]
 
-    def collect(self, latest: list, series: list) -> tuple[dict[Output, Any], dict[Block, Any]]:
+    def collect(
+        self, latest: list[tf.Tensor], series: list[tf.Tensor]
+    ) -> tuple[dict[Output, tf.Tensor], dict[Block, tf.Tensor]]:
         """Outputs and exports (T or 1, B or 1, size), from what the loop gave."""
-        outputs = {}
+        outputs: dict[Output, tf.Tensor] = {}
         for pairs, y in zip(self.joined, series, strict=False):
             parts = tf.split(y, [r.size for _, r in pairs], axis=2) if len(pairs) > 1 else [y]
             outputs.update(zip([o for o, _ in pairs], parts, strict=True))
@@ -79,27 +86,27 @@ class LoopedResults:
         exports.update(zip(self.exports, series[len(self.joined) :], strict=True))
         return outputs, exports
 
-    def _row(self, output: Output, read: Read, now: Mapping[Block, Any]) -> Any:
+    def _row(self, output: Output, read: Read, now: Blocks) -> tf.Tensor:
         row = assemble(read, now, self.ctx.batch, self.ctx.dtype)
         return per_item(row, self.ctx.batch) if output.batched else row
 
     def _row_shape(self, output: Output, read: Read) -> tuple[int, int]:
         return (self.ctx.batch if output.batched else 1, read.size)
 
-    def _export(self, block: Block, now: Mapping[Block, Any]) -> Any:
+    def _export(self, block: Block, now: Blocks) -> tf.Tensor:
         return per_item(in_own_order(now[block]), self.ctx.batch)
 
 
 def _joined(outputs: list[Shown], costs: Costs) -> list[list[Shown]]:
     """Outputs whose rows are recorded as one: a loop over many series costs their square."""
-    series: dict[Any, list[Shown]] = {}
+    series: dict[bool | Output, list[Shown]] = {}
     for output, read in outputs:
         key = output.batched if read.size <= costs.joined_row_elements else output
         series.setdefault(key, []).append((output, read))
     return list(series.values())
 
 
-def _joined_row(rows: list) -> Any:
+def _joined_row(rows: list[tf.Tensor]) -> tf.Tensor:
     return rows[0] if len(rows) == 1 else tf.concat(rows, axis=1)
 
 

@@ -89,14 +89,19 @@ def residuals(program: Program, still: Collection[Block] = ()) -> Residuals:
     )
 
 
+def arrays_kept(stage: Stage) -> list[int] | None:
+    """Arrays of each group on which a gradient depends; None if on what the step begins with."""
+    known = [n for group in stage.groups if (n := CATALOGUE.kept(group)) is not None]
+    return known if len(known) == len(stage.groups) else None
+
+
 def _in_loop(stage: Stage) -> int:
     """What a loop keeps of a step, what it hands out, and the gradients of that."""
     if not stage.looped:
         return 0
-    numbers = [CATALOGUE.kept(group) for group in stage.groups]
-    if None in numbers:
-        kept = sum(block.size for block, _ in stage.carried)
-    else:
+    kept = sum(block.size for block, _ in stage.carried)
+    numbers = arrays_kept(stage)
+    if numbers is not None:
         pairs = zip(numbers, stage.groups, strict=True)
         kept = sum(n * group.writes[0].size for n, group in pairs)
     return kept + 2 * sum(b.size for b in stage.exports if b not in stage.latest)

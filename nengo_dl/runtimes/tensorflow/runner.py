@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ...compiler.ir import Block, Output, Stage
+from ...compiler.tensors import Tensor
 from .calls import StepCounts, quick
 from .chunk import Span
 from .keras.layer import TensorGraph
-from .state_buffer import StateBuffer
+from .state_buffer import Carried, StateBuffer
 from .strategy import Refusal, Scope, Strategy
 from .tune import divide_items
 
@@ -25,6 +25,8 @@ Inputs = tuple[tuple[Block, tuple[int, ...]], ...]  # the shape of each
 
 # steps in the chunk, inputs, and whether the minibatch is split
 Key = tuple[int, Inputs, bool]
+
+Compiled = Callable[..., Sequence[tf.Tensor]]  # of flat arguments, such as `quick` makes
 
 
 class Runner:
@@ -47,11 +49,11 @@ class Runner:
         self.compile_count = 0
         self.strategy = graph.strategy("simulate")
         self._refused: frozenset[Refusal] = frozenset()
-        self._functions: dict[Key, Any] = {}
+        self._functions: dict[Key, Compiled] = {}
         self._strategies: dict[Key, Strategy] = {}
         self.state = StateBuffer(graph.carry(), graph.plan)
         self._counts = StepCounts()
-        self._converted: dict[Block, tuple[np.ndarray, Any]] = {}
+        self._converted: dict[Block, tuple[np.ndarray, tf.Tensor]] = {}
         self.longest = self._longest()
         self.work = self._work()
 
@@ -61,13 +63,13 @@ class Runner:
 
     def run(
         self,
-        carry: Mapping[Block, Any],
+        carry: Mapping[Block, Tensor],
         inputs: Mapping[Block, np.ndarray],
         constant: set[Block],
         first: int,
         steps: int,
         split: bool = False,
-    ) -> tuple[dict[Output, np.ndarray], Mapping[Block, Any]]:
+    ) -> tuple[dict[Output, np.ndarray], Carried]:
         """Simulate one chunk, as of `Runtime`."""
         length = self._length(steps)
         arrays = [
@@ -85,15 +87,16 @@ class Runner:
             values = self._joined(values, self.graph.replicas.gather)
         outputs = self._outputs
         shown = [_rows(value, length, steps) for value in values[: len(outputs)]]
-        results = self.strategy.recording.divide(dict(zip(outputs, shown, strict=True)))
+        recording = self.strategy.recording
+        results = recording.divide(dict(zip(outputs, shown, strict=True)))  # type: ignore[union-attr]  # there, to simulate
         return results, self.state.arrays(values[len(outputs) :])
 
     @property
     def _outputs(self) -> list[Output]:
         """What the compiled functions record."""
-        return self.strategy.recording.outputs
+        return self.strategy.recording.outputs  # type: ignore[union-attr]  # there, to simulate
 
-    def _tensor(self, block: Block, array: np.ndarray) -> Any:
+    def _tensor(self, block: Block, array: np.ndarray) -> tf.Tensor:
         """An input as a tensor; the last one, if it is that of the same array."""
         known, tensor = self._converted.get(block, (None, None))
         if array is not known or array.flags.writeable:
@@ -109,7 +112,7 @@ class Runner:
 
     def _chosen(self, key: Key) -> Strategy:
         length, inputs, _ = key
-        rows = [(block, *shape[:2]) for block, shape in inputs]
+        rows = [(block, shape[0], shape[1]) for block, shape in inputs]
         still: frozenset[Block] = frozenset()
         # one row for all items is multiplied once anyway
         enough = length >= self.graph.costs.still_steps
@@ -117,7 +120,7 @@ class Runner:
             still = frozenset(block for block, steps, _ in rows if steps == 1)
         return self.graph.strategy("simulate", refused=self._refused, still=still)
 
-    def _call(self, key: Key, args: list) -> list:
+    def _call(self, key: Key, args: list[tf.Tensor]) -> Sequence[tf.Tensor]:
         if self.strategy.scope is not Scope.CALL:
             return self._function(key, args)(*args)
         try:
@@ -132,6 +135,7 @@ class Runner:
         if self.strategy.single_kernels:
             return Refusal.SINGLE_KERNELS
         has_user_code = any(g.traits.user_code for g in self.strategy.program.groups)
+        # Python raised it, or there is no code of the user's: no other strategy would help
         if self.graph.host.error is not None or not has_user_code:
             raise error
         return Refusal.USER_CODE
@@ -149,12 +153,12 @@ class Runner:
             stacklevel=6,
         )
 
-    def _function(self, key: Key, args: list) -> Any:
+    def _function(self, key: Key, args: list[tf.Tensor]) -> Compiled:
         if key not in self._functions:
             self._functions[key] = self._make(key, args)
         return self._functions[key]
 
-    def _make(self, key: Key, args: list) -> Any:
+    def _make(self, key: Key, args: list[tf.Tensor]) -> Compiled:
         """A function of flat arguments of fixed shapes: the cheapest there is to call."""
         length, inputs, split = key
         carried = self.state.count
@@ -168,6 +172,7 @@ class Runner:
             carry = self.state.split(args[:carried])
             arrays = {block: x for (block, _), x in zip(inputs, args[carried:-1], strict=True)}
             first, steps = args[-1][0], tf.cast(args[-1][1], tf.int32)
+            # then there is no loop, and XLA is to know so
             whole = length == plan.unroll
             span = Span(first, length, length if whole else steps)
             outputs, after = self.graph.simulate(arrays, carry, span, how, items)
@@ -199,7 +204,11 @@ class Runner:
         made = function.get_concrete_function(*[tf.TensorSpec(a.shape, a.dtype) for a in args])
         return made if split else quick(made)
 
-    def _joined(self, parts: list[list], join: Callable = tf.concat) -> list:
+    def _joined(
+        self,
+        parts: Sequence[Sequence[tf.Tensor]],
+        join: Callable[[Sequence[tf.Tensor], int], tf.Tensor] = tf.concat,
+    ) -> list[tf.Tensor]:
         """Results of all parts of a minibatch, put together along the axis of the items."""
         values = []
         for number, own in enumerate(zip(*parts, strict=True)):
@@ -213,10 +222,12 @@ class Runner:
         if self.work * self.longest <= self.strategy.costs.padded_elements:
             return self.longest
         most = self.strategy.costs.longer_function * steps
+        # one that is compiled already, unless it computes much in vain
         fitting = [n for n, *_ in self._functions if steps <= n <= most]
         if fitting:
             return min(fitting)
         length = self.graph.plan.unroll
+        # by powers of two, so that few functions serve all numbers of steps
         while length < steps:
             length *= 2
         return min(length, self.longest)
@@ -246,10 +257,12 @@ def _rows(value: tf.Tensor, length: int, steps: int) -> np.ndarray:
     return np.array(rows[:steps] if value.shape[0] == length else rows)
 
 
-def _of_items(arrays: Sequence[Any], axes: Sequence[int | None], items: range) -> list:
+def _of_items(
+    arrays: Sequence[tf.Tensor], axes: Sequence[int | None], items: range
+) -> list[tf.Tensor]:
     """The rows of some items; of arrays that have no axis of items, or one row for all, that."""
 
-    def part(array: Any, axis: int | None) -> Any:
+    def part(array: tf.Tensor, axis: int | None) -> tf.Tensor:
         if axis is None or array.shape[axis] == 1:
             return array
         rows = slice(items.start, items.stop)

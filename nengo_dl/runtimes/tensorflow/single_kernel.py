@@ -10,13 +10,12 @@ in a StableHLO module, which can call TensorFlow's functions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 
 from .. import switches
-from .backend import computes_on_cpu
+from .backend import Nested, Result, computes_on_cpu
 
 # TensorFlow that is known to do this: 2.20 ends the process over some loops. To add another one,
 # let tests/runtimes/test_one_kernel.py and the whole of tests/runtimes/test_inline.py pass with it.
@@ -56,7 +55,7 @@ def is_possible() -> bool:
     return switches.SINGLE_KERNELS and known and computes_on_cpu()
 
 
-def as_one_kernel(function: Callable, *arguments: Any) -> Any:
+def as_one_kernel(function: Callable[..., Result], *arguments: Nested) -> Result:
     """Call a function that loops, within one that XLA compiles, as one kernel for one core.
 
     Parameters
@@ -67,7 +66,7 @@ def as_one_kernel(function: Callable, *arguments: Any) -> Any:
     given = [tf.convert_to_tensor(a) for a in tf.nest.flatten(arguments)]
     structure = None
 
-    def reading_all(*tensors: Any) -> list:
+    def reading_all(*tensors: tf.Tensor) -> list[tf.Tensor]:
         nonlocal structure
         structure = function(*tf.nest.pack_sequence_as(arguments, tensors))
         results = tf.nest.flatten(structure)
@@ -78,6 +77,7 @@ def as_one_kernel(function: Callable, *arguments: Any) -> Any:
     concrete = tf.function(reading_all, autograph=False).get_concrete_function(*specs)
     graph = tf.compat.v1.get_default_graph()
     concrete.add_to_graph(graph)
+    # the module sees nothing but its operands, so what the function captured is one, too
     operands = given + [graph.capture(t) for t in concrete.captured_inputs]
     values = xla.call_module(
         operands,
@@ -92,7 +92,7 @@ def as_one_kernel(function: Callable, *arguments: Any) -> Any:
     return tf.nest.pack_sequence_as(structure, values[:n_results])
 
 
-def _module(arguments: list, results: list) -> str:
+def _module(arguments: list[tf.Tensor], results: list[tf.Tensor]) -> str:
     """The module that calls a function of TensorFlow as one kernel."""
     names = [f"%a{i}" for i in range(len(arguments))]
     types = [_type(a) for a in arguments]
@@ -106,6 +106,6 @@ def _module(arguments: list, results: list) -> str:
     )
 
 
-def _type(tensor: Any) -> str:
+def _type(tensor: tf.Tensor) -> str:
     sizes = "".join(f"{n}x" for n in tensor.shape)
     return f"tensor<{sizes}{TYPES[tensor.dtype]}>"

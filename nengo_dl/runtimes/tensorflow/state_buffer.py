@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ...compiler.ir import Block
+from ...compiler.tensors import Tensor
 from ..plan import Plan
 
 
-class Carried(Mapping):
+class Carried(Mapping[Block, np.ndarray]):
     """What a function returned, (B, size) for each block: arrays are made when one is asked for.
 
     Parameters
@@ -27,6 +27,7 @@ class Carried(Mapping):
         self._arrays: dict[Block, np.ndarray] = {}
 
     def __getitem__(self, block: Block) -> np.ndarray:
+        # all at once: a tensor has the arrays of many blocks
         if not self._arrays:
             self._convert()
         return self._arrays[block]
@@ -37,7 +38,7 @@ class Carried(Mapping):
     def __len__(self) -> int:
         return sum(map(len, self._members))
 
-    def is_in(self, carry: Mapping[Block, Any]) -> bool:
+    def is_in(self, carry: Mapping[Block, Tensor]) -> bool:
         """Whether others carry nothing but the arrays that are here."""
         return bool(self._arrays) and all(carry[b] is array for b, array in self._arrays.items())
 
@@ -73,7 +74,7 @@ class StateBuffer:
         """How many tensors there are."""
         return len(self._members)
 
-    def tensors(self, carry: Mapping[Block, Any]) -> Sequence[tf.Tensor]:
+    def tensors(self, carry: Mapping[Block, Tensor]) -> Sequence[tf.Tensor]:
         """The arguments (B, total) of a function: those it returned, if they did not change."""
         latest = self._latest
         if latest is not None and (carry is latest or latest.is_in(carry)):
@@ -90,15 +91,15 @@ class StateBuffer:
         self._latest = Carried(tensors, list(self._members.values()))
         return self._latest
 
-    def split(self, tensors: Sequence[Any]) -> dict[Block, Any]:
+    def split(self, tensors: Sequence[tf.Tensor]) -> dict[Block, tf.Tensor]:
         """Within a function: the state of each block, out of the arguments."""
-        found = {}
+        found: dict[Block, tf.Tensor] = {}
         for blocks, tensor in zip(self._members.values(), tensors, strict=True):
             parts = tf.split(tensor, [block.size for block in blocks], axis=1)
             found.update(zip(blocks, parts, strict=True))
         return found
 
-    def join(self, carry: Mapping[Block, Any]) -> list[Any]:
+    def join(self, carry: Mapping[Block, tf.Tensor]) -> list[tf.Tensor]:
         """Within a function: what it returns."""
         return [
             tf.concat([carry[block] for block in blocks], axis=1)

@@ -168,7 +168,8 @@ class Strategy:
 def choose(facts: Facts) -> Strategy:
     """Decide how a program runs."""
     program, parts = _reduced(facts), 1
-    facts = replace(facts, checkpoint_steps=_checkpoint_steps(facts, program))
+    checkpoint_steps = _checkpoint_steps(facts, program)
+    facts = replace(facts, checkpoint_steps=checkpoint_steps)
     scope = _scope(facts)
     simulates = facts.purpose == "simulate" and scope is Scope.CALL
     possible = facts.target.single_kernels and not facts.replicas
@@ -176,6 +177,7 @@ def choose(facts: Facts) -> Strategy:
     target = replace(facts.target, single_kernels=single)
     if facts.spikes and not facts.trains and not facts.uncompilable:
         parts = divides_minibatch(program, target) if simulates else 1
+        # for the items that one core gets
         program = tune(program, target.part(parts))
     recording = None
     if facts.purpose == "simulate":
@@ -190,7 +192,7 @@ def choose(facts: Facts) -> Strategy:
         uncompiled=facts.uncompilable if scope is Scope.SEGMENTS else (),
         single_kernels=single and any(stage.inline for stage in program.stages),
         parts=parts,
-        checkpoint_steps=facts.checkpoint_steps,
+        checkpoint_steps=checkpoint_steps,
         costs=facts.target.costs,
         recording=recording,
     )
@@ -208,8 +210,10 @@ def _reduced(facts: Facts) -> Program:
 
 def _checkpoint_steps(facts: Facts, program: Program) -> int | None:
     """Steps of the chunks that a gradient computes again; None to keep all steps."""
-    if not facts.trains or isinstance(facts.checkpoint_steps, int):
-        return facts.checkpoint_steps if facts.trains else None
+    if not facts.trains:
+        return None
+    if isinstance(facts.checkpoint_steps, int):
+        return facts.checkpoint_steps
     automatic = facts.checkpoint_steps == "auto" and facts.purpose == "train" and not facts.masked
     if not automatic or facts.steps is None or facts.room is None:
         return None

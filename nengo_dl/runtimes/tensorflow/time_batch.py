@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import tensorflow as tf
+
+from .backend import Scalar
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,11 @@ class Rows:
         Whether all steps of an item follow each other, instead of all items of a step.
     """
 
-    length: Any
+    length: Scalar
     batch: int
     by_item: bool = False
 
-    def flat(self, array: Any) -> Any:
+    def flat(self, array: tf.Tensor) -> tf.Tensor:
         """The rows of a block."""
         if array.shape[0] == 1 and array.shape[1] == 1:
             return tf.squeeze(array, 0)
@@ -35,7 +36,7 @@ class Rows:
             array = tf.broadcast_to(array, (self.length, self.batch, size))
         return tf.reshape(_swapped(array) if self.by_item else array, (-1, size))
 
-    def block(self, array: Any) -> Any:
+    def block(self, array: tf.Tensor) -> tf.Tensor:
         """The block of rows."""
         if array.shape[0] == 1:
             return tf.expand_dims(array, 0)
@@ -44,5 +45,5 @@ class Rows:
         return tf.reshape(array, (self.length, self.batch, array.shape[1]))
 
 
-def _swapped(array: Any) -> Any:
+def _swapped(array: tf.Tensor) -> tf.Tensor:
     return tf.transpose(array, (1, 0, 2))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
 
 import keras
 import numpy as np
@@ -60,7 +59,7 @@ def calls_python(group: Group, ctx: Context) -> bool:
     return bool(uncompilable_ops(_traced(group, ctx)) & CALLS)
 
 
-def _traced(group: Group, ctx: Context) -> Any:
+def _traced(group: Group, ctx: Context) -> tf.types.experimental.ConcreteFunction:
     """The function of a TensorNode; its layer is built if it is not."""
     (op,) = group.ops
     layer, shape_in = op.attrs["layer"], op.attrs["shape_in"]
@@ -71,7 +70,7 @@ def _traced(group: Group, ctx: Context) -> Any:
         _build(layer, op.attrs["pass_time"], None if shape_in is None else (ctx.batch, *shape_in))
     kernel = CATALOGUE.kernel(group.kind)
 
-    def compute(*reads: tf.Tensor) -> Any:
+    def compute(*reads: tf.Tensor) -> Sequence[tf.Tensor]:
         if layer is not None:
             return kernel.compute(group, reads, ctx)
         with tf.variable_creator_scope(lambda *_, **__: _refuse_variable(op.tag)):
@@ -91,7 +90,9 @@ def _refuse_variable(name: str) -> None:
     )
 
 
-def _warn_of_untrained(name: str, traced: Any, known: Collection[int]) -> None:
+def _warn_of_untrained(
+    name: str, traced: tf.types.experimental.ConcreteFunction, known: Collection[int]
+) -> None:
     """Warn of variables that a function reads, and that no layer of the simulation has."""
     used = sorted(v.name.partition(":")[0] for v in traced.graph.variables if id(v) not in known)
     if used:

@@ -6,13 +6,14 @@ import contextlib
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ....compiler.ir import Block
+from ...plan import Maker
 from ...replicas import Replicas
+from ..backend import Scalar
 
 
 class Draws:
@@ -26,18 +27,18 @@ class Draws:
 
     def __init__(self, replicas: Replicas, dtype: str) -> None:
         self.replicas, self.dtype = replicas, dtype
-        self._ahead: dict[range, dict[Block, Any]] = {}
+        self._ahead: dict[range, dict[Block, tf.Tensor]] = {}
         self._lock = threading.Lock()  # replicas call from threads of their own
         self.begin()
 
     def begin(self) -> None:
         """Forget what one replica drew and another did not take, as a call was broken off."""
-        self._taken: Counter = Counter()  # draws by block and replica
+        self._taken: Counter[tuple[Block, int]] = Counter()  # draws by block and replica
         self._drawn: dict[tuple[Block, int], np.ndarray] = {}
 
     def __call__(
-        self, makers: Mapping[Block, Any], items: range, first: Any, length: Any
-    ) -> dict[Block, Any]:
+        self, makers: Mapping[Block, Maker], items: range, first: Scalar, length: Scalar
+    ) -> dict[Block, tf.Tensor]:
         """Emit the drawing of inputs: tensors (T, b, size).
 
         Parameters
@@ -55,7 +56,7 @@ class Draws:
 
     @contextlib.contextmanager
     def ahead(
-        self, makers: Mapping[Block, Any], items: range, first: Any, length: Any
+        self, makers: Mapping[Block, Maker], items: range, first: Scalar, length: Scalar
     ) -> Iterator[None]:
         """Draw now what is asked for within this context."""
         self._ahead[items] = self(makers, items, first, length)
@@ -64,7 +65,9 @@ class Draws:
         finally:
             del self._ahead[items]
 
-    def _emit(self, block: Block, make: Any, items: range, first: Any, length: Any) -> Any:
+    def _emit(
+        self, block: Block, make: Maker, items: range, first: Scalar, length: Scalar
+    ) -> tf.Tensor:
         def draw(start: np.ndarray, n: np.ndarray) -> np.ndarray:
             rows = self._rows(block, make, items, int(start), int(n))
             shape = (int(n), len(items), block.size)
@@ -74,9 +77,10 @@ class Draws:
         steps = length if isinstance(length, int) else None
         return tf.ensure_shape(rows, (steps, len(items), block.size))
 
-    def _rows(self, block: Block, make: Any, items: range, first: int, n: int) -> np.ndarray:
+    def _rows(self, block: Block, make: Maker, items: range, first: int, n: int) -> np.ndarray:
         if len(items) == self.replicas.batch:
             return make(first, n)
+        # whoever comes first draws for all: the same numbers, however many replicas there are
         with self._lock:
             number = self._taken[block, items.start]
             self._taken[block, items.start] += 1

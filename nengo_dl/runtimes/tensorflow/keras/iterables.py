@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import chain
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from nengo.exceptions import ValidationError
+from numpy.typing import ArrayLike
 
-from ..backend import HostCalls
+from ..backend import HostCalls, Nested
+
+#: Makes nested tuples and dicts of arrays of what a generator gives.
+Reader = Callable[[Nested], tuple]
 
 
-def is_py_dataset(x: Any) -> bool:
+def is_py_dataset(x: object) -> bool:
     """Whether this gives minibatches by number."""
     return isinstance(x, keras.utils.PyDataset)
 
 
-def is_dataset(x: Any) -> bool:
+def is_dataset(x: object) -> bool:
     """Whether this is a Dataset that can be mapped."""
     return isinstance(x, tf.data.Dataset)
 
@@ -34,7 +37,7 @@ class NamedItems(keras.utils.PyDataset):
         Brings an item to that form.
     """
 
-    def __init__(self, given: keras.utils.PyDataset, read: Callable[[Any], tuple]) -> None:
+    def __init__(self, given: keras.utils.PyDataset, read: Reader) -> None:
         super().__init__(given.workers, given.use_multiprocessing, given.max_queue_size)
         self._given, self._read = given, read
 
@@ -58,7 +61,7 @@ class NamedItems(keras.utils.PyDataset):
         self._given.on_epoch_end()
 
 
-def dataset_of(iterator: Iterator, read: Callable[[Any], tuple], host: HostCalls) -> Any:
+def dataset_of(iterator: Iterator[Nested], read: Reader, host: HostCalls) -> tf.data.Dataset:
     """A Dataset of what `read` makes of the items, to be gone through once.
 
     Parameters
@@ -84,8 +87,8 @@ def dataset_of(iterator: Iterator, read: Callable[[Any], tuple], host: HostCalls
 
 
 def _rest(
-    iterator: Iterator, read: Callable[[Any], tuple], host: HostCalls, specs: Any
-) -> Iterator[Any]:
+    iterator: Iterator[Nested], read: Reader, host: HostCalls, specs: Nested
+) -> Iterator[Nested]:
     try:
         for number, item in enumerate(iterator, start=2):
             yield _like(specs, read(item), number)
@@ -94,10 +97,10 @@ def _rest(
         raise
 
 
-def _like(specs: Any, item: Any, number: int) -> Any:
+def _like(specs: Nested, item: Nested, number: int) -> Nested:
     """Arrays of the same types as in the first item."""
 
-    def of_type(spec: tf.TensorSpec, value: Any) -> np.ndarray:
+    def of_type(spec: tf.TensorSpec, value: ArrayLike) -> np.ndarray:
         array = np.asarray(value, spec.dtype.as_numpy_dtype)
         if array.ndim != spec.shape.rank:
             raise ValueError("another number of axes")

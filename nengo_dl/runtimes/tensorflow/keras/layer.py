@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import keras
 import numpy as np
@@ -20,9 +19,9 @@ from ....kernels.host import Steppers
 from ....kernels.source import Called
 from ... import switches
 from ...memory import initial_rows
-from ...plan import Plan
+from ...plan import Maker, Plan
 from .. import backend
-from ..backend import HostCalls, by_xla
+from ..backend import HostCalls, Scalar, by_xla
 from ..checkpoints import execute_with_checkpoints
 from ..chunk import Span
 from ..execute import execute
@@ -39,7 +38,7 @@ from .symbols import not_finite, present_items, results, symbolic_inputs, symbol
 Lengths = tuple[int | None, int | None]  # steps of a call in training, and in testing
 
 # replicas call from threads of their own, and each follows what it was told
-_FOLLOWED: ContextVar[tuple[Any, Any]] = ContextVar("followed", default=(None, None))
+_FOLLOWED: ContextVar[tuple[keras.Layer, Strategy] | None] = ContextVar("followed", default=None)
 
 
 class TensorGraph(StatefulLayer):
@@ -111,7 +110,7 @@ class TensorGraph(StatefulLayer):
     def _constant(self, block: Block) -> tf.Tensor:
         return tf.constant(initial_rows(block, self.plan)[None])
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Not possible: Keras cannot write down the network."""
         raise not_a_config()
 
@@ -133,13 +132,13 @@ class TensorGraph(StatefulLayer):
         found = (s for s in self.parameters.stored if s.variable is variable)
         return [signal.name for s in found for signal in s.members]
 
-    def save_own_variables(self, store: Any) -> None:
+    def save_own_variables(self, store: MutableMapping[str, np.ndarray]) -> None:
         """For Keras's weight files: each parameter by name, whatever variables they share."""
         values = self.parameters.values()
         for signal, name in self.parameters.names().items():
             store[name] = values[signal]
 
-    def load_own_variables(self, store: Any) -> None:
+    def load_own_variables(self, store: Mapping[str, np.ndarray]) -> None:
         """Take over what `save_own_variables` stored; nothing if something does not fit."""
         names, present = self.parameters.names(), self.parameters.values()
         missing = sorted(set(names.values()) - set(store.keys()))
@@ -308,9 +307,9 @@ class TensorGraph(StatefulLayer):
             _FOLLOWED.reset(token)
 
     def _followed(self, training: bool) -> Strategy:
-        layer, strategy = _FOLLOWED.get()
-        if layer is self:
-            return strategy
+        followed = _FOLLOWED.get()
+        if followed is not None and followed[0] is self:
+            return followed[1]
         return self.strategy("train" if training else "test", asked=False)
 
     def context(self, training: bool, items: range | None = None) -> Context:
@@ -318,16 +317,24 @@ class TensorGraph(StatefulLayer):
         plan, trains = self.plan, self.trains(training)
         items = range(plan.batch) if items is None else items
         steppers = partial(self.steppers, items=items)
-        return Context(plan.dt, plan.dtype, len(items), trains, self.host, steppers, self.called)
+        return Context(
+            dt=plan.dt,
+            dtype=plan.dtype,
+            batch=len(items),
+            training=trains,
+            host=self.host,
+            steppers=steppers,
+            called=self.called,
+        )
 
     def simulate(
         self,
-        inputs: Mapping[Block, Any],
-        carry: Mapping[Block, Any],
+        inputs: Mapping[Block, tf.Tensor],
+        carry: Mapping[Block, tf.Tensor],
         span: Span,
         how: Strategy,
         items: range | None = None,
-    ) -> tuple[dict[Any, Any], dict[Block, Any]]:
+    ) -> tuple[dict[Hashable, tf.Tensor], dict[Block, tf.Tensor]]:
         """Run a chunk of time; see `execute`. Outputs come by the key of the `Output`.
 
         With `items`, arrays have those alone.
@@ -355,21 +362,24 @@ class TensorGraph(StatefulLayer):
         as_in_training = self.trains(training) or not self.spikes
         return self.plan.training_program if as_in_training else self.plan.program
 
-    def _drawn(self, training: bool) -> dict[Block, Any]:
+    def _drawn(self, training: bool) -> dict[Block, Maker]:
         """Inputs of a program that no user feeds."""
         read = self._program(training).read
         return {b: make for b, make in self.plan.hidden.items() if b in read}
 
-    def build_inputs(self) -> dict[str, Any]:
+    def build_inputs(self) -> dict[str, keras.KerasTensor]:
         """Symbolic inputs for a Keras model around this layer."""
         return symbolic_inputs(self.plan)
 
-    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
+    def call(
+        self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
+    ) -> dict[str, tf.Tensor]:
         """Simulate; see the class."""
         plan, items = self.plan, self.replicas.items()
         room, arrays = self._series(inputs, bool(training))
         valid = inputs["n_steps"][0, 0] if self.masked else room
         first = self._mirror.first()
+        # first of all: calls of Python run in the order in which they are emitted
         if not self._stateful:
             begin_anew(self._program(bool(training)), partial(self.plan.restart, items))
         drawn = self._draws(self._drawn(bool(training)), items, first, valid)
@@ -389,15 +399,20 @@ class TensorGraph(StatefulLayer):
         return results(plan, outputs, present, room, valid, wrong)
 
     def _simulate_in_call(
-        self, arrays: dict, carry: dict, span: Span, how: Strategy, items: range
-    ) -> tuple[dict[Any, Any], dict[Block, Any]]:
+        self,
+        arrays: Mapping[Block, tf.Tensor],
+        carry: Mapping[Block, tf.Tensor],
+        span: Span,
+        how: Strategy,
+        items: range,
+    ) -> tuple[dict[Hashable, tf.Tensor], dict[Block, tf.Tensor]]:
         """Simulate; by XLA, where it does not compile the whole call and no gradient is needed."""
         run = partial(self.simulate, arrays, carry, span, how, items)
         if how.scope is not Scope.SIMULATION:
             return run()
         keys = [o.key for o in self.plan.outputs.values()], list(carry)
 
-        def compute() -> tuple[list, list]:
+        def compute() -> tuple[list[tf.Tensor], list[tf.Tensor]]:
             outputs, after = run()
             return [outputs[k] for k in keys[0]], [after[b] for b in keys[1]]
 
@@ -405,7 +420,9 @@ class TensorGraph(StatefulLayer):
         outputs, after = (dict(zip(k, v, strict=True)) for k, v in zip(keys, values, strict=True))
         return outputs, after
 
-    def _series(self, inputs: Mapping[str, Any], training: bool) -> tuple[Any, dict[Block, Any]]:
+    def _series(
+        self, inputs: Mapping[str, tf.Tensor], training: bool
+    ) -> tuple[Scalar, dict[Block, tf.Tensor]]:
         """The steps that there is room for, and the inputs as (T or 1, B, size)."""
         plan, batch = self.plan, len(self.replicas.items())
         arrays = {}
@@ -421,12 +438,16 @@ class TensorGraph(StatefulLayer):
         stated = self._lengths[0 if training else 1]
         return inputs["n_steps"][0, 0] if stated is None else stated, arrays
 
-    def drawing_ahead(self, inputs: Mapping[str, Any], training: bool) -> Any:
+    def drawing_ahead(
+        self, inputs: Mapping[str, tf.Tensor], training: bool
+    ) -> contextlib.AbstractContextManager:
         """Within this context `call` draws nothing: what it needs is drawn here, at once."""
         length, _ = self._series(inputs, training)
         items = self.replicas.items()
         return self._draws.ahead(self._drawn(training), items, self._mirror.first(), length)
 
-    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
+    def compute_output_spec(
+        self, inputs: Mapping[str, keras.KerasTensor], training: bool | None = None
+    ) -> dict[str, keras.KerasTensor]:
         """Shapes of what `call` returns."""
         return symbolic_outputs(self.plan)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
-from typing import Any
 
 import keras
+
+from ....compiler.tensors import Tensor
+from .targets import Measure
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class ProbeMetric:
 
 
 def probe_metrics(
-    metrics: Mapping[str, list], weighted_metrics: Mapping[str, list]
+    metrics: Mapping[str, Sequence[Measure]], weighted_metrics: Mapping[str, Sequence[Measure]]
 ) -> list[ProbeMetric]:
     """Metrics of probes, each an object of its own, with a name of its own, as Keras gives them."""
     found: dict[str, ProbeMetric] = {}
@@ -41,19 +43,19 @@ def probe_metrics(
     return list(found.values())
 
 
-def _as_metric(metric: Any) -> tuple[keras.metrics.Metric, str]:
+def _as_metric(metric: Measure) -> tuple[keras.metrics.Metric, str]:
     """A metric object, and the name that the user gave it."""
     if isinstance(metric, str):
         label = metric
         metric = _accuracy if metric in ("accuracy", "acc") else keras.metrics.get(metric)
     else:
-        label = getattr(metric, "__name__", None) or metric.name
+        label = getattr(metric, "__name__", None) or metric.name  # type: ignore[union-attr]  # of Keras
     if not isinstance(metric, keras.metrics.Metric):
         metric = keras.metrics.MeanMetricWrapper(metric, name=label)
     return metric, label
 
 
-def _accuracy(y_true: Any, y_pred: Any) -> Any:
+def _accuracy(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """Binary, sparse or categorical accuracy, whichever fits the shapes, as in Keras."""
     if y_pred.shape[-1] == 1:
         return keras.metrics.binary_accuracy(y_true, y_pred)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import keras
 import numpy as np
 import tensorflow as tf
 from nengo.exceptions import ValidationError
+from numpy.typing import ArrayLike
 
 from ....compiler.ir import Block
 from ...by_position import check_complete, of_minibatch, unknown
 from ...plan import Plan
-from ..backend import check_finite
+from ..backend import Nested, check_finite
 from .padding import room_for_steps
 
-Tensors = dict[str, Any]
+Tensors = dict[str, tf.Tensor]  # by the name of a node or a probe
+#: Data as users give them: by name, or in the order of nodes or probes.
+Data: TypeAlias = Mapping[str, tf.Tensor] | list[tf.Tensor] | tuple[tf.Tensor, ...] | tf.Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Minibatch:
     """Data of b items for n steps.
 
@@ -49,10 +52,10 @@ class Minibatch:
     def with_room(self, room: int) -> Minibatch:
         """The same with inputs of more steps, which mean nothing."""
         x = {k: v if k == "n_steps" else room_for_steps(v, room) for k, v in self.x.items()}
-        return Minibatch(x, self.y, self.weight, self.items, self.steps)
+        return replace(self, x=x)
 
 
-def inputs_by_name(x: Any, plan: Plan) -> dict[str, Any]:
+def inputs_by_name(x: Data, plan: Plan) -> Tensors:
     """Inputs of a minibatch; those without names are the nodes in order, and then `n_steps`."""
     names = [*plan.inputs, "n_steps"]
     if not isinstance(x, Mapping):
@@ -64,7 +67,7 @@ def inputs_by_name(x: Any, plan: Plan) -> dict[str, Any]:
     return {name: x[name] for name in names if name in x}
 
 
-def inputs_of_call(x: Any, plan: Plan) -> dict[str, Any]:
+def inputs_of_call(x: Data, plan: Plan) -> Tensors:
     """Inputs of a call of the Keras model, by name, and `n_steps` if they show it.
 
     Raises
@@ -86,14 +89,16 @@ def inputs_of_call(x: Any, plan: Plan) -> dict[str, Any]:
     return x
 
 
-def _is_known(value: Any) -> bool:
+def _is_known(value: object) -> bool:
     """Whether this has values, and is no part of a graph nor of several replicas."""
     if isinstance(value, tf.Tensor):
         return not tf.is_symbolic_tensor(value)
     return isinstance(value, np.ndarray | list | tuple)
 
 
-def targets_by_name(y: Any, losses: Sequence[str], plan: Plan, attr: str = "y") -> Any:
+def targets_by_name(
+    y: Data | None, losses: Sequence[str], plan: Plan, attr: str = "y"
+) -> Tensors | None:
     """Targets, or weights; those without names are of the probes with a loss, or of all."""
     if y is None:
         return None
@@ -107,7 +112,7 @@ def targets_by_name(y: Any, losses: Sequence[str], plan: Plan, attr: str = "y") 
     return {name: value for name, value in y.items() if value is not None}
 
 
-def read(data: Any, losses: Sequence[str], plan: Plan) -> Minibatch:
+def read(data: Nested, losses: Sequence[str], plan: Plan) -> Minibatch:
     """Bring what Keras's iterators give into one form, and check it.
 
     Raises
@@ -131,25 +136,27 @@ def read(data: Any, losses: Sequence[str], plan: Plan) -> Minibatch:
                 f"items",
                 attr="y",
             )
-    return Minibatch(x, y or None, weight, items, steps)
+    return Minibatch(x=x, y=y or None, weight=weight, items=items, steps=steps)
 
 
-def _or_none(value: Any) -> Any:
+def _or_none(value: tf.Tensor) -> tf.Tensor | None:
     return None if isinstance(value, tf.experimental.Optional) else value
 
 
-def _tensor(value: Any, dtype: str) -> Any:
+def _tensor(value: ArrayLike | tf.Tensor, dtype: str) -> tf.Tensor:
     tensor = tf.convert_to_tensor(value)
     return tensor if tensor.dtype == dtype else tf.cast(tensor, dtype)
 
 
-def _weights(weight: Any, y: Tensors | None, losses: Sequence[str], plan: Plan) -> Tensors | None:
+def _weights(
+    weight: Data | None, y: Tensors | None, losses: Sequence[str], plan: Plan
+) -> Tensors | None:
     """Weights by name: one tensor for all targets, or one each."""
     if weight is None or not y:
         return None
     if not isinstance(weight, Mapping | list | tuple):
         weight = dict.fromkeys(y, weight)
-    weight = targets_by_name(weight, losses, plan, "sample_weight")
+    weight = targets_by_name(weight, losses, plan, "sample_weight") or {}
     return {name: tf.convert_to_tensor(v) for name, v in weight.items()}
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ....compiler.ir import Block
 from ...replicas import Replicas
+from ..backend import Scalar
 
 
 class Mirror:
@@ -31,7 +31,7 @@ class Mirror:
         Whether Keras is running calls: between two of them, callbacks may ask and change state.
     """
 
-    def __init__(self, carry: Mapping[Block, Any], replicas: Replicas) -> None:
+    def __init__(self, carry: Mapping[Block, tf.Tensor], replicas: Replicas) -> None:
         self.replicas = replicas
         self.variables = {b: replicas.variable(v) for b, v in carry.items()}
         self.steps = replicas.variable(np.zeros(replicas.batch, np.int64))  # the same for all
@@ -42,7 +42,7 @@ class Mirror:
         """Whether the state is here, and what the simulation has itself is older."""
         return self.lent and self.carries_over
 
-    def load(self, carry: Mapping[Block, Any]) -> None:
+    def load(self, carry: Mapping[Block, tf.Tensor]) -> None:
         """Take over a state, or what was learned."""
         for block, value in carry.items():
             if block in self.variables:
@@ -52,11 +52,11 @@ class Mirror:
         """Take over the steps that came before."""
         self.replicas.assign(self.steps, np.full(self.replicas.batch, steps, np.int64))
 
-    def values(self) -> dict[Block, Any]:
+    def values(self) -> dict[Block, tf.Tensor]:
         """Rows of all items, or of those of the replica that calls this."""
         return {b: self.replicas.read(v) for b, v in self.variables.items()}
 
-    def first(self) -> Any:
+    def first(self) -> tf.Tensor:
         """Steps that came before: a scalar."""
         return self.replicas.read(self.steps)[0]
 
@@ -64,11 +64,11 @@ class Mirror:
         """Steps that calls have reached."""
         part = self.steps
         if self.replicas.several:
-            part = self.replicas.strategy.experimental_local_results(part)[0]
+            part = self.replicas.splitting.experimental_local_results(part)[0]
         return int(part[0])
 
     def advance(
-        self, after: Mapping[Block, Any], length: Any, learned: Collection[Block] = ()
+        self, after: Mapping[Block, tf.Tensor], length: Scalar, learned: Collection[Block] = ()
     ) -> None:
         """Take over what a call left behind: all of it, or only what was learned."""
         for block, variable in self.variables.items():

@@ -3,40 +3,48 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 from nengo.exceptions import ValidationError
 
 from .. import backend
-from ..strategy import Scope, Strategy
+from ..backend import Nested
+from ..strategy import Purpose, Scope, Strategy
 from .export import check_exportable, not_a_config
 from .layer import TensorGraph
 from .metrics import ProbeMetric, probe_metrics
-from .minibatch import inputs_by_name, inputs_of_call, targets_by_name
-from .step_functions import StepFunctions
-from .targets import check_classes, check_targets, class_checks, known_functions
+from .minibatch import Data, Tensors, inputs_by_name, inputs_of_call, targets_by_name
+from .step_functions import Logs, StepFunctions
+from .targets import Loss, Measure, check_classes, check_targets, class_checks, known_functions
 
 # what a model has of a call of `fit` or `evaluate` that it is in
-OF_CALLS = ("train_function", "test_function", "stop_training", "stop_evaluating")
+OF_CALLS: tuple[str, ...] = ("train_function", "test_function", "stop_training", "stop_evaluating")
 OF_CALLS += ("history", "validating", "testing", "tested", "expected_minibatches")
+
+
+Around = contextlib.AbstractContextManager
+MinibatchFunction = Callable[..., Nested]  # of an iterator over minibatches, as Keras calls it
+Weights: TypeAlias = Tensors | tf.Tensor | None  # of samples: by probe, or for all
 
 
 @dataclass
 class Objective:
     """What a model was compiled for; a plain object, so that Keras does not look into it."""
 
-    losses: dict[str, Any] = field(default_factory=dict)
+    losses: dict[str, Loss] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
     trackers: dict[str, keras.metrics.Metric] = field(default_factory=dict)
     metrics: list[ProbeMetric] = field(default_factory=list)
 
-    def results(self) -> dict[str, Any]:
+    def results(self) -> Logs:
         """Losses, then metrics, by name."""
         found = {f"{name}_loss": m.result() for name, m in self.trackers.items()}
         return {**found, **{m.key: m.metric.result() for m in self.metrics}}
@@ -45,14 +53,19 @@ class Objective:
 class SimulationModel(keras.Model):
     """A functional Keras model; see `make_model`."""
 
+    train_function: MinibatchFunction | None
+    test_function: MinibatchFunction | None
+    predict_function: MinibatchFunction | None
     objective: Objective | None = None
     inference_only = False
     jit_wanted: bool | str = "auto"
     expected_minibatches = 0  # that the present call has; 0 if that is not known
-    validating: Callable[[], Any] = contextlib.nullcontext  # around each validation of `fit`
-    testing: Callable[[int], Any] = contextlib.nullcontext  # around each minibatch, by its number
+    validating: Callable[[], Around] = contextlib.nullcontext  # around each validation of `fit`
+    testing: Callable[[int], Around] = (
+        contextlib.nullcontext
+    )  # around each minibatch, by its number
     tested: int = 0  # minibatches of the present evaluation
-    at_present: Callable[[], Any] = contextlib.nullcontext  # calls begin from the present state
+    at_present: Callable[[], Around] = contextlib.nullcontext  # calls begin from the present state
 
     @property
     def trainable_weights(self) -> list:
@@ -80,7 +93,7 @@ class SimulationModel(keras.Model):
                 found[entry.probe].append(entry.metric)
         return found
 
-    def check_targets(self, y: Mapping[str, Any] | None, steps: int) -> None:
+    def check_targets(self, y: Mapping[str, np.ndarray] | None, steps: int) -> None:
         """Raise ValidationError for targets that would be broadcast, or are no classes."""
         shapes = {name: array.shape for name, array in (y or {}).items()}
         check_targets(shapes, known_functions(self.measures()), self.simulation.plan, steps)
@@ -88,10 +101,10 @@ class SimulationModel(keras.Model):
 
     def compile_for_probes(
         self,
-        losses: Mapping[str, Any],
+        losses: Mapping[str, Measure],
         loss_weights: Mapping[str, float],
-        metrics: Mapping[str, list],
-        weighted_metrics: Mapping[str, list],
+        metrics: Mapping[str, Sequence[Measure]],
+        weighted_metrics: Mapping[str, Sequence[Measure]],
         **kwargs: Any,
     ) -> None:
         """Compile with a loss and lists of metrics for each probe, by name.
@@ -115,7 +128,7 @@ class SimulationModel(keras.Model):
         kwargs["jit_compile"] = False  # until it is known what is to be compiled
         self.compile(**kwargs)
 
-    def make_train_function(self, force: bool = False) -> Any:
+    def make_train_function(self, force: bool = False) -> MinibatchFunction:
         """Make what `fit` calls."""
         self.jit_compile = self.strategy(True).scope is Scope.CALL
         # replicas could not agree on it in their functions; others would be traced twice
@@ -127,43 +140,43 @@ class SimulationModel(keras.Model):
             self.train_function = StepFunctions(self, training=True)
         return self.train_function
 
-    def make_test_function(self, force: bool = False) -> Any:
+    def make_test_function(self, force: bool = False) -> MinibatchFunction:
         """Make what `evaluate` calls."""
         self.jit_compile = self.strategy(False).scope is Scope.CALL
         if self.test_function is None or force:
             if self._is_keras_own():
                 super().make_test_function(force)
-                self.test_function = self._numbered(self.test_function)
+                self.test_function = self._numbered(self.test_function)  # type: ignore[arg-type]  # Keras made it
             else:
                 self.test_function = StepFunctions(self, training=False)
         return self.test_function
 
-    def make_predict_function(self, force: bool = False) -> Any:
+    def make_predict_function(self, force: bool = False) -> MinibatchFunction:
         """Make what Keras's own `predict` calls."""
         if self.predict_function is None or force:
             super().make_predict_function(force)
-            self.predict_function = self._checking(self.predict_function)
+            self.predict_function = self._checking(self.predict_function)  # type: ignore[arg-type]  # Keras made it
         return self.predict_function
 
-    def _checking(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def _checking(self, function: MinibatchFunction) -> MinibatchFunction:
         """Raise ValidationError for inputs that are no numbers, before they are part of a graph."""
         plan = self.simulation.plan
 
-        def predict(minibatches: Any) -> Any:
+        def predict(minibatches: Sequence[Nested]) -> Nested:
             for data in minibatches:
                 inputs_of_call(keras.utils.unpack_x_y_sample_weight(data)[0], plan)
             return function(minibatches)
 
         return predict
 
-    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, inputs: Data, *args: object, **kwargs: object) -> Tensors:
         """As of Keras; inputs without names are the nodes in order, and then `n_steps`."""
         return super().__call__(inputs_of_call(inputs, self.simulation.plan), *args, **kwargs)
 
-    def _numbered(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def _numbered(self, function: MinibatchFunction) -> MinibatchFunction:
         """Let minibatches hear the same noise whatever their size, as `StepFunctions` does."""
 
-        def test(iterator: Any) -> Any:
+        def test(iterator: Iterator[Nested]) -> Nested:
             with self.testing(self.tested):
                 self.tested += self.steps_per_execution
                 return function(iterator)
@@ -179,8 +192,9 @@ class SimulationModel(keras.Model):
         plan = self.simulation.plan
         return self.jit_wanted is not True and plan.checkpoint_steps in (None, "auto")
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """As of Keras, whose `fit` validates by it."""
+    def evaluate(self, *args: object, **kwargs: object) -> Any:
+        """As of Keras, whose `fit` validates by it: numbers or logs, as `return_dict` asks."""
+        # so that each evaluation hears the same noise
         self.tested = 0
         with self.validating():
             return super().evaluate(*args, **kwargs)
@@ -198,7 +212,9 @@ class SimulationModel(keras.Model):
             for variable, value in measured:
                 variable.assign(value)
 
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+    def _maybe_symbolic_build(
+        self, iterator: Iterator[Nested] | None = None, data_batch: Nested = None
+    ) -> None:
         """Take no minibatch out of the data just to see its shapes: everything is built."""
 
     @property
@@ -209,11 +225,11 @@ class SimulationModel(keras.Model):
     def strategy(self, training: bool) -> Strategy:
         """Training may be compiled where simulating cannot, and the other way round."""
         asked = False if self.run_eagerly else self.jit_wanted
-        purpose = "train" if training else "test"
+        purpose: Purpose = "train" if training else "test"
         graph = self.simulation
         return graph.strategy(purpose, asked, masked=graph.masked, still=graph.still)
 
-    def train_step(self, data: Any) -> dict[str, Any]:
+    def train_step(self, data: Nested) -> Logs:
         """Keras's own, or one of which XLA compiles all but the draws and the optimizer."""
         how = self.strategy(training=True)
         with self.simulation.following(how):
@@ -221,10 +237,10 @@ class SimulationModel(keras.Model):
                 return self._train_step_within(data)
             return self._logged(super().train_step(self._unpacked(data)))
 
-    def _train_step_within(self, data: Any) -> dict[str, Any]:
+    def _train_step_within(self, data: Nested) -> Logs:
         x, y, weight = self._unpacked(data)
 
-        def compute(x: Any, y: Any, weight: Any) -> Any:
+        def compute(x: Tensors, y: Tensors | None, weight: Tensors | None) -> tuple:
             with tf.GradientTape() as tape:
                 y_pred = self(x, training=True)
                 loss = self.compute_loss(x, y, y_pred, weight, training=True)
@@ -235,7 +251,7 @@ class SimulationModel(keras.Model):
         self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
         return self._logged(self.compute_metrics(x, y, y_pred, weight))
 
-    def test_step(self, data: Any) -> dict[str, Any]:
+    def test_step(self, data: Nested) -> Logs:
         """Keras's own, or one of which XLA compiles all but the draws."""
         how = self.strategy(training=False)
         with self.simulation.following(how):
@@ -243,17 +259,17 @@ class SimulationModel(keras.Model):
                 return self._test_step_within(data)
             return self._logged(super().test_step(self._unpacked(data)))
 
-    def _test_step_within(self, data: Any) -> dict[str, Any]:
+    def _test_step_within(self, data: Nested) -> Logs:
         x, y, weight = self._unpacked(data)
 
-        def compute(x: Any, y: Any, weight: Any) -> Any:
+        def compute(x: Tensors, y: Tensors | None, weight: Tensors | None) -> tuple:
             y_pred = self(x, training=False)
-            return y_pred, self.compute_loss(x, y, y_pred, weight, training=False), None
+            return y_pred, self.compute_loss(x, y, y_pred, weight, training=False), []
 
         y_pred, _ = self._compiled(compute, x, y, weight, training=False)
         return self._logged(self.compute_metrics(x, y, y_pred, weight))
 
-    def _unpacked(self, data: Any) -> tuple[dict[str, Any], Any, Any]:
+    def _unpacked(self, data: Nested) -> tuple[Tensors, Tensors | None, Tensors | None]:
         """Inputs, targets and weights by name; each replica has as many items as another."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         if not self._is_keras_own():
@@ -266,24 +282,32 @@ class SimulationModel(keras.Model):
             first = next(iter(x.values()))
             x["n_steps"] = tf.fill((size, 1), tf.shape(first)[1])
         unknown, host = self.simulation.inputs_unknown, self.simulation.host
+        checks: dict[str, Callable[[np.ndarray], None]]
         if unknown:
             checks = {k: partial(backend.check_finite, name=k) for k in plan.inputs}
             x = {k: backend.checked(v, checks[k], host) if k in checks else v for k, v in x.items()}
         if y is not None and self.objective is not None:
-            y = targets_by_name(y, self.loss_names, plan)
+            y = targets_by_name(y, self.loss_names, plan) or {}
             checks = class_checks(self.measures(), plan) if unknown else {}
             y = {k: backend.checked(v, checks[k], host) if k in checks else v for k, v in y.items()}
         if y is not None:
             y = keras.tree.map_structure(lambda v: backend.of_shape(v, (size, ...), "targets"), y)
         return x, y, weight
 
-    def _logged(self, logs: dict[str, Any]) -> dict[str, Any]:
+    def _logged(self, logs: Logs) -> Logs:
         """Logs of a step; Keras takes the mean over replicas of several processes along an axis."""
         if not self.simulation.replicas.elsewhere:
             return logs
         return {key: ops.expand_dims(value, 0) for key, value in logs.items()}
 
-    def _compiled(self, compute: Any, x: Any, y: Any, weight: Any, training: bool) -> Any:
+    def _compiled(
+        self,
+        compute: Callable[[Tensors, Tensors | None, Tensors | None], tuple],
+        x: Tensors,
+        y: Tensors | None,
+        weight: Tensors | None,
+        training: bool,
+    ) -> tuple[Tensors, list[tf.Tensor | None]]:
         """Outputs and gradients, by XLA; the loss is added to the mean that the log shows."""
         with self.simulation.drawing_ahead(x, training):
             y_pred, loss, gradients = backend.by_xla(compute, x, y, weight)
@@ -300,7 +324,7 @@ class SimulationModel(keras.Model):
         own += [] if objective is None else [m.metric for m in objective.metrics]
         return [*super().metrics, *own]
 
-    def get_metrics_result(self) -> dict[str, Any]:
+    def get_metrics_result(self) -> Logs:
         """Total loss, then each probe's loss, then each probe's metrics."""
         objective = self.objective
         if objective is None:
@@ -310,7 +334,7 @@ class SimulationModel(keras.Model):
         results = {m.name: m.result() for m in super().metrics if id(m) not in own}
         return {**results, **objective.results()}
 
-    def in_order(self, logs: dict[str, Any]) -> dict[str, Any]:
+    def in_order(self, logs: Logs) -> Logs:
         """Logs with the total loss first, then losses of probes, then metrics.
 
         Keras sorts by name.
@@ -322,24 +346,24 @@ class SimulationModel(keras.Model):
 
     def compute_loss(
         self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
+        x: Tensors | None = None,
+        y: Tensors | None = None,
+        y_pred: Tensors | None = None,
+        sample_weight: Weights = None,
         training: bool = True,
-    ) -> Any:
+    ) -> tf.Tensor:
         """The weighted sum of the probes' losses, and of what layers add."""
         objective = self.objective
         if objective is None:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
-        targets = y or {}
+        targets, shown = y or {}, y_pred or {}
         total = ops.zeros((), dtype=keras.config.floatx())
-        count, items = self.simulation.replicas.count, y_pred["steps_run"].shape[0]
+        count, items = self.simulation.replicas.count, shown["steps_run"].shape[0]
         for name, loss in objective.losses.items():
             if name not in targets:
                 continue
-            weight = _weight_of(name, sample_weight, y_pred)
-            value = _loss_value(name, loss, targets[name], y_pred[name], weight, count)
+            weight = _weight_of(name, sample_weight, shown)
+            value = _loss_value(name, loss, targets[name], shown[name], weight, count)
             objective.trackers[name].update_state(value, sample_weight=items)
             total = total + ops.cast(value, total.dtype) * objective.weights[name]
         for extra in self.losses:
@@ -352,7 +376,9 @@ class SimulationModel(keras.Model):
                 total = _reaching(total, tf.convert_to_tensor(weight.value))
         return total
 
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+    def compute_metrics(
+        self, x: Tensors, y: Tensors | None, y_pred: Tensors, sample_weight: Weights = None
+    ) -> Logs:
         """Update the probes' metrics, and give all results."""
         objective = self.objective
         if objective is None:
@@ -364,15 +390,15 @@ class SimulationModel(keras.Model):
                 m.metric.update_state(targets[m.probe], y_pred[m.probe], sample_weight=weight)
         return self.get_metrics_result()
 
-    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+    def save(self, filepath: str | os.PathLike[str], *args: object, **kwargs: object) -> None:
         """Not possible: Keras cannot write down a network."""
         raise not_a_config(f" ({filepath})")
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """As `save`; Keras asks for it when it saves or clones a model."""
         raise not_a_config()
 
-    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+    def export(self, filepath: str | os.PathLike[str], *args: object, **kwargs: object) -> None:
         """Keras's own; each call of what is exported begins from the state of now."""
         check_exportable(self)
         with self.at_present():
@@ -393,7 +419,7 @@ def make_model(graph: TensorGraph) -> SimulationModel:
     return model
 
 
-def _weight_of(name: str, sample_weight: Any, y_pred: Mapping[str, Any]) -> Any:
+def _weight_of(name: str, sample_weight: Weights, y_pred: Tensors) -> tf.Tensor | None:
     """The weights of a probe's items, as (B, 1) or (B, T)."""
     if isinstance(sample_weight, Mapping):
         sample_weight = sample_weight.get(name)
@@ -403,7 +429,14 @@ def _weight_of(name: str, sample_weight: Any, y_pred: Mapping[str, Any]) -> Any:
     return ops.reshape(weight, (y_pred["steps_run"].shape[0], -1))
 
 
-def _loss_value(name: str, loss: Any, y_true: Any, y_pred: Any, weight: Any, count: int) -> Any:
+def _loss_value(
+    name: str,
+    loss: Loss,
+    y_true: tf.Tensor,
+    y_pred: tf.Tensor,
+    weight: tf.Tensor | None,
+    count: int,
+) -> tf.Tensor:
     """The mean of a loss over items and whatever axes it leaves, weighted by item.
 
     Keras's own losses give it divided by the `count` of replicas.
@@ -429,7 +462,7 @@ def _loss_value(name: str, loss: Any, y_true: Any, y_pred: Any, weight: Any, cou
     return ops.mean(values * weight[..., None])
 
 
-def _reaching(total: Any, weight: Any) -> Any:
+def _reaching(total: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
     """Let the loss depend on a weight, with a gradient of zero.
 
     Keras refuses losses that depend on nothing that is trained, such as those of networks in which

@@ -7,14 +7,13 @@ nothing of either is kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import tensorflow as tf
 
 from ....compiler.ir import Block
 
 
-def whole_minibatch(x: Any, batch: int) -> Any:
+def whole_minibatch(x: tf.Tensor, batch: int) -> tf.Tensor:
     """Fill a tensor (b, ...) up with its own items, in turn: (B, ...)."""
     present = x.shape[0]
     return (
@@ -22,7 +21,7 @@ def whole_minibatch(x: Any, batch: int) -> Any:
     )
 
 
-def room_for_steps(x: Any, room: int) -> Any:
+def room_for_steps(x: tf.Tensor, room: int) -> tf.Tensor:
     """Fill a tensor (b, T, ...) up with its last step; one row for all steps stays one."""
     steps = x.shape[1]
     if steps in (1, room):
@@ -30,7 +29,7 @@ def room_for_steps(x: Any, room: int) -> Any:
     return tf.gather(x, [min(step, steps - 1) for step in range(room)], axis=1)
 
 
-def room_for_draws(rows: Any, room: int) -> Any:
+def room_for_draws(rows: tf.Tensor, room: int) -> tf.Tensor:
     """Fill rows (T, B, size), of a length that is not known yet, up with zeros."""
     missing = room - tf.shape(rows)[0]
     padded = tf.pad(rows, [[0, missing], [0, 0], [0, 0]])
@@ -38,8 +37,8 @@ def room_for_draws(rows: Any, room: int) -> Any:
 
 
 def only_present(
-    after: Mapping[Block, Any], before: Mapping[Block, Any], present: int
-) -> dict[Block, Any]:
+    after: Mapping[Block, tf.Tensor], before: Mapping[Block, tf.Tensor], present: int
+) -> dict[Block, tf.Tensor]:
     """What items have after a call: those that are missing, what they had before."""
     return {
         block: value

@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
-from typing import Any
 
 import keras
 import numpy as np
@@ -20,6 +19,7 @@ import tensorflow as tf
 
 from ....compiler import costs
 from ....compiler.ir import Block, Role, Signal
+from ....compiler.tensors import Tensor
 
 _OWNERS = {"encoders": "ensembles", "bias": "ensembles"}  # all else belongs to connections
 
@@ -120,7 +120,7 @@ class Variables:
         parts = [s.variable.value.value().numpy().reshape(rows, -1) for s in self._of[block]]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
-    def assign(self, block: Block, rows: Any) -> None:
+    def assign(self, block: Block, rows: Tensor) -> None:
         """Take over values (1 or B, size) of a block."""
         for s in self._of[block]:
             part = rows if len(self._of[block]) == 1 else rows[:, s.start : s.stop]
@@ -218,5 +218,5 @@ class _Fixed(keras.initializers.Initializer):
     def __init__(self, value: np.ndarray) -> None:
         self.value = value
 
-    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+    def __call__(self, shape: Sequence[int], dtype: str | None = None) -> tf.Tensor:
         return keras.ops.convert_to_tensor(self.value, dtype=dtype)

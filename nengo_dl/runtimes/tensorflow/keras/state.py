@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import keras
 import numpy as np
@@ -51,14 +50,14 @@ class StatefulLayer(keras.layers.Layer):
     # ------------------------------------------------------------------ as it is now
 
     @property
-    def state(self) -> dict[Block, Any]:
+    def state(self) -> dict[Block, tf.Tensor]:
         """What changes from step to step, (B, size): what the last call left behind."""
         if not self._mirror.leads:
             return self._state
         return {b: v for b, v in self._mirror.values().items() if b in self._state}
 
     @state.setter
-    def state(self, state: Mapping[Block, Any]) -> None:
+    def state(self, state: Mapping[Block, tf.Tensor]) -> None:
         self._state = dict(state)
         if self._mirror.lent:
             self._mirror.load(self._state)
@@ -73,11 +72,11 @@ class StatefulLayer(keras.layers.Layer):
         if self._mirror.lent:
             self._mirror.load_steps(steps)
 
-    def carry(self) -> dict[Block, Any]:
+    def carry(self) -> dict[Block, tf.Tensor]:
         """State and online-learned parameters as they are, (B, size)."""
         return {**self.state, **self._learned()}
 
-    def keep(self, carry: Mapping[Block, Any], state: bool = True) -> None:
+    def keep(self, carry: Mapping[Block, tf.Tensor], state: bool = True) -> None:
         """Take over what a run left behind; `state=False` takes parameters alone."""
         for block in self.parameters.adapted:
             self.parameters.assign(block, carry[block])
@@ -99,7 +98,7 @@ class StatefulLayer(keras.layers.Layer):
         self.parameters.assign_values(values)
         self._learn_in_replicas()
 
-    def _learned(self) -> dict[Block, Any]:
+    def _learned(self) -> dict[Block, tf.Tensor]:
         """Online-learned parameters; while Keras makes calls, each replica has its own."""
         if self.replicas.several and self.is_lent:
             values = self._mirror.values()

@@ -7,11 +7,12 @@ simulated, and losses, metrics and learning rules see nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import keras
 import tensorflow as tf
@@ -19,16 +20,19 @@ import tensorflow as tf
 from ....compiler import costs
 from ....compiler.ir import Block
 from ....utils import warn
-from ..backend import check_finite
-from ..strategy import Scope
-from .minibatch import Minibatch, read
+from ..backend import Nested, check_finite
+from ..strategy import Scope, Strategy
+from .layer import TensorGraph
+from .minibatch import Minibatch, Tensors, read
 from .padding import bucket
-from .targets import check_targets, class_checks, known_functions
+from .targets import Measure, check_targets, class_checks, known_functions
+
+Logs = dict[str, tf.Tensor]  # what Keras shows of a step, by name
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Kind:
     """What is fixed in a compiled function.
 
@@ -54,9 +58,66 @@ class Kind:
     masked: bool
     carries_over: bool
     names: tuple[tuple[str, ...] | None, ...]
-    specs: tuple[Any, ...]
+    specs: tuple[tf.TensorSpec, ...]
     still: frozenset[Block]
     spikes: bool
+
+
+class Stepped(Protocol):
+    """What this asks of a `SimulationModel`, beside what it compiles.
+
+    Attributes
+    ----------
+    expected_minibatches : int
+        That the present call has; 0 if that is not known.
+    testing : callable
+        The context of a minibatch of `evaluate`, by its number.
+    tested : int
+        Minibatches of the present evaluation.
+    steps_per_execution : int
+        As of Keras.
+    run_eagerly : bool
+        As of Keras.
+    distribute_strategy : tf.distribute.Strategy
+        As of Keras.
+    """
+
+    expected_minibatches: int
+    testing: Callable[[int], contextlib.AbstractContextManager]
+    tested: int
+    steps_per_execution: int
+    run_eagerly: bool
+    distribute_strategy: tf.distribute.Strategy
+
+    @property
+    def simulation(self) -> TensorGraph:
+        """The layer."""
+        ...
+
+    @property
+    def loss_names(self) -> list[str]:
+        """Names of the probes that have a loss, in order."""
+        ...
+
+    def measures(self) -> Mapping[str, list[Measure]]:
+        """The loss and the metrics of each probe, by name."""
+        ...
+
+    def can_share_lengths(self) -> bool:
+        """Whether a function may simulate fewer steps than it has room for."""
+        ...
+
+    def strategy(self, training: bool) -> Strategy:
+        """How a step of training, or of testing, runs."""
+        ...
+
+    def train_step(self, data: Nested) -> Logs:
+        """Take a step of training."""
+        ...
+
+    def test_step(self, data: Nested) -> Logs:
+        """Take a step of testing."""
+        ...
 
 
 class StepFunctions:
@@ -73,16 +134,16 @@ class StepFunctions:
         Functions compiled so far.
     """
 
-    def __init__(self, model: Any, training: bool) -> None:
+    def __init__(self, model: Stepped, training: bool) -> None:
         self._model, self._training = model, training
         self._measured = known_functions(model.measures())
         self._class_checks = class_checks(model.measures(), model.simulation.plan)
         self._shares = model.can_share_lengths()
-        self._functions: OrderedDict[Kind, Callable] = OrderedDict()
+        self._functions: OrderedDict[Kind, Callable[..., Logs]] = OrderedDict()
         self._warned = False
         self.compile_count = 0
 
-    def __call__(self, iterator: Iterator) -> Any:
+    def __call__(self, iterator: Iterator[Nested]) -> Logs | None:
         """Take the next minibatches of an iterator, and return the logs, as Keras expects."""
         logs = None
         for number in range(self._model.steps_per_execution):
@@ -95,14 +156,14 @@ class StepFunctions:
             logs = self._step(data) if self._training else self._test(data)
         return logs
 
-    def _test(self, data: Any) -> Any:
+    def _test(self, data: Nested) -> Logs:
         """Take a step of testing; items hear the same noise whatever the minibatch size."""
         model = self._model
         with model.testing(model.tested):
             model.tested += 1
             return self._step(data)
 
-    def _step(self, data: Any) -> Any:
+    def _step(self, data: Nested) -> Logs:
         """Take a step with one minibatch."""
         model, graph = self._model, self._model.simulation
         minibatch = read(data, model.loss_names, graph.plan)
@@ -121,13 +182,15 @@ class StepFunctions:
         """Raise ValidationError for inputs that are no numbers, and classes that do not exist."""
         for name in self._model.simulation.plan.inputs:
             check_finite(minibatch.x[name].numpy(), name)
+        targets = minibatch.y or {}
         for name, check in self._class_checks.items():
-            if name in (minibatch.y or {}):
-                check(minibatch.y[name].numpy())
+            if name in targets:
+                check(targets[name].numpy())
 
-    def _compiled(self, minibatch: Minibatch) -> Any:
+    def _compiled(self, minibatch: Minibatch) -> Logs:
         """Take a step with a function that was compiled for it, now or before."""
         exact = self._kind(minibatch, minibatch.steps, masked=False)
+        # a function of exactly so many steps computes nothing in vain
         if exact not in self._functions and self._is_shared(minibatch.steps):
             room = bucket(minibatch.steps, self._model.simulation.plan.unroll)
             kind = self._kind(minibatch.with_room(room), room, masked=True)
@@ -162,7 +225,7 @@ class StepFunctions:
     def _compile(self, kind: Kind) -> None:
         model, graph = self._model, self._model.simulation
 
-        def run(*tensors: Any) -> Any:
+        def run(*tensors: tf.Tensor) -> Logs:
             self.compile_count += 1  # this is Python: it runs once per trace
             return self._take(*_structured(kind.names, tensors))
 
@@ -173,11 +236,11 @@ class StepFunctions:
         while len(self._functions) > costs.current().kept_functions:
             self._functions.popitem(last=False)
 
-    def _call(self, kind: Kind, minibatch: Minibatch) -> Any:
+    def _call(self, kind: Kind, minibatch: Minibatch) -> Logs:
         self._functions.move_to_end(kind)
         return self._functions[kind](*_flat(minibatch))
 
-    def _take(self, x: Any, y: Any, weight: Any) -> Any:
+    def _take(self, x: Tensors, y: Tensors | None, weight: Tensors | None) -> Logs:
         model = self._model
         step = model.train_step if self._training else model.test_step
         if model.simulation.replicas.strategy is None:
@@ -192,7 +255,15 @@ class StepFunctions:
             specs += [_spec(t, masked) for t in (part or {}).values()]
         graph = self._model.simulation
         still = self._still(minibatch, room)
-        return Kind(room, masked, graph.carries_over, names, tuple(specs), still, graph.spikes)
+        return Kind(
+            room=room,
+            masked=masked,
+            carries_over=graph.carries_over,
+            names=names,
+            specs=tuple(specs),
+            still=still,
+            spikes=graph.spikes,
+        )
 
     def _still(self, minibatch: Minibatch, room: int) -> frozenset[Block]:
         """Inputs that have one row for all steps, if these are enough to make use of it."""
@@ -215,17 +286,17 @@ class StepFunctions:
             )
 
 
-def _flat(minibatch: Minibatch) -> list:
+def _flat(minibatch: Minibatch) -> list[tf.Tensor]:
     parts = minibatch.x, minibatch.y or {}, minibatch.weight or {}
     return [tensor for part in parts for tensor in part.values()]
 
 
-def _structured(names: Sequence[Sequence[str] | None], tensors: Sequence[Any]) -> list:
+def _structured(names: Sequence[Sequence[str] | None], tensors: Sequence[tf.Tensor]) -> list:
     left = iter(tensors)
     return [None if part is None else {name: next(left) for name in part} for part in names]
 
 
-def _spec(tensor: Any, masked: bool) -> tf.TensorSpec:
+def _spec(tensor: tf.Tensor, masked: bool) -> tf.TensorSpec:
     """The shape of targets or weights; if steps are masked, without their number."""
     shape = list(tensor.shape)
     if masked and len(shape) > 1:

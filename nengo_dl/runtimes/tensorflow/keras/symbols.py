@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from ...plan import Plan
+from ..backend import Scalar
 
 
-def symbolic_inputs(plan: Plan) -> dict[str, Any]:
+def symbolic_inputs(plan: Plan) -> dict[str, keras.KerasTensor]:
     """Inputs for a Keras model around the layer."""
     size = plan.replicas.size
     inputs = {
@@ -23,7 +23,7 @@ def symbolic_inputs(plan: Plan) -> dict[str, Any]:
     return inputs
 
 
-def symbolic_outputs(plan: Plan) -> dict[str, Any]:
+def symbolic_outputs(plan: Plan) -> dict[str, keras.KerasTensor]:
     """Shapes of what the layer returns."""
     size, specs = plan.replicas.size, {}
     for name, output in plan.outputs.items():
@@ -35,12 +35,12 @@ def symbolic_outputs(plan: Plan) -> dict[str, Any]:
     return specs
 
 
-def present_items(inputs: Mapping[str, Any], batch: int) -> int:
+def present_items(inputs: Mapping[str, tf.Tensor], batch: int) -> int:
     """Items that the inputs have."""
     return inputs["n_steps"].shape[0] or batch
 
 
-def not_finite(inputs: Sequence[Any]) -> Any | None:
+def not_finite(inputs: Sequence[tf.Tensor]) -> tf.Tensor | None:
     """Steps of items (B, T or 1) from which on an input was NaN or infinite.
 
     Parameters
@@ -56,12 +56,12 @@ def not_finite(inputs: Sequence[Any]) -> Any | None:
 
 def results(
     plan: Plan,
-    outputs: Mapping[Any, Any],
+    outputs: Mapping[object, tf.Tensor],
     present: int,
-    room: Any,
-    valid: Any,
-    wrong: Any | None = None,
-) -> dict[str, Any]:
+    room: Scalar,
+    valid: Scalar,
+    wrong: tf.Tensor | None = None,
+) -> dict[str, tf.Tensor]:
     """What probes saw of the items and steps that there are.
 
     Parameters
@@ -94,7 +94,7 @@ def results(
     return found
 
 
-def _all_steps(value: Any, length: Any) -> Any:
+def _all_steps(value: tf.Tensor, length: Scalar) -> tf.Tensor:
     if value.shape[1] != 1 or (isinstance(length, int) and length == 1):
         return value
     return tf.broadcast_to(value, (value.shape[0], length, value.shape[2]))

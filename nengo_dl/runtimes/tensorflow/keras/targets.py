@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TypeAlias
 
 import keras
 import numpy as np
 from nengo.exceptions import ValidationError
 
 from ...plan import Plan
+
+Loss: TypeAlias = keras.losses.Loss | Callable
+Measure: TypeAlias = Loss | keras.metrics.Metric | str  # a loss or a metric, or the name of one
 
 #: Functions that compare each element of a target with that of the output.
 ELEMENTWISE = frozenset(
@@ -54,13 +57,13 @@ METRICS = {
 }
 
 
-def known_functions(measures: Mapping[str, Iterable[Any]]) -> dict[str, list[str]]:
+def known_functions(measures: Mapping[str, Iterable[Measure]]) -> dict[str, list[str]]:
     """Names of what losses and metrics of each probe compute: of those above."""
     found = {name: map(_known_function, listed) for name, listed in measures.items()}
     return {name: list(filter(None, functions)) for name, functions in found.items()}
 
 
-def _known_function(measure: Any) -> str | None:
+def _known_function(measure: Measure) -> str | None:
     if isinstance(measure, keras.metrics.Metric):
         return METRICS.get(type(measure).__name__) if _is_ours(type(measure)) else None
     function = getattr(measure, "fn", None) if isinstance(measure, keras.losses.Loss) else measure
@@ -68,7 +71,7 @@ def _known_function(measure: Any) -> str | None:
     return name if name in ELEMENTWISE | OF_CLASSES and _is_ours(function) else None
 
 
-def _is_ours(definition: Any) -> bool:
+def _is_ours(definition: object) -> bool:
     """Whether Keras or this package defines it, and not the user."""
     return definition.__module__.startswith(("keras.", "nengo_dl."))
 
@@ -118,7 +121,7 @@ def _check_shape(name: str, shape: tuple[int, ...], output: tuple[int, ...], fun
 
 
 def check_classes(
-    y: Mapping[str, np.ndarray], measures: Mapping[str, Iterable[Any]], plan: Plan
+    y: Mapping[str, np.ndarray], measures: Mapping[str, Iterable[Measure]], plan: Plan
 ) -> None:
     """Raise ValidationError for numbers of classes that do not exist.
 
@@ -136,13 +139,13 @@ def check_classes(
 
 
 def class_checks(
-    measures: Mapping[str, Iterable[Any]], plan: Plan
+    measures: Mapping[str, Iterable[Measure]], plan: Plan
 ) -> dict[str, Callable[[np.ndarray], None]]:
     """What raises ValidationError for numbers of classes that do not exist, by name of the probe.
 
     There is none for probes whose losses and metrics take no such numbers, or any.
     """
-    found = {}
+    found: dict[str, Callable[[np.ndarray], None]] = {}
     for name, listed in measures.items():
         for measure in listed:
             if _known_function(measure) == "sparse_categorical_crossentropy":

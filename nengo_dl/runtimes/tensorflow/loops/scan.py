@@ -5,31 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import tensorflow as tf
 
 from ....kernels.context import as_they_are
-from ..backend import by_xla
+from ..backend import Result, Scalar, by_xla
 
-# step(i, carry, x) -> (carry, y): lists of tensors; i counts from 0
-Step = Callable[[Any, list, list], tuple[list, list]]
-FixedStep = Callable[[Any, list, list, list], tuple[list, list]]
-Keep = Callable[..., tuple]
-KeepingStep = Callable[[Any, list, list, list, Keep], tuple[list, list]]
-Specs = Sequence[tuple[tuple[int, ...], Any]]
+Tensors = list[tf.Tensor]
+# step(i, carry, x) -> (carry, y); i counts from 0
+Step = Callable[[Scalar, Tensors, Tensors], tuple[Tensors, Tensors]]
+FixedStep = Callable[[Scalar, Tensors, Tensors, Tensors], tuple[Tensors, Tensors]]
+Keep = Callable[..., tuple[tf.Tensor, ...]]
+KeepingStep = Callable[[Scalar, Tensors, Tensors, Tensors, Keep], tuple[Tensors, Tensors]]
+Specs = Sequence[tuple[tuple[int, ...], tf.DType | str]]
+TensorSpecs = Sequence[tuple[tuple[int, ...], tf.DType]]
+Bounds = tuple[Scalar, Scalar, int]  # length, valid, and unroll of `scan`
 
 
 def scan(
     step: Step,
-    carry: Sequence[Any],
-    xs: Sequence[Any],
+    carry: Sequence[tf.Tensor],
+    xs: Sequence[tf.Tensor],
     specs: Specs,
-    length: Any,
-    valid: Any,
+    length: Scalar,
+    valid: Scalar,
     unroll: int = 1,
     backwards: bool = False,
-) -> tuple[list, list]:
+) -> tuple[Tensors, Tensors]:
     """Apply `step` to slices of `xs` along their first axis, one after the other.
 
     Keras's own `scan` gives the loop no bound, without which XLA has no gradient of it.
@@ -86,15 +88,15 @@ def scan(
 
 def scan_again(
     step: FixedStep,
-    carry: Sequence[Any],
-    xs: Sequence[Any],
-    fixed: Sequence[Any],
+    carry: Sequence[tf.Tensor],
+    xs: Sequence[tf.Tensor],
+    fixed: Sequence[tf.Tensor],
     specs: Specs,
-    length: Any,
-    valid: Any,
+    length: Scalar,
+    valid: Scalar,
     unroll: int = 1,
     alone: bool = False,
-) -> tuple[list, list]:
+) -> tuple[Tensors, Tensors]:
     """Like `scan`, with a gradient that computes each step again.
 
     TensorFlow's own gradient of a loop keeps all intermediate values of all steps.  This one keeps
@@ -111,7 +113,9 @@ def scan_again(
         Whether XLA compiles the loop by itself, and that of the gradient.
     """
 
-    def one(i: Any, state: list, x: list, values: list, keep: Keep) -> tuple[list, list]:
+    def one(
+        i: Scalar, state: Tensors, x: Tensors, values: Tensors, keep: Keep
+    ) -> tuple[Tensors, Tensors]:
         return step(i, state, x, values)
 
     return _scan_back(one, [carry, xs, fixed], specs, None, (length, valid, unroll), alone)
@@ -119,16 +123,16 @@ def scan_again(
 
 def scan_keeping(
     step: KeepingStep,
-    carry: Sequence[Any],
-    xs: Sequence[Any],
-    fixed: Sequence[Any],
+    carry: Sequence[tf.Tensor],
+    xs: Sequence[tf.Tensor],
+    fixed: Sequence[tf.Tensor],
     specs: Specs,
     kept_specs: Specs,
-    length: Any,
-    valid: Any,
+    length: Scalar,
+    valid: Scalar,
     unroll: int = 1,
     alone: bool = False,
-) -> tuple[list, list]:
+) -> tuple[Tensors, Tensors]:
     """Like `scan_again`, for steps that say what their gradient needs: that is kept instead.
 
     Parameters
@@ -146,56 +150,58 @@ def scan_keeping(
 
 def _scan_back(
     step: KeepingStep,
-    arguments: Sequence[Sequence[Any]],
+    arguments: Sequence[Sequence[tf.Tensor]],
     specs: Specs,
     kept_specs: Specs | None,
-    bounds: tuple,
+    bounds: Bounds,
     alone: bool,
-) -> tuple[list, list]:
+) -> tuple[Tensors, Tensors]:
     """Scan with a gradient that goes back step by step; without `kept_specs`, runs them again."""
     length, _, unroll = bounds
     call = by_xla if alone else _directly
     if not any(arguments) or (isinstance(length, int) and length == unroll):
-        carry, xs, fixed = arguments
+        carry, xs, fixed = map(list, arguments)
 
-        def forwards(i: Any, state: list, x: list) -> tuple[list, list]:
+        def forwards(i: Scalar, state: Tensors, x: Tensors) -> tuple[Tensors, Tensors]:
             return step(i, state, x, fixed, as_they_are)
 
         return call(lambda: scan(forwards, carry, xs, specs, *bounds))
     sizes = [len(part) for part in arguments]
 
     @tf.custom_gradient
-    def run(*tensors: Any) -> tuple[tuple, Callable]:
+    def run(*tensors: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], Callable]:
         if alone:  # XLA's functions are not to be made for TensorFlow's own gradients, too
             tensors = tuple(map(tf.stop_gradient, tensors))
         first, series, constant = _divide(tensors, sizes)
         states = [(tuple(c.shape), c.dtype) for c in first]
         inputs = [(tuple(x.shape[1:]), x.dtype) for x in series]
 
-        def keeping(i: Any, state: list, x: list) -> tuple[list, list]:
-            kept: list = []
+        def keeping(i: Scalar, state: Tensors, x: Tensors) -> tuple[Tensors, Tensors]:
+            kept: Tensors = []
 
-            def keep(*values: Any) -> tuple:
+            def keep(*values: tf.Tensor) -> tuple[tf.Tensor, ...]:
                 kept.extend(values)
                 return values
 
             after, ys = step(i, state, x, constant, keep)
             return after, [*ys, *(state if kept_specs is None else kept)]
 
-        def recall(row: list) -> tuple[list, list, Keep]:
+        def recall(row: Tensors) -> tuple[Tensors, Tensors, Keep]:
             """What a step is called with in the gradient."""
             if kept_specs is None:
-                return *_divide(row, [len(states), len(inputs)]), as_they_are
+                state, x = _divide(row, [len(states), len(inputs)])
+                return state, x, as_they_are
             left = iter(row)
-            zeros = ([tf.zeros(*spec) for spec in part] for part in (states, inputs))
-            return *zeros, lambda *values: tuple(islice(left, len(values)))
+            state, x = ([tf.zeros(*spec) for spec in part] for part in (states, inputs))
+            return state, x, lambda *values: tuple(islice(left, len(values)))
 
         all_specs = [*specs, *(states if kept_specs is None else kept_specs)]
         after, ys = call(lambda: scan(keeping, first, series, all_specs, *bounds))
         ys, kept = ys[: len(specs)], ys[len(specs) :]
+        # to run steps again takes their inputs, too; kept values stand for all arguments
         memory = [*kept, *series] if kept_specs is None else kept
 
-        def gradient(*upstream: Any) -> list:
+        def gradient(*upstream: tf.Tensor) -> list[tf.Tensor | None]:
             back = _Backwards(step, recall, constant, (states, inputs), kept_specs is not None)
             return call(lambda: back.scan(memory, upstream, bounds))
 
@@ -215,19 +221,21 @@ class _Backwards:
     recall : callable
         Gives the arguments of a step of what was kept of it.
     fixed : list of tensor
-    specs : (Specs, Specs)
+    specs : (TensorSpecs, TensorSpecs)
         Of the carry, and of the rows of the series.
     selects : bool
         Whether to find out which states have a gradient, for which a step is traced once more.
     """
 
     step: KeepingStep
-    recall: Callable
-    fixed: list
-    specs: tuple[Specs, Specs]
+    recall: Callable[[Tensors], tuple[Tensors, Tensors, Keep]]
+    fixed: Tensors
+    specs: tuple[TensorSpecs, TensorSpecs]
     selects: bool
 
-    def scan(self, memory: list, upstream: Sequence, bounds: tuple) -> list:
+    def scan(
+        self, memory: Tensors, upstream: Sequence[tf.Tensor], bounds: Bounds
+    ) -> list[tf.Tensor | None]:
         """Gradients of the first carry, of the series and of what is fixed; None for integers."""
         n_states, n_inputs = map(len, self.specs)
         final, rows = list(upstream[:n_states]), list(upstream[n_states:])
@@ -236,7 +244,7 @@ class _Backwards:
         if self.selects:
             states = self._reached(states, [tf.zeros(m.shape[1:], m.dtype) for m in memory])
 
-        def back(i: Any, carry: list, row: list) -> tuple[list, list]:
+        def back(i: Scalar, carry: Tensors, row: Tensors) -> tuple[Tensors, Tensors]:
             known, ys = _divide(row, [len(memory), len(rows)])
             later, sums = carry[: len(states)], carry[len(states) :]
             with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -249,20 +257,23 @@ class _Backwards:
             sums = [s if d is None else s + d for s, d in zip(sums, found[2], strict=True)]
             return [*d_state, *sums], d_x
 
+        # gradients of what is fixed add up over the steps, those of states go back through them
         start = [final[k] for k in states] + [tf.zeros_like(f) for f in self.fixed]
         d_specs = [self.specs[1][k] for k in inputs]
         carry, d_series = scan(back, start, [*memory, *rows], d_specs, *bounds, backwards=True)
         d_state = _spread(carry[: len(states)], states, n_states)
         return [*d_state, *_spread(d_series, inputs, n_inputs), *carry[len(states) :]]
 
-    def _run(self, tape: tf.GradientTape, i: Any, known: list) -> tuple[list, list, list, list]:
+    def _run(
+        self, tape: tf.GradientTape, i: Scalar, known: Tensors
+    ) -> tuple[Tensors, Tensors, Tensors, Tensors]:
         """Results of a step, and its arguments, which the tape watches."""
         state, x, keep = self.recall(known)
         tape.watch([a for a in [*state, *x, *self.fixed] if a.dtype.is_floating])
         after, now = self.step(i, state, x, self.fixed, keep)
         return after, now, state, x
 
-    def _reached(self, states: list[int], known: list) -> list[int]:
+    def _reached(self, states: list[int], known: Tensors) -> list[int]:
         """Those of the states that give a gradient on, or receive one.
 
         The refractory time of a neuron does not: a loop over zeros would cost as much as others.
@@ -273,7 +284,7 @@ class _Backwards:
         all_results = [*(after[k] for k in states), *now]
         all_sources = [*(state[k] for k in states), *(x[k] for k in inputs), *self.fixed]
 
-        def depend(results: list, sources: list) -> bool:
+        def depend(results: Tensors, sources: Tensors) -> bool:
             return any(d is not None for d in tape.gradient(results, sources))
 
         return [
@@ -281,15 +292,15 @@ class _Backwards:
         ]
 
 
-def _floating(specs: Specs) -> list[int]:
+def _floating(specs: TensorSpecs) -> list[int]:
     return [i for i, (_, dtype) in enumerate(specs) if dtype.is_floating]
 
 
-def _directly(function: Callable) -> Any:
+def _directly(function: Callable[[], Result]) -> Result:
     return function()
 
 
-def _divide(values: Sequence, sizes: Sequence[int]) -> list[list]:
+def _divide(values: Sequence[tf.Tensor], sizes: Sequence[int]) -> list[Tensors]:
     parts, start = [], 0
     for size in sizes:
         parts.append(list(values[start : start + size]))
@@ -297,20 +308,27 @@ def _divide(values: Sequence, sizes: Sequence[int]) -> list[list]:
     return parts
 
 
-def _or_zeros(gradients: Sequence, values: Sequence) -> list:
+def _or_zeros(gradients: Sequence[tf.Tensor | None], values: Sequence[tf.Tensor]) -> Tensors:
     return [tf.zeros_like(v) if g is None else g for g, v in zip(gradients, values, strict=True)]
 
 
-def _spread(values: Sequence, places: Sequence[int], size: int) -> list:
+def _spread(
+    values: Sequence[tf.Tensor], places: Sequence[int], size: int
+) -> list[tf.Tensor | None]:
     """A list of `size`, with values in their places and None elsewhere."""
     found = dict(zip(places, values, strict=True))
     return [found.get(i) for i in range(size)]
 
 
 def _unrolled(
-    step: Step, carry: list, xs: Sequence, specs: Sequence, length: int, backwards: bool
-) -> tuple[list, list]:
-    rows: list[list] = []
+    step: Step,
+    carry: Tensors,
+    xs: Sequence[tf.Tensor],
+    specs: Specs,
+    length: int,
+    backwards: bool,
+) -> tuple[Tensors, Tensors]:
+    rows: list[Tensors] = []
     order = range(length)[::-1] if backwards else range(length)
     for i in order:
         carry, ys = step(tf.constant(i), carry, [x[i] for x in xs])

@@ -95,6 +95,7 @@ def _tuned(stage: Stage, target: Target) -> Stage:
         return made
 
     if target.single_kernels and target.does("single_kernels"):
+        # tried first: in one kernel, states are packed that are better apart where it is divided
         marked = mark_single_kernel(held(whole=True), CATALOGUE, target.batch, target.costs)
         if marked.inline:
             return marked

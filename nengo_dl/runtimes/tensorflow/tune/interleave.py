@@ -133,6 +133,7 @@ def _held(stage: Stage, plans: Plans, costs: Costs) -> dict[Block, Shape]:
         if plan.how.writes is not None:
             held.update(dict.fromkeys(group.writes, plan.how.writes))
     held |= {b: held[new] for b, new in following.items() if new in held}
+    # one that is refused may take along those that need it, so until nothing changes
     size = None
     while size != len(held):
         size = len(held)

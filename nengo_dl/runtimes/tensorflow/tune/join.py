@@ -16,6 +16,8 @@ import numpy as np
 from ....compiler.costs import CPU, Costs
 from ....compiler.ir import Block, Output, Piece, Program, Read, Signal, Stage, View
 
+Parts = dict[Output, tuple[Output, slice | np.ndarray]]  # as of `Recording`
+
 
 @dataclass(frozen=True, eq=False)
 class Recording:
@@ -44,12 +46,12 @@ class Recording:
 
 def join_outputs(program: Program, costs: Costs = CPU) -> Recording:
     """Record together what lies in the same blocks, if these are many outputs."""
-    parts: dict[Output, tuple[Output, slice | np.ndarray]] = {}
+    parts: Parts = {}
     stages = [replace(s, outputs=tuple(_joined(s, parts, costs))) for s in program.stages]
     return Recording(replace(program, stages=tuple(stages)), parts)
 
 
-def _joined(stage: Stage, parts: dict, costs: Costs) -> list[tuple[Output, Read]]:
+def _joined(stage: Stage, parts: Parts, costs: Costs) -> list[tuple[Output, Read]]:
     """Outputs of a stage; `parts` receives those that they stand for."""
     alike: dict[object, list[tuple[Output, Read]]] = {}
     for output, read in stage.outputs:
@@ -67,7 +69,7 @@ def _joined(stage: Stage, parts: dict, costs: Costs) -> list[tuple[Output, Read]
     return found
 
 
-def _join(pairs: Sequence[tuple[Output, Read]], parts: dict, costs: Costs) -> tuple[Output, Read]:
+def _join(pairs: Sequence[tuple[Output, Read]], parts: Parts, costs: Costs) -> tuple[Output, Read]:
     """One output instead of several of the same blocks."""
     hulls = _hulls([read for _, read in pairs])
     places = [_places(read, hulls) for _, read in pairs]
