@@ -5,6 +5,7 @@ one decorated class, in the file of its family, which opens with its equations a
 """
 
 from . import (
+    abilities,
     adaptive,
     basic,
     convolution,
@@ -20,12 +21,14 @@ from . import (
     synapses,
     tensor_node,
 )
-from .registry import CATALOGUE, Kernel, NeuronKernel, kernel, neuron, neuron_kernel
+from .base import Kernel, NeuronKernel
+from .registry import CATALOGUE, kernel, neuron, neuron_kernel
 
 __all__ = [
     "CATALOGUE",
     "Kernel",
     "NeuronKernel",
+    "abilities",
     "adaptive",
     "basic",
     "convolution",

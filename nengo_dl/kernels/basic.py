@@ -7,24 +7,26 @@ dot        y = A x                     (batched over the ops of a group)
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from functools import reduce
 from operator import add
-from typing import Any
 
 import numpy as np
 
 from ..compiler import costs
 from ..compiler.arrange import depth_of
-from ..compiler.ir import ROUTE, SUM, Group, Op, Role
+from ..compiler.ir import ROUTE, SUM, Group, Interleaving, Op, Role
 from ..compiler.traits import Product
+from .abilities import InlinesByGroup, NamesResiduals, StepsInNumPy
+from .arrays import Action, Arrays, Gradient, Tensor, Tensors
+from .base import Kernel
 from .context import Context
 from .later import ops
-from .registry import Action, Arrays, Kernel, kernel
+from .registry import kernel
 
 
 @kernel(SUM)
-class Sum(Kernel):
+class Sum(NamesResiduals, StepsInNumPy, Kernel):
     """Sums of views; those of about equally many terms share a group."""
 
     mergeable = False  # they differ in where their terms go
@@ -41,11 +43,11 @@ class Sum(Kernel):
         about = depth if depth < 4 else 2 ** depth.bit_length()
         return (about, op.writes[0].dtype, op.writes[0].shape if learned else None)
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         gathered = len(group.read_shapes[0]) == 2
         return [ops.sum(reads[0], axis=1) if gathered else reduce(add, reads)]
 
-    def kept(self, group: Group) -> int:
+    def residuals(self, group: Group) -> int:
         return 0
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
@@ -68,7 +70,7 @@ class Route(Kernel):
 
 
 @kernel("multiply")
-class Multiply(Kernel):
+class Multiply(StepsInNumPy, Kernel):
     """Elementwise products."""
 
     product = Product.ELEMENTWISE
@@ -81,7 +83,7 @@ class Multiply(Kernel):
     def signature(self, op: Op) -> Hashable:
         return None if self.flat(op) else op.writes[0].shape
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         rank = max(len(r.shape) for r in reads)
         a, x = (_with_rank(r, rank) for r in reads)
         return [a * x]
@@ -93,14 +95,14 @@ class Multiply(Kernel):
         return lambda: np.multiply(a, x, out)
 
 
-def _with_rank(array: Any, rank: int) -> Any:
+def _with_rank(array: Tensor, rank: int) -> Tensor:
     """Broadcast as NumPy does it, with batch and group axes staying in front."""
     missing = rank - len(array.shape)
     return ops.reshape(array, (-1, array.shape[1], *[1] * missing, *array.shape[2:]))
 
 
 @kernel("dot")
-class Dot(Kernel):
+class Dot(InlinesByGroup, StepsInNumPy, Kernel):
     """Matrix times vector."""
 
     product = Product.MATRIX
@@ -119,10 +121,10 @@ class Dot(Kernel):
         small = m * n <= bounds.small_matrix_elements
         return n == 1 or (small and (m == 1 or n <= bounds.product_columns))
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         a, x = reads
         if group.interleaving is not None:
-            return [_along_members(a, x, group, ctx)]
+            return [_along_members(a, x, group.interleaving, ctx)]
         if x.shape[1] < a.shape[1]:  # several matrices for each vector are one taller matrix
             a = ops.reshape(a, (a.shape[0], x.shape[1], -1, a.shape[3]))
         if a.shape[0] != 1:  # a matrix for each batch item
@@ -163,31 +165,32 @@ class Dot(Kernel):
         return compute
 
 
-def _along_members(a: Any, x: Any, group: Group, ctx: Context) -> Any:
+def _along_members(a: Tensor, x: Tensor, interleaving: Interleaving, ctx: Context) -> Tensor:
     """Products of matrices (1, m, n, G) and vectors (L, n, G): (L, G, m), or (L, m, G) as held."""
-    if group.interleaving.writes is not None:
+    if interleaving.writes is not None:
         x = ctx.once(x)
         return reduce(add, (a[:, :, i] * x[:, i : i + 1] for i in range(x.shape[1])))
     y = ops.sum(a * ops.expand_dims(x, 1), axis=2)
     return ops.transpose(ctx.once(y), (0, 2, 1))
 
 
-def _is_summed(x: Any, m: int) -> bool:
+def _is_summed(x: Tensor, m: int) -> bool:
     """Whether products of (m, n) matrices with x (L, G, n) are faster as products, then sums."""
     rows, members, n = x.shape
     if rows is None or m > 1:
-        return rows == 1
+        return bool(rows == 1)
     bounds = costs.current()
-    return rows <= bounds.product_items * members or rows * members * n >= bounds.product_terms
+    few = rows <= bounds.product_items * members
+    return bool(few or rows * members * n >= bounds.product_terms)
 
 
-def _sum_of_columns(a: Any, x: Any) -> Any:
+def _sum_of_columns(a: Tensor, x: Tensor) -> Tensor:
     """Σ_n a_n x_n, for vectors a_n and numbers x_n."""
     columns = ops.transpose(a, (3, 0, 1, 2))
     return reduce(add, (columns[i] * x[..., i : i + 1] for i in range(x.shape[-1])))
 
 
-def _summed_by_product(terms: Any) -> Any:
+def _summed_by_product(terms: Tensor) -> Tensor:
     """Sum along the last axis, as a product with ones: XLA does not vectorise a plain sum."""
     *shape, n = terms.shape
     ones = ops.ones((n, 1), terms.dtype)
@@ -195,7 +198,7 @@ def _summed_by_product(terms: Any) -> Any:
     return ops.reshape(ops.matmul(ops.reshape(terms, (-1, n)), ones), shape)
 
 
-def _sum_of_all(terms: Any) -> Any:
+def _sum_of_all(terms: Tensor) -> Tensor:
     """Sum of terms (1, n): the sums of rows, then their sum; XLA adds a single row one by one."""
     n = terms.shape[1]
     row = costs.current().product_row_terms
@@ -205,7 +208,7 @@ def _sum_of_all(terms: Any) -> Any:
     return total + ops.sum(_summed_by_product(rows), axis=1) if whole else total
 
 
-def _rows_times(x: Any, a: Any) -> Any:
+def _rows_times(x: Tensor, a: Tensor) -> Tensor:
     """Multiply x (L, n) by the transposed a (m, n).
 
     The gradient of a transposition would transpose the gradient of the matrix, which costs as
@@ -213,8 +216,8 @@ def _rows_times(x: Any, a: Any) -> Any:
     """
 
     @ops.custom_gradient
-    def product(x: Any, a: Any) -> Any:
-        def grad(upstream: Any) -> tuple[Any, Any]:
+    def product(x: Tensor, a: Tensor) -> tuple[Tensor, Gradient]:
+        def grad(upstream: Tensor) -> tuple[Tensor, Tensor]:
             return ops.matmul(upstream, a), ops.matmul(ops.transpose(upstream, (1, 0)), x)
 
         return ops.matmul(x, ops.transpose(a, (1, 0))), grad

@@ -10,18 +10,21 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..compiler.ir import Group, Op
 from ..compiler.traits import Product
+from .abilities import StepsInNumPy
+from .arrays import Action, Arrays, Tensor, Tensors
+from .base import Kernel
 from .context import Context
 from .later import ops
-from .registry import Action, Arrays, Kernel, kernel
+from .registry import kernel
 
 
 @kernel("convolution")
-class Convolution(Kernel):
+class Convolution(StepsInNumPy, Kernel):
     """One convolution for each op: their kernels differ, and XLA runs one after the other."""
 
     product = Product.CONVOLUTION
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         weights, x = reads
         if len(group.ops) == 1:  # the gradients of slices and stacks would copy all arrays
             y = _convolve(ops.squeeze(x, 1), ops.squeeze(weights, (0, 1)), group.ops[0])
@@ -69,7 +72,8 @@ def _in_numpy(
         pads = [(n // 2, n - n // 2) for n in missing]
     padded = np.pad(np.zeros_like(x), [*pads, (0, 0)])
     inner = tuple(slice(a, a + n) for (a, _), n in zip(pads, x.shape, strict=False))
-    windows = sliding_window_view(padded, kernel, axis=tuple(range(rank)))
+    axes: Any = tuple(range(rank))  # of which NumPy's annotations know one
+    windows = sliding_window_view(padded, kernel, axis=axes)
     windows = windows[tuple(slice(None, m * s, s) for m, s in zip(spatial, strides, strict=True))]
     windows = np.moveaxis(windows, rank, -1)  # (*spatial, *kernel, channels in)
     columns = np.empty(windows.shape, x.dtype)
@@ -89,7 +93,7 @@ def _in_numpy(
     return compute
 
 
-def _convolve(x: Any, weights: Any, op: Op) -> Any:
+def _convolve(x: Tensor, weights: Tensor, op: Op) -> Tensor:
     """Convolve x (L, *shape) with weights (*kernel, channels in, channels out)."""
     attrs = op.attrs
     rank = len(attrs["strides"])
@@ -108,8 +112,8 @@ def _convolve(x: Any, weights: Any, op: Op) -> Any:
 
 
 def _spread(
-    x: Any, kernel: Sequence[int], spatial: Sequence[int], strides: Sequence[int], padding: str
-) -> Any:
+    x: Tensor, kernel: Sequence[int], spatial: Sequence[int], strides: Sequence[int], padding: str
+) -> Tensor:
     """The input whose plain convolution with the flipped kernel is the transposed one.
 
     Output n collects input m through kernel element n - m · stride + before, where `before` is
@@ -125,7 +129,7 @@ def _spread(
     return x
 
 
-def _dilated(x: Any, axis: int, stride: int) -> Any:
+def _dilated(x: Tensor, axis: int, stride: int) -> Tensor:
     """Put stride - 1 zeros between the elements along an axis."""
     if stride == 1:
         return x
@@ -136,7 +140,7 @@ def _dilated(x: Any, axis: int, stride: int) -> Any:
     return _padded(ops.reshape(wide, shape), axis, 0, 1 - stride)
 
 
-def _padded(x: Any, axis: int, left: int, right: int) -> Any:
+def _padded(x: Tensor, axis: int, left: int, right: int) -> Tensor:
     """Add zeros at both ends of an axis, or cut off where the numbers are negative."""
     cut = [slice(None)] * len(x.shape)
     cut[axis] = slice(max(-left, 0), x.shape[axis] - max(-right, 0))

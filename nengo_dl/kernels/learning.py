@@ -10,18 +10,19 @@ Each batch item learns by itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
-from ..compiler.ir import Group
+from ..compiler.ir import Group, Op
+from .abilities import InlinesByGroup, StepsInNumPy
+from .arrays import Action, Arrays, Tensor, Tensors
+from .base import Kernel
+from .constants import constant
 from .context import Context
 from .later import ops
-from .registry import Action, Arrays, Kernel, constant, kernel
+from .registry import kernel
 
 
-def _outer(rows: Any, columns: Any) -> Any:
+def _outer(rows: Tensor, columns: Tensor) -> Tensor:
     return ops.expand_dims(rows, -1) * ops.expand_dims(columns, -2)
 
 
@@ -39,11 +40,11 @@ class _Rule(Kernel):
 
     inlines = True
 
-    def signature(self, op: Any) -> None:
+    def signature(self, op: Op) -> None:
         return None
 
     @staticmethod
-    def attr(group: Group, name: str, ctx: Context) -> Any:
+    def attr(group: Group, name: str, ctx: Context) -> Tensor:
         return constant([op.attrs[name] for op in group.ops], ctx.dtype)[None, :, None]
 
     @staticmethod
@@ -53,10 +54,10 @@ class _Rule(Kernel):
 
 
 @kernel("pes")
-class PES(_Rule):
+class PES(StepsInNumPy, _Rule):
     """Prescribed error sensitivity."""
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         pre, error = reads
         return [_outer(self.attr(group, "scale", ctx) * error, pre)]
 
@@ -68,10 +69,10 @@ class PES(_Rule):
 
 
 @kernel("bcm")
-class BCM(_Rule):
+class BCM(StepsInNumPy, _Rule):
     """Bienenstock-Cooper-Munro."""
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         pre, post, theta = reads
         return [_outer(self.attr(group, "scale", ctx) * post * (post - theta), pre)]
 
@@ -83,10 +84,10 @@ class BCM(_Rule):
 
 
 @kernel("oja")
-class Oja(_Rule):
+class Oja(StepsInNumPy, _Rule):
     """Hebbian learning with forgetting."""
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         pre, post, weights = reads
         scale = self.attr(group, "scale", ctx)
         forget = self.attr(group, "beta", ctx) * scale * post * post
@@ -108,10 +109,10 @@ class Oja(_Rule):
 
 
 @kernel("voja")
-class Voja(_Rule):
+class Voja(StepsInNumPy, _Rule):
     """Vector Oja: encoders of active neurons move towards the input."""
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         pre, post, encoders, learning, gain = reads
         scale = self.attr(group, "scale", ctx) * learning
         change = _outer(gain * post, pre) - ops.expand_dims(post, -1) * encoders
@@ -133,13 +134,13 @@ class Voja(_Rule):
 
 
 @kernel("rls")
-class RLS(_Rule):
+class RLS(InlinesByGroup, StepsInNumPy, _Rule):
     """Recursive least squares."""
 
     def inlined(self, group: Group, batch: int) -> bool:
         return batch == 1
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         pre, error, inverse = reads
         projected = ops.squeeze(ops.matmul(inverse, ops.expand_dims(pre, -1)), -1)
         norm = 1 / (1 + ops.sum(pre * projected, axis=-1, keepdims=True))

@@ -7,21 +7,23 @@ CPU that takes a fifth of the time of a segment sum. Memory is that of the non-z
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Any
+from collections.abc import Hashable
 
 import numpy as np
 
 from ..compiler import costs
 from ..compiler.ir import Group, Op
 from ..compiler.traits import Product
+from .abilities import StepsInNumPy
+from .arrays import Action, Arrays, Tensors
+from .base import Kernel
 from .context import Context
 from .later import ops
-from .registry import Action, Arrays, Kernel, kernel
+from .registry import kernel
 
 
 @kernel("sparse_dot")
-class SparseDot(Kernel):
+class SparseDot(StepsInNumPy, Kernel):
     """Elements of all members of a group are summed in one go."""
 
     product = Product.SPARSE
@@ -32,7 +34,7 @@ class SparseDot(Kernel):
     def signature(self, op: Op) -> Hashable:
         return None
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         values, x = reads
         rows, columns = _joined(group)
         size = sum(op.writes[0].size for op in group.ops)

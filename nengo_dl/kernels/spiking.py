@@ -10,37 +10,41 @@ In training their output is their rate (`rates.py`), or they spike with the grad
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from functools import reduce
-from typing import Any
 
 import nengo
 import numpy as np
 
 from ..neurons import SpikingLeakyReLU
+from ..surrogate import Surrogate
+from .abilities import HasNumPyStep, HasSurrogate, StepsPacked
+from .arrays import Number, Tensor, Tensors
+from .base import NeuronKernel
+from .constants import Constants
 from .later import ops
 from .rates import LeakyReLUKernel, LIFRateKernel, RectifiedLinearKernel, leaky
-from .registry import NeuronKernel, neuron
+from .registry import neuron
 from .surrogate import counted, with_gradient
 
 
 @neuron(nengo.LIF)
-class LIFKernel(LIFRateKernel):
+class LIFKernel(HasNumPyStep, HasSurrogate, StepsPacked, LIFRateKernel):
     """Leaky integrate-and-fire."""
 
-    constants = ("amplitude", "tau_rc", "tau_ref", "min_voltage")
-    states = ("voltage", "refractory_time")
+    constants: tuple[str, ...] = ("amplitude", "tau_rc", "tau_ref", "min_voltage")
+    states: tuple[str, ...] = ("voltage", "refractory_time")
     spiking = True
-    kept = 2
+    residuals = 2  # the voltage before the reset, and the part of J - v that it took
 
     @classmethod
-    def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
+    def step(cls, c: Constants, dt: float, J: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         return cls.advance(c, dt, ops.stop_gradient(J), *states)[0]
 
     @classmethod
     def advance(
-        cls, c: Any, dt: float, J: Any, voltage: Any, refractory: Any
-    ) -> tuple[tuple, tuple]:
+        cls, c: Constants, dt: float, J: Tensor, voltage: Tensor, refractory: Tensor
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Results of a step; the voltage before the reset, and the part of J - v that it took."""
         refractory = refractory - dt
         # a refractory period that ended within the step leaves a part of it to integrate
@@ -53,7 +57,9 @@ class LIFKernel(LIFRateKernel):
         return (output, voltage, refractory), (charged, part)
 
     @classmethod
-    def charge(cls, c: Any, dt: float, J: Any, voltage: Any, left: Any) -> tuple[Any, Any, Any]:
+    def charge(
+        cls, c: Constants, dt: float, J: Tensor, voltage: Tensor, left: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """The voltage before the reset, the part of J - v that it took, and time since the spike.
 
         `left` is the time that a neuron integrates for, up to one step.
@@ -67,21 +73,22 @@ class LIFKernel(LIFRateKernel):
         return charged, part, c.tau_rc * log_ratio(charged - 1, J - 1, longest)
 
     @classmethod
-    def packs(cls, neurons: Any, *initial: np.ndarray) -> bool:
+    def packs(cls, neurons: nengo.LIF, *initial: np.ndarray | None) -> bool:
         """If refractory neurons have a voltage of 0, and others none below."""
-        return neurons.min_voltage == 0 and _is_at_rest(*initial)
+        return bool(neurons.min_voltage == 0) and _is_at_rest(*initial)
 
     @classmethod
-    def pack(cls, dt: float, voltage: Any, refractory: Any) -> Any:
+    def pack(cls, dt: float, *states: Tensor) -> Tensor:
         """Minus the refractory time, where that reaches beyond the next step; else the voltage."""
+        voltage, refractory = states
         return ops.where(refractory > dt, -refractory, voltage)
 
     @classmethod
-    def unpack(cls, dt: float, held: Any) -> Sequence[Any]:
+    def unpack(cls, dt: float, held: Tensor) -> Tensors:
         return ops.maximum(held, 0), ops.maximum(-held, 0)
 
     @classmethod
-    def packed_step(cls, c: Any, dt: float, J: Any, held: Any) -> tuple:
+    def packed_step(cls, c: Constants, dt: float, J: Tensor, held: Tensor) -> tuple[Tensor, ...]:
         """As `advance`."""
         J = ops.stop_gradient(J)
         charged, _, since = cls.charge(c, dt, J, ops.maximum(held, 0), held + 2 * dt)
@@ -91,12 +98,16 @@ class LIFKernel(LIFRateKernel):
         return ops.cast(spiked, J.dtype) * (c.amplitude / dt), held
 
     @classmethod
-    def surrogate_step(cls, c: Any, dt: float, surrogate: Any, J: Any, *states: Any) -> tuple:
+    def surrogate_step(
+        cls, c: Constants, dt: float, surrogate: Surrogate, J: Tensor, *states: Tensor
+    ) -> tuple[Tensor, ...]:
         """The gradient in closed form; how long a neuron is refractory has none."""
         frozen = [ops.stop_gradient(x) for x in (J, *states)]
         (output, voltage, refractory), needed = cls.advance(c, dt, *frozen)
 
-        def gradient(d_output: Any, d_voltage: Any, charged: Any, part: Any) -> tuple:
+        def gradient(
+            d_output: Tensor, d_voltage: Tensor, charged: Tensor, part: Tensor
+        ) -> tuple[Tensor, ...]:
             spike = surrogate.derivative(charged - 1)
             kept = ops.logical_and(charged <= 1, charged >= c.min_voltage)
             kept = ops.cast(kept, charged.dtype)
@@ -111,14 +122,15 @@ class LIFKernel(LIFRateKernel):
         return *grafted, refractory
 
     @classmethod
-    def numpy_step(cls, neurons: Any, J: np.ndarray) -> Callable:
+    def numpy_step(cls, neurons: nengo.LIF, J: np.ndarray) -> Callable[..., None]:
         return LIFInNumPy(neurons, J) if type(neurons) is nengo.LIF else neurons.step
 
 
 def _is_at_rest(voltage: np.ndarray | None, refractory: np.ndarray | None) -> bool:
     """Whether all voltages are possible between spikes, and no neuron is refractory."""
-    known = voltage is not None and refractory is not None
-    return known and np.all(voltage >= 0) and np.all(refractory <= 0)
+    if voltage is None or refractory is None:
+        return False
+    return bool(np.all(voltage >= 0) and np.all(refractory <= 0))
 
 
 class LIFInNumPy:
@@ -168,7 +180,7 @@ class LIFInNumPy:
 SERIES_UP_TO = 0.25  # of dt / tau: up to here a short series is exact to rounding
 
 
-def decay(t: Any, tau: Any, longest: float) -> Any:
+def decay(t: Tensor, tau: float | np.ndarray, longest: float) -> Tensor:
     """1 - e^{-t/tau} for 0 <= t/tau <= longest.
 
     The Taylor series is cut where its terms fall below rounding; it costs a third of `expm1`.
@@ -179,11 +191,12 @@ def decay(t: Any, tau: Any, longest: float) -> Any:
     while term > _rounding(t):
         terms += 1
         term *= longest / (terms + 1)
-    coefficients = [-((-1 / tau) ** n) / math.factorial(n) for n in range(1, terms + 1)]
-    return t * reduce(lambda y, c: t * y + c, reversed(coefficients))
+    orders = range(terms, 0, -1)
+    coefficients: Iterator[Number] = (-((-1 / tau) ** n) / math.factorial(n) for n in orders)
+    return t * reduce(lambda y, c: t * y + c, coefficients)
 
 
-def log_ratio(excess: Any, drive: Any, longest: float) -> Any:
+def log_ratio(excess: Tensor, drive: Tensor, longest: float) -> Tensor:
     """-ln(1 - excess / drive) for 0 <= excess / drive <= 1 - e^{-longest}.
 
     Equal to 2 artanh z with z = excess / (2 drive - excess). Where z⁴ (1/5 - 1/9) is less than
@@ -203,58 +216,60 @@ def log_ratio(excess: Any, drive: Any, longest: float) -> Any:
     terms = 1
     while largest**terms / (2 * terms + 1) > _rounding(excess):
         terms += 1
-    y = 1 / (2 * terms - 1)
+    y: Number = 1 / (2 * terms - 1)
     for n in range(terms - 1, 0, -1):
         y = 1 / (2 * n - 1) + square * y
     return 2 * z * y
 
 
-def _rounding(x: Any) -> float:
+def _rounding(x: Tensor) -> float:
     return float(_precision(x).eps) / 2
 
 
-def _largest_current(x: Any) -> float:
+def _largest_current(x: Tensor) -> float:
     """A current from which on all spike after the same time, to rounding; infinity if none is."""
     precision = _precision(x)
     largest = math.sqrt(precision.max) / 16
     return largest if largest > 1 / precision.eps else math.inf
 
 
-def _precision(x: Any) -> np.finfo:
+def _precision(x: Tensor) -> np.finfo:
     return np.finfo(x.dtype if isinstance(x.dtype, str) else x.dtype.name)
 
 
-class IntegratorKernel(NeuronKernel):
+class IntegratorKernel(HasSurrogate, NeuronKernel):
     """dv/dt = drive(J); as many spikes as v has whole units, which it loses."""
 
-    states = ("voltage",)
+    states: tuple[str, ...] = ("voltage",)
     spiking = True
 
     @classmethod
-    def drive(cls, c: Any, J: Any) -> Any:
+    def drive(cls, c: Constants, J: Tensor) -> Tensor:
         """What is integrated."""
         return J
 
     @classmethod
-    def whole(cls, voltage: Any) -> Any:
+    def whole(cls, voltage: Tensor) -> Tensor:
         """Whole units in a voltage."""
         return ops.floor(voltage)
 
     @classmethod
-    def threshold(cls, voltage: Any, drive: Any) -> Any:
+    def threshold(cls, voltage: Tensor, drive: Tensor) -> Tensor:
         """The whole number, next to the voltage, at which the drive makes one spike more."""
         nearest = ops.round(voltage)
         return ops.where(drive < 0, ops.minimum(nearest, 0), ops.maximum(nearest, 1))
 
     @classmethod
-    def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
+    def step(cls, c: Constants, dt: float, J: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         (voltage,) = states
         voltage = voltage + cls.drive(c, J) * dt
         spikes = cls.whole(voltage)
         return (c.amplitude / dt) * spikes, voltage - spikes
 
     @classmethod
-    def surrogate_step(cls, c: Any, dt: float, surrogate: Any, J: Any, *states: Any) -> tuple:
+    def surrogate_step(
+        cls, c: Constants, dt: float, surrogate: Surrogate, J: Tensor, *states: Tensor
+    ) -> tuple[Tensor, ...]:
         (voltage,) = states
         drive = cls.drive(c, J)
         voltage = voltage + drive * dt
@@ -269,7 +284,7 @@ class SpikingRectifiedLinearKernel(IntegratorKernel, RectifiedLinearKernel):
     """Integrate-and-fire without leak."""
 
     @classmethod
-    def drive(cls, c: Any, J: Any) -> Any:
+    def drive(cls, c: Constants, J: Tensor) -> Tensor:
         return ops.relu(J)
 
 
@@ -278,14 +293,14 @@ class SpikingLeakyReLUKernel(IntegratorKernel, LeakyReLUKernel):
     """Integrate-and-fire with negative spikes for negative currents."""
 
     @classmethod
-    def drive(cls, c: Any, J: Any) -> Any:
+    def drive(cls, c: Constants, J: Tensor) -> Tensor:
         return leaky(J, c.negative_slope)
 
     @classmethod
-    def whole(cls, voltage: Any) -> Any:
+    def whole(cls, voltage: Tensor) -> Tensor:
         return ops.sign(voltage) * ops.floor(ops.abs(voltage))
 
     @classmethod
-    def threshold(cls, voltage: Any, drive: Any) -> Any:
+    def threshold(cls, voltage: Tensor, drive: Tensor) -> Tensor:
         nearest = ops.round(voltage)
         return ops.where(drive < 0, ops.minimum(nearest, -1), ops.maximum(nearest, 1))

@@ -205,7 +205,7 @@ class NumpyLoop:
                 for (array, _), shape in zip(sources, group.read_shapes, strict=True)
             ]
             writes = [self.arrays[block][item] for block in group.writes]
-            compute = CATALOGUE.kernel(group.kind).in_numpy(group, reads, writes, ctx)
+            compute = CATALOGUE.in_numpy(group, reads, writes, ctx)
             if compute is None:
                 raise NotImplementedError(group.kind)
             actions.append(compute)

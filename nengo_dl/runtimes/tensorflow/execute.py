@@ -228,7 +228,7 @@ def _loop_of(stage: Stage, ctx: Context, how: Strategy) -> Callable:
     """The loop over a span; in training with a gradient of its own, if steps can run again."""
     if not (ctx.training and repeatable(stage)):
         return _scan
-    return partial(_scan_back, kept=_kept(stage, ctx), alone=how.scope is Scope.LOOPS)
+    return partial(_scan_back, residuals=_residuals(stage, ctx), alone=how.scope is Scope.LOOPS)
 
 
 def _scan(
@@ -246,19 +246,19 @@ def _scan_back(
     specs: list,
     span: Span,
     unroll: int,
-    kept: list | None,
+    residuals: list | None,
     alone: bool,
 ) -> tuple[list, list]:
-    """With a gradient that runs steps again, unless what is `kept` is all it needs."""
+    """With a gradient that runs steps again, unless `residuals` are all it needs."""
     bounds = span.length, span.valid, unroll
-    if kept is None:
+    if residuals is None:
         return scan_again(step, start, xs, fixed, specs, *bounds, alone)
-    return scan_keeping(step, start, xs, fixed, specs, kept, *bounds, alone)
+    return scan_keeping(step, start, xs, fixed, specs, residuals, *bounds, alone)
 
 
-def _kept(stage: Stage, ctx: Context) -> list | None:
+def _residuals(stage: Stage, ctx: Context) -> list | None:
     """Specs of all that the gradient of a step depends on; None if on what it begins with."""
-    numbers = [CATALOGUE.kept(g) for g in stage.groups]
+    numbers = [CATALOGUE.residuals(g) for g in stage.groups]
     if None in numbers:
         return None
     shapes = [(ctx.batch, g.writes[0].size) for g in stage.groups]

@@ -93,7 +93,7 @@ def _in_loop(stage: Stage) -> int:
     """What a loop keeps of a step, what it hands out, and the gradients of that."""
     if not stage.looped:
         return 0
-    numbers = [CATALOGUE.kept(group) for group in stage.groups]
+    numbers = [CATALOGUE.residuals(group) for group in stage.groups]
     if None in numbers:
         kept = sum(block.size for block, _ in stage.carried)
     else:

@@ -123,7 +123,7 @@ def scan_keeping(
     xs: Sequence[Any],
     fixed: Sequence[Any],
     specs: Specs,
-    kept_specs: Specs,
+    residuals: Specs,
     length: Any,
     valid: Any,
     unroll: int = 1,
@@ -137,22 +137,22 @@ def scan_keeping(
         ``step(i, carry, x, fixed, keep) -> (carry, y)``. It hands to `keep` all values on which
         its gradient depends, and goes on with those that `keep` returns: in the gradient these are
         the values of that step, while `carry` and `x` are zeros.
-    kept_specs : list of (shape, dtype)
+    residuals : list of (shape, dtype)
         Of what is handed to `keep`.
     """
     bounds = length, valid, unroll
-    return _scan_back(step, [carry, xs, fixed], specs, kept_specs, bounds, alone)
+    return _scan_back(step, [carry, xs, fixed], specs, residuals, bounds, alone)
 
 
 def _scan_back(
     step: KeepingStep,
     arguments: Sequence[Sequence[Any]],
     specs: Specs,
-    kept_specs: Specs | None,
+    residuals: Specs | None,
     bounds: tuple,
     alone: bool,
 ) -> tuple[list, list]:
-    """Scan with a gradient that goes back step by step; without `kept_specs`, runs them again."""
+    """Scan with a gradient that goes back step by step; without `residuals`, runs them again."""
     length, _, unroll = bounds
     call = by_xla if alone else _directly
     if not any(arguments) or (isinstance(length, int) and length == unroll):
@@ -180,23 +180,23 @@ def _scan_back(
                 return values
 
             after, ys = step(i, state, x, constant, keep)
-            return after, [*ys, *(state if kept_specs is None else kept)]
+            return after, [*ys, *(state if residuals is None else kept)]
 
         def recall(row: list) -> tuple[list, list, Keep]:
             """What a step is called with in the gradient."""
-            if kept_specs is None:
+            if residuals is None:
                 return *_divide(row, [len(states), len(inputs)]), as_they_are
             left = iter(row)
             zeros = ([tf.zeros(*spec) for spec in part] for part in (states, inputs))
             return *zeros, lambda *values: tuple(islice(left, len(values)))
 
-        all_specs = [*specs, *(states if kept_specs is None else kept_specs)]
+        all_specs = [*specs, *(states if residuals is None else residuals)]
         after, ys = call(lambda: scan(keeping, first, series, all_specs, *bounds))
         ys, kept = ys[: len(specs)], ys[len(specs) :]
-        memory = [*kept, *series] if kept_specs is None else kept
+        memory = [*kept, *series] if residuals is None else kept
 
         def gradient(*upstream: Any) -> list:
-            back = _Backwards(step, recall, constant, (states, inputs), kept_specs is not None)
+            back = _Backwards(step, recall, constant, (states, inputs), residuals is not None)
             return call(lambda: back.scan(memory, upstream, bounds))
 
         return (*after, *ys), gradient
