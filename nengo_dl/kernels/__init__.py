@@ -2,6 +2,7 @@
 
 May import `compiler`, `neurons`, `surrogate` and `utils`. A neuron type or a kind of operation is
 one decorated class, in the file of its family, which opens with its equations and their source.
+`base` has what each kernel says, `abilities` what some can do besides, `registry` finds them all.
 """
 
 from . import (

@@ -1,12 +1,15 @@
 """What some kernels can do besides: each ability is a class that names its methods.
 
-A kernel has an ability if it has all its methods. To derive from the class says so to readers, and
-lets a type checker compare. Whoever asks for an ability goes on without it where it is missing.
+A kernel has an ability if it has all its methods. To name the class among its bases, after `Kernel`
+or `NeuronKernel`, says so to readers, lets a type checker compare, and makes a method that is
+missing an error. Whoever asks for an ability goes on without it where a kernel does not have it.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -25,6 +28,7 @@ from .context import Context
 class StepsInNumPy(Protocol):
     """Has a form in NumPy: it takes part in the first steps of a run, and in small networks."""
 
+    @abstractmethod
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action | None:
         """The same as `compute` for one step and item, in NumPy.
 
@@ -49,14 +53,17 @@ class StepsInNumPy(Protocol):
 class PacksStates(Protocol):
     """Needs fewer numbers than its states have: a loop may hold them as one array."""
 
+    @abstractmethod
     def packs(self, group: Group) -> bool:
         """Whether that is so for a group, with all that it reads after the first argument."""
         ...
 
+    @abstractmethod
     def pack(self, group: Group, states: Tensors, ctx: Context) -> Tensor:
         """That array (L, N), of states (L, N)."""
         ...
 
+    @abstractmethod
     def unpack(self, group: Group, held: Tensor, ctx: Context) -> Tensors:
         """The inverse of `pack`."""
         ...
@@ -66,6 +73,7 @@ class PacksStates(Protocol):
 class ChangesInTraining(Protocol):
     """Computes something else in a program that trains."""
 
+    @abstractmethod
     def for_training(self, op: Op) -> tuple[Op, dict[Signal, View]]:
         """What takes the place of an op in training.
 
@@ -78,6 +86,7 @@ class ChangesInTraining(Protocol):
 class NamesResiduals(Protocol):
     """Knows on which few arrays its gradient depends: they are kept, and steps not run again."""
 
+    @abstractmethod
     def residuals(self, group: Group) -> int | None:
         """How many arrays (B, N) the gradient of a step in training depends on.
 
@@ -92,6 +101,7 @@ class NamesResiduals(Protocol):
 class InlinesByGroup(Protocol):
     """Fits in a kernel for a whole loop only sometimes; for others, `Kernel.inlines` tells."""
 
+    @abstractmethod
     def inlined(self, group: Group, batch: int) -> bool:
         """Whether XLA:CPU computes a group well inside of a kernel for a whole loop.
 
@@ -146,6 +156,33 @@ class StepsOnHost(Protocol):
     stepper: type[HostStepper]
 
 
+@dataclass(frozen=True)
+class Abilities:
+    """A kernel as what it can do besides; None for what it cannot.
+
+    Python compares methods one by one, each time that it is asked: that is done once for a kernel.
+    """
+
+    in_numpy: StepsInNumPy | None
+    packing: PacksStates | None
+    training: ChangesInTraining | None
+    residuals: NamesResiduals | None
+    inlining: InlinesByGroup | None
+    host: StepsOnHost | None
+
+    @classmethod
+    def of(cls, kernel: object) -> Abilities:
+        """Look at all abilities of a kernel."""
+        return cls(
+            kernel if isinstance(kernel, StepsInNumPy) else None,
+            kernel if isinstance(kernel, PacksStates) else None,
+            kernel if isinstance(kernel, ChangesInTraining) else None,
+            kernel if isinstance(kernel, NamesResiduals) else None,
+            kernel if isinstance(kernel, InlinesByGroup) else None,
+            kernel if isinstance(kernel, StepsOnHost) else None,
+        )
+
+
 # ----------------------------------------------------------------------- of a neuron type
 
 
@@ -154,6 +191,7 @@ class SmoothsRate(Protocol):
     """Has a rate with a threshold that can be smoothed."""
 
     @classmethod
+    @abstractmethod
     def smooth_rate(cls, c: Constants, J: Tensor, sigma: float) -> Tensor:
         """Like `rate`, with the threshold smoothed by `sigma`."""
         ...
@@ -164,6 +202,7 @@ class HasSurrogate(Protocol):
     """Can train with spikes and a surrogate gradient."""
 
     @classmethod
+    @abstractmethod
     def surrogate_step(
         cls, c: Constants, dt: float, surrogate: Surrogate, J: Tensor, *states: Tensor
     ) -> tuple[Tensor, ...]:
@@ -176,21 +215,25 @@ class StepsPacked(Protocol):
     """Needs one number for each neuron, where its states are more; see `PacksStates`."""
 
     @classmethod
+    @abstractmethod
     def packs(cls, neurons: NeuronType, *initial: np.ndarray | None) -> bool:
         """Whether states that begin with given values can be held as one."""
         ...
 
     @classmethod
+    @abstractmethod
     def pack(cls, dt: float, *states: Tensor) -> Tensor:
         """The states as one array, without loss for all `step` will do."""
         ...
 
     @classmethod
+    @abstractmethod
     def unpack(cls, dt: float, held: Tensor) -> Tensors:
         """States of which `pack` makes the same."""
         ...
 
     @classmethod
+    @abstractmethod
     def packed_step(cls, c: Constants, dt: float, J: Tensor, held: Tensor) -> tuple[Tensor, ...]:
         """The results of `step`, with packed states."""
         ...
@@ -201,6 +244,7 @@ class HasNumPyStep(Protocol):
     """Has a step in NumPy that is faster than Nengo's, and equal."""
 
     @classmethod
+    @abstractmethod
     def numpy_step(cls, neurons: NeuronType, J: np.ndarray) -> Callable[..., None]:
         """A function of the arguments of Nengo's `step`, for currents like J."""
         ...

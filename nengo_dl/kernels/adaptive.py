@@ -48,6 +48,7 @@ class AdaptiveLIFRateKernel(LIFRateKernel):
 
 def adapted(c: Constants, dt: float, n: Tensor, output: Tensor) -> Tensor:
     """The adaptation after a step."""
+    # not solved exactly, and with the output of this step: Nengo's spikes depend on both
     return n + (dt / c.tau_n) * (c.inc_n * output - n)
 
 
@@ -92,7 +93,7 @@ PEAK = 30.0  # [mV], at which a spike ends
 
 
 @neuron(nengo.Izhikevich)
-class IzhikevichKernel(HasSurrogate, NeuronKernel):
+class IzhikevichKernel(NeuronKernel, HasSurrogate):
     """Quadratic integrate-and-fire with recovery; it has no closed form of its rate."""
 
     constants = ("tau_recovery", "coupling", "reset_voltage", "reset_recovery")
@@ -102,6 +103,7 @@ class IzhikevichKernel(HasSurrogate, NeuronKernel):
 
     @classmethod
     def step(cls, c: Constants, dt: float, J: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        # there is no rate whose gradient it could have
         charged = cls.charged(dt, ops.stop_gradient(J), *states)
         spiked = charged >= PEAK
         voltage, recovery = cls.reset(c, dt, spiked, charged, states[1])
@@ -111,6 +113,7 @@ class IzhikevichKernel(HasSurrogate, NeuronKernel):
     def charged(cls, dt: float, J: Tensor, voltage: Tensor, recovery: Tensor) -> Tensor:
         """The voltage before a spike resets it."""
         J = ops.maximum(J, LOWEST_CURRENT)
+        # 1000: the equation is one of milliseconds
         slope = (0.04 * voltage * voltage + 5 * voltage + 140 - recovery + J) * 1000
         return voltage + slope * dt
 
@@ -120,6 +123,7 @@ class IzhikevichKernel(HasSurrogate, NeuronKernel):
     ) -> tuple[Tensor, ...]:
         """What spikes leave of voltage and recovery."""
         voltage = ops.where(spiked, c.reset_voltage * ops.ones_like(charged), charged)
+        # of the voltage after its reset; the sums in this order, or rounding moves later spikes
         recovery = recovery + (c.tau_recovery * (c.coupling * voltage - recovery)) * 1000 * dt
         return voltage, ops.where(spiked, recovery + c.reset_recovery, recovery)
 
@@ -149,7 +153,7 @@ class RegularSpikingKernel(IntegratorKernel):
 
 
 @neuron(nengo.StochasticSpiking)
-class StochasticSpikingKernel(HasSurrogate, NeuronKernel):
+class StochasticSpikingKernel(NeuronKernel, HasSurrogate):
     """J is the rate that the base type gives [Hz]; the dice are thrown by Nengo's generator."""
 
     draws = "rng"

@@ -26,7 +26,7 @@ from .registry import kernel
 
 
 @kernel(SUM)
-class Sum(NamesResiduals, StepsInNumPy, Kernel):
+class Sum(Kernel, NamesResiduals, StepsInNumPy):
     """Sums of views; those of about equally many terms share a group."""
 
     mergeable = False  # they differ in where their terms go
@@ -40,15 +40,17 @@ class Sum(NamesResiduals, StepsInNumPy, Kernel):
         # learned weights are large, and their own array: nothing is to be put next to them
         learned = any(v.signal.role is Role.ADAPTED for v in op.reads)
         depth = depth_of(op)
+        # sums read zeros up to the length of the longest in their group, not twice their own
         about = depth if depth < 4 else 2 ** depth.bit_length()
         return (about, op.writes[0].dtype, op.writes[0].shape if learned else None)
 
     def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
+        # one argument (L, terms, N) that was gathered at once, or one for each term
         gathered = len(group.read_shapes[0]) == 2
         return [ops.sum(reads[0], axis=1) if gathered else reduce(add, reads)]
 
     def residuals(self, group: Group) -> int:
-        return 0
+        return 0  # it is linear
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         (out,) = writes
@@ -70,7 +72,7 @@ class Route(Kernel):
 
 
 @kernel("multiply")
-class Multiply(StepsInNumPy, Kernel):
+class Multiply(Kernel, StepsInNumPy):
     """Elementwise products."""
 
     product = Product.ELEMENTWISE
@@ -78,6 +80,7 @@ class Multiply(StepsInNumPy, Kernel):
     inlines = True
 
     def flat(self, op: Op) -> bool:
+        # what is broadcast does not lie element by element beside what it multiplies
         return op.reads[0].shape == op.reads[1].shape == op.writes[0].shape
 
     def signature(self, op: Op) -> Hashable:
@@ -102,13 +105,15 @@ def _with_rank(array: Tensor, rank: int) -> Tensor:
 
 
 @kernel("dot")
-class Dot(InlinesByGroup, StepsInNumPy, Kernel):
+class Dot(Kernel, InlinesByGroup, StepsInNumPy):
     """Matrix times vector."""
 
     product = Product.MATRIX
 
     def inlined(self, group: Group, batch: int) -> bool:
         bounds = costs.current()
+        # In such a kernel a product is plain loops on one core: good enough for vectors, and for
+        # few numbers. Libraries take over where rows of a batch would share a matrix.
         small = group.reads[0].size * batch <= bounds.inlined_numbers
         if batch == 1 or group.interleaving is not None or small:
             return True
@@ -129,6 +134,7 @@ class Dot(InlinesByGroup, StepsInNumPy, Kernel):
             a = ops.reshape(a, (a.shape[0], x.shape[1], -1, a.shape[3]))
         if a.shape[0] != 1:  # a matrix for each batch item
             return [ops.squeeze(ops.matmul(a, ops.expand_dims(x, -1)), -1)]
+        # a scalar product
         if a.shape[1] == a.shape[2] == x.shape[0] == 1 and not ctx.training:
             return [_sum_of_all(a[0, 0] * x[:, 0])]
         if a.shape[1] == 1:
@@ -141,6 +147,7 @@ class Dot(InlinesByGroup, StepsInNumPy, Kernel):
             # once, in this shape: whoever reads it as one long row would have to divide positions
             return [ctx.once(ops.squeeze(a, -1) * x)]
         if not ctx.training and m * n <= costs.current().small_matrix_elements:
+            # elementwise: XLA fuses that with what reads it, but no call of a library
             if n <= costs.current().product_columns:
                 return [ctx.once(_sum_of_columns(a, x))]
             if m == 1 and ctx.inline or _is_summed(x, m):
@@ -154,6 +161,7 @@ class Dot(InlinesByGroup, StepsInNumPy, Kernel):
         if a.shape[2] == 1:
             column = a[:, :, 0]
             return lambda: np.multiply(column, x, out)
+        # of many small products, the calls of Python would take most of the time
         if len(x) > costs.current().numpy_products:
             return lambda: np.matmul(a, x[..., None], out=out[..., None])
         products = list(zip(a, x, out, strict=True))
@@ -186,6 +194,7 @@ def _is_summed(x: Tensor, m: int) -> bool:
 
 def _sum_of_columns(a: Tensor, x: Tensor) -> Tensor:
     """Σ_n a_n x_n, for vectors a_n and numbers x_n."""
+    # so that each column is contiguous
     columns = ops.transpose(a, (3, 0, 1, 2))
     return reduce(add, (columns[i] * x[..., i : i + 1] for i in range(x.shape[-1])))
 
@@ -201,6 +210,7 @@ def _summed_by_product(terms: Tensor) -> Tensor:
 def _sum_of_all(terms: Tensor) -> Tensor:
     """Sum of terms (1, n): the sums of rows, then their sum; XLA adds a single row one by one."""
     n = terms.shape[1]
+    # two levels also keep rounding small, which grows with the length of a running sum
     row = costs.current().product_row_terms
     whole = n - n % row
     rows = ops.reshape(terms[:, :whole], (1, whole // row, row))

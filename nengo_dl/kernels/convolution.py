@@ -19,7 +19,7 @@ from .registry import kernel
 
 
 @kernel("convolution")
-class Convolution(StepsInNumPy, Kernel):
+class Convolution(Kernel, StepsInNumPy):
     """One convolution for each op: their kernels differ, and XLA runs one after the other."""
 
     product = Product.CONVOLUTION
@@ -68,14 +68,17 @@ def _in_numpy(
     pads = [(0, 0)] * rank
     if padding == "same":
         reach = [(m - 1) * s + k for m, s, k in zip(spatial, strides, kernel, strict=True)]
+        # as Nengo and TensorFlow: of an odd number of zeros, the one more lies behind
         missing = [max(r - n, 0) for r, n in zip(reach, x.shape, strict=False)]
         pads = [(n // 2, n - n // 2) for n in missing]
+    # made once: steps write the inner part, and the frame stays zero
     padded = np.pad(np.zeros_like(x), [*pads, (0, 0)])
     inner = tuple(slice(a, a + n) for (a, _), n in zip(pads, x.shape, strict=False))
     axes: Any = tuple(range(rank))  # of which NumPy's annotations know one
     windows = sliding_window_view(padded, kernel, axis=axes)
     windows = windows[tuple(slice(None, m * s, s) for m, s in zip(spatial, strides, strict=True))]
     windows = np.moveaxis(windows, rank, -1)  # (*spatial, *kernel, channels in)
+    # the windows overlap in memory; copied, they are a matrix, and the product is one of BLAS
     columns = np.empty(windows.shape, x.dtype)
     rows, matrix = columns.reshape(-1, weights.size // channels), weights.reshape(-1, channels)
     result = (
@@ -103,6 +106,7 @@ def _convolve(x: Tensor, weights: Tensor, op: Op) -> Tensor:
         shape = op.writes[0].shape
         spatial = shape[:-1] if attrs["channels_last"] else shape[1:]
         x = _spread(x, weights.shape[:rank], spatial, attrs["strides"], attrs["padding"])
+        # a convolution here does not flip its kernel; its transpose does
         weights = ops.flip(weights, axis=tuple(range(rank)))
         strides, padding = 1, "valid"
     else:
@@ -134,9 +138,10 @@ def _dilated(x: Tensor, axis: int, stride: int) -> Tensor:
     if stride == 1:
         return x
     shape = list(x.shape)
+    # zeros along an axis of their own, which then becomes a part of the one before
     wide = ops.expand_dims(x, axis + 1)
     wide = ops.pad(wide, [[0, (stride - 1) * (i == axis + 1)] for i in range(len(wide.shape))])
-    shape[0], shape[axis] = -1, shape[axis] * stride
+    shape[0], shape[axis] = -1, shape[axis] * stride  # nobody knows L outside of loops
     return _padded(ops.reshape(wide, shape), axis, 0, 1 - stride)
 
 

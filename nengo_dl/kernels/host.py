@@ -33,7 +33,7 @@ Line = dict[tuple[Op, int], HostStepper]
 
 
 @kernel("python")
-class PythonFunction(StepsInNumPy, Kernel):
+class PythonFunction(Kernel, StepsInNumPy):
     """Functions of nodes; those that are ready together are one call out of the loop."""
 
     sequential = True
@@ -106,6 +106,7 @@ def _fill(place: np.ndarray, value: object) -> bool:
     if not place.size:
         return True
     try:
+        # most values are fine: two calls of NumPy find out, and `checked` says what is wrong
         place[...] = value
         return value is not None and bool(np.isfinite(place).all())
     except (TypeError, ValueError):
@@ -175,6 +176,7 @@ class Stepper:
         for sig in self.zeros:
             signals[sig][...] = 0
         try:
+            # as in Nengo's simulator
             with np.errstate(invalid="raise", divide="ignore"):
                 self.step()
         except Exception as error:
@@ -192,18 +194,19 @@ class Stepper:
 
 
 @kernel("host")
-class HostOperator(StepsInNumPy, StepsOnHost, Kernel):
+class HostOperator(Kernel, StepsInNumPy, StepsOnHost):
     """An operator of Nengo's, run by its own step function."""
 
     sequential = True
     compiled = False
     restarts = True
     passes_gradient = False
-    has_effects = True
+    has_effects = True  # nobody knows what it does
     mergeable = False
     stepper = Stepper
 
     def signature(self, op: Op) -> Hashable:
+        # its memory is its own
         return id(op)
 
     def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
@@ -260,6 +263,7 @@ class Steppers:
             begin with generators of their own.
         """
         kept = self._made, self._before, self._first
+        # items of later minibatches have drawn nothing yet
         before = {} if first else {**self._before, **self._made}
         self._before = before if line is None else {**before, **line}
         self._made, self._first = {}, first
@@ -291,6 +295,7 @@ class Steppers:
 
     def _make(self, op: Op, item: int) -> HostStepper:
         with self._lock:
+            # generators belong to items of the whole batch, however it is cut into minibatches
             number = self._first + item
             stepper = _stepper_of(op)(op, self.dt, self.rngs(op.attrs["operator"], number), number)
             before = self._before.pop((op, item), None)

@@ -21,7 +21,7 @@ from .surrogate import counted
 
 
 @neuron(IntegrateAndFire)
-class IntegrateAndFireKernel(HasSurrogate, LeakyReLUKernel):
+class IntegrateAndFireKernel(LeakyReLUKernel, HasSurrogate):
     """Soft reset; negative currents are integrated too."""
 
     constants = ("amplitude", "max_spikes", "negative_slope")
@@ -31,9 +31,11 @@ class IntegrateAndFireKernel(HasSurrogate, LeakyReLUKernel):
     @classmethod
     def signed(cls, c: Constants, voltage: Tensor) -> tuple[Tensor, Tensor, Number]:
         """In units of spikes: the voltage, the spikes, and the voltage that each is worth."""
+        # known while tracing: most networks have none, and compute nothing of what follows
         if not np.any(c.negative_slope):
             return voltage, ops.clip(ops.floor(voltage), 0, c.max_spikes), 1.0
         below = ops.logical_and(voltage < 0, c.negative_slope > 0)
+        # 1 / slope is computed for all, also for those that it is not selected for
         slope = np.where(np.asarray(c.negative_slope) > 0, c.negative_slope, 1)
         worth = ops.where(below, ops.cast(1 / slope, voltage.dtype), ops.ones_like(voltage))
         size = ops.abs(voltage) / worth
@@ -57,6 +59,7 @@ class IntegrateAndFireKernel(HasSurrogate, LeakyReLUKernel):
         threshold = ops.maximum(nearest, 1)
         if np.any(c.negative_slope):
             below = ops.logical_and(voltage < 0, c.negative_slope > 0)
+            # without a slope a negative voltage waits for the threshold above, at 1
             threshold = ops.where(below, ops.minimum(nearest, -1), threshold)
         fired = counted(surrogate, spikes, counted_voltage, ops.stop_gradient(threshold))
         lost = ops.stop_gradient(spikes) if surrogate.detach_reset else fired
@@ -64,7 +67,7 @@ class IntegrateAndFireKernel(HasSurrogate, LeakyReLUKernel):
 
 
 @neuron(SignedIntegrateAndFire)
-class SignedIntegrateAndFireKernel(HasSurrogate, RectifiedLinearKernel):
+class SignedIntegrateAndFireKernel(RectifiedLinearKernel, HasSurrogate):
     """The sum of spikes follows the sum of currents, in both directions."""
 
     constants = ("amplitude", "max_spikes")
@@ -76,6 +79,7 @@ class SignedIntegrateAndFireKernel(HasSurrogate, RectifiedLinearKernel):
         """Spikes of a step, the voltage before they are taken off, and the new counts."""
         voltage, emitted, allowed = states
         voltage, allowed = voltage + J * dt, allowed + c.max_spikes
+        # no more is taken back than was given, and no more given than max_spikes a step so far
         spikes = ops.minimum(ops.maximum(ops.floor(voltage), -emitted), allowed)
         return spikes, voltage, emitted + spikes, allowed - spikes
 
@@ -92,5 +96,6 @@ class SignedIntegrateAndFireKernel(HasSurrogate, RectifiedLinearKernel):
         threshold = ops.maximum(ops.round(voltage), 1)
         fired = counted(surrogate, spikes, voltage, ops.stop_gradient(threshold))
         lost = ops.stop_gradient(spikes) if surrogate.detach_reset else fired
+        # whole numbers that only bound later ones
         counts = [ops.stop_gradient(count) for count in counts]
         return (c.amplitude / dt) * fired, voltage - lost, *counts

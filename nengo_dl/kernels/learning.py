@@ -32,6 +32,7 @@ def _matrices(array: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.nd
 
 
 def _outer_into(out: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> None:
+    # into its place: each array as large as the weights costs as much as the product
     np.multiply(rows[:, :, None], columns[:, None, :], out=out)
 
 
@@ -45,6 +46,7 @@ class _Rule(Kernel):
 
     @staticmethod
     def attr(group: Group, name: str, ctx: Context) -> Tensor:
+        # rates are constants of the program, one for each op, and broadcast over items and neurons
         return constant([op.attrs[name] for op in group.ops], ctx.dtype)[None, :, None]
 
     @staticmethod
@@ -54,11 +56,12 @@ class _Rule(Kernel):
 
 
 @kernel("pes")
-class PES(StepsInNumPy, _Rule):
+class PES(_Rule, StepsInNumPy):
     """Prescribed error sensitivity."""
 
     def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         pre, error = reads
+        # scaled before the outer product: as many numbers as rows, not as weights
         return [_outer(self.attr(group, "scale", ctx) * error, pre)]
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
@@ -69,7 +72,7 @@ class PES(StepsInNumPy, _Rule):
 
 
 @kernel("bcm")
-class BCM(StepsInNumPy, _Rule):
+class BCM(_Rule, StepsInNumPy):
     """Bienenstock-Cooper-Munro."""
 
     def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
@@ -84,7 +87,7 @@ class BCM(StepsInNumPy, _Rule):
 
 
 @kernel("oja")
-class Oja(StepsInNumPy, _Rule):
+class Oja(_Rule, StepsInNumPy):
     """Hebbian learning with forgetting."""
 
     def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
@@ -109,7 +112,7 @@ class Oja(StepsInNumPy, _Rule):
 
 
 @kernel("voja")
-class Voja(StepsInNumPy, _Rule):
+class Voja(_Rule, StepsInNumPy):
     """Vector Oja: encoders of active neurons move towards the input."""
 
     def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
@@ -134,7 +137,7 @@ class Voja(StepsInNumPy, _Rule):
 
 
 @kernel("rls")
-class RLS(InlinesByGroup, StepsInNumPy, _Rule):
+class RLS(_Rule, InlinesByGroup, StepsInNumPy):
     """Recursive least squares."""
 
     def inlined(self, group: Group, batch: int) -> bool:
@@ -142,6 +145,7 @@ class RLS(InlinesByGroup, StepsInNumPy, _Rule):
 
     def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         pre, error, inverse = reads
+        # P stays symmetric, so that P a is both factors of P a aᵀ P: vectors, and no second product
         projected = ops.squeeze(ops.matmul(inverse, ops.expand_dims(pre, -1)), -1)
         norm = 1 / (1 + ops.sum(pre * projected, axis=-1, keepdims=True))
         delta = _outer(error, -norm * projected)

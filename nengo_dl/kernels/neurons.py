@@ -28,7 +28,7 @@ from .registry import kernel, neuron_kernel
 
 
 @kernel("neurons")
-class Neurons(ChangesInTraining, NamesResiduals, PacksStates, StepsInNumPy, Kernel):
+class Neurons(Kernel, ChangesInTraining, NamesResiduals, PacksStates, StepsInNumPy):
     """All neuron types; their constants become vectors where members of a group differ."""
 
     mergeable = False  # neurons of equal parameters are meant to be many
@@ -72,9 +72,10 @@ class Neurons(ChangesInTraining, NamesResiduals, PacksStates, StepsInNumPy, Kern
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action | None:
         """One call for all neurons in a row that have the same constants."""
         kind = _type_of(group)
-        if kind.draws:
+        if kind.draws:  # Nengo's step would draw by itself, and others than were drawn ahead
             return None
         populations, stop = [], 0
+        # objects of Nengo's are equal if all their parameters are
         for neurons, ops in groupby(group.ops, key=lambda op: op.attrs["neurons"]):
             start, stop = stop, stop + sum(op.writes[0].size for op in ops)
             populations.append((neurons, slice(start, stop)))
@@ -88,6 +89,7 @@ class Neurons(ChangesInTraining, NamesResiduals, PacksStates, StepsInNumPy, Kern
         copies = list(zip(writes[1:], reads[1:], strict=True))
 
         def compute() -> None:
+            # Nengo changes states in place, while others still read those of the step before
             for new, old in copies:
                 new[:] = old
             for step, J, output, states in calls:
@@ -99,6 +101,7 @@ class Neurons(ChangesInTraining, NamesResiduals, PacksStates, StepsInNumPy, Kern
         """Neurons that spike do what the user chose; state of which rates know stands still."""
         kind = neuron_kernel(type(op.attrs["neurons"]))
         choice = op.attrs.get("training_spikes") or Rates()
+        # `in_training` marks the op: simulation has the same choice among its attrs, and ignores it
         attrs = {**op.attrs, "training_spikes": choice, "in_training": True}
         if not isinstance(choice, Rates):
             return (replace(op, attrs=attrs) if kind.spiking else op), {}

@@ -62,7 +62,7 @@ class Generators:
     def run(steppers: Sequence[Generators], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Spikes of some items, for rates (steps * items, N) [Hz]."""
         (rates,) = arrays
-        output, n = np.empty_like(rates), len(steppers)
+        output, n = np.empty_like(rates), len(steppers)  # rows are items within steps
         for row, stepper in enumerate(steppers):
             (output[row::n],) = stepper.advance([rates[row::n]])
         return [output]
@@ -80,7 +80,7 @@ class Generators:
 
 
 @kernel("drawn_spikes")
-class DrawnSpikes(ChangesInTraining, StepsInNumPy, StepsOnHost, Kernel):
+class DrawnSpikes(Kernel, ChangesInTraining, StepsInNumPy, StepsOnHost):
     """Neurons of which Nengo's step draws the spikes, on the host.
 
     In training they give rates; or spikes, with the gradient of the rates: there is no voltage, of
@@ -99,12 +99,15 @@ class DrawnSpikes(ChangesInTraining, StepsInNumPy, StepsOnHost, Kernel):
     def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         (rates,) = reads
         rows = ctx.batch if ctx.rows is None else ctx.rows
+        # items that share rates do not share spikes
         rates = ops.broadcast_to(rates, (rows, rates.shape[1]))
         draws = [(ctx.steppers(op), part) for op, part in _parts(group)]
 
         def draw(rates: np.ndarray, valid: np.ndarray) -> list[np.ndarray]:
             spikes = np.zeros_like(rates)
             for generators, part in draws:
+                # rows after these are steps that are not simulated: to draw for them would move
+                # generators
                 (spikes[:valid, part],) = generators(rates[:valid, part])
             return [spikes]
 
@@ -126,6 +129,7 @@ class DrawnSpikes(ChangesInTraining, StepsInNumPy, StepsOnHost, Kernel):
         return compute
 
     def for_training(self, op: Op) -> tuple[Op, dict[Signal, View]]:
+        # what training does to neurons of any kind
         changed, held = CATALOGUE.for_training(replace(op, kind="neurons"))
         if isinstance(training_spikes(changed), Rates):
             return changed, held

@@ -45,6 +45,7 @@ class LeakyReLUKernel(NeuronKernel):
 
 def leaky(J: Tensor, slope: Number) -> Tensor:
     """J, times a slope where it is negative."""
+    # not the larger of the two, which is the other one for slopes greater than 1
     return ops.where(J < 0, slope * J, J)
 
 
@@ -56,6 +57,7 @@ class QuantizedReLUKernel(NeuronKernel):
 
     @classmethod
     def rate(cls, c: Constants, J: Tensor) -> Tensor:
+        # not `round`, which takes halves to the next even number
         level = ops.clip(ops.floor(c.levels * J + 0.5), 0, c.levels) / c.levels
         return c.amplitude * with_gradient_of(level, ops.clip(J, 0, 1))
 
@@ -95,7 +97,7 @@ class TanhKernel(NeuronKernel):
 
 
 @neuron(nengo.LIFRate)
-class LIFRateKernel(SmoothsRate, NeuronKernel):
+class LIFRateKernel(NeuronKernel, SmoothsRate):
     """Rate of the leaky integrate-and-fire neuron."""
 
     constants: tuple[str, ...] = ("amplitude", "tau_rc", "tau_ref")
@@ -118,6 +120,7 @@ def lif_rate(c: Constants, J: Tensor) -> Tensor:
 
     @ops.custom_gradient
     def rate(J: Tensor) -> tuple[Tensor, Gradient]:
+        # below threshold j = 1 stands in: r is 0 there, and 0 / j or 0 / (j + 1) might be NaN
         above = J > 1
         j = ops.where(above, J - 1, ops.ones_like(J))
         r = c.amplitude / (c.tau_ref + c.tau_rc * ops.log1p(1 / j))
@@ -149,10 +152,13 @@ def soft_lif_rate(c: Constants, J: Tensor, sigma: Number) -> Tensor:
     @ops.custom_gradient
     def rate(J: Tensor) -> tuple[Tensor, Gradient]:
         j = (J - 1) / sigma
+        # from here on z is σ e^j, and ln(1 + 1/z) is -ln z, but for parts in 10^9
         tiny = j < -20
         z = sigma * ops.softplus(ops.where(tiny, ops.zeros_like(j), j))
+        # σ as a tensor, so that its logarithm has the precision of J
         log = ops.where(tiny, -j - ops.log(sigma * ops.ones_like(j)), ops.log1p(1 / z))
         r = c.amplitude / (c.tau_ref + c.tau_rc * log)
+        # z and the sigmoid share the factor e^j, which cancels where both would underflow
         slope = ops.where(tiny, r * r / sigma, (r / z) * (r / (z + 1)) * ops.sigmoid(j))
         slope = (c.tau_rc / c.amplitude) * slope
         return r, lambda upstream: upstream * slope

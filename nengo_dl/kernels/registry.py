@@ -14,15 +14,7 @@ from nengo.neurons import NeuronType
 
 from ..compiler import costs
 from ..compiler.ir import Group, Op, Role, Signal, View
-from .abilities import (
-    ChangesInTraining,
-    HostStepper,
-    InlinesByGroup,
-    NamesResiduals,
-    PacksStates,
-    StepsInNumPy,
-    StepsOnHost,
-)
+from .abilities import Abilities, HostStepper, PacksStates
 from .arrays import Action, Arrays
 from .base import Kernel, NeuronKernel
 from .context import Context
@@ -31,6 +23,7 @@ OfKernel = TypeVar("OfKernel", bound=type[Kernel])
 OfNeurons = TypeVar("OfNeurons", bound=type[NeuronKernel])
 
 _KERNELS: dict[str, Kernel] = {}
+_ABILITIES: dict[str, Abilities] = {}
 _NEURONS: dict[type[NeuronType], type[NeuronKernel]] = {}
 
 
@@ -40,7 +33,8 @@ def kernel(kind: str) -> Callable[[OfKernel], OfKernel]:
     def register(cls: OfKernel) -> OfKernel:
         if kind in _KERNELS:
             raise ValueError(f"kind {kind!r} already has a kernel, {_KERNELS[kind]}")
-        _KERNELS[kind] = cls()
+        _KERNELS[kind] = own = cls()
+        _ABILITIES[kind] = Abilities.of(own)
         return cls
 
     return register
@@ -52,6 +46,11 @@ def neuron(nengo_type: type[NeuronType]) -> Callable[[OfNeurons], OfNeurons]:
     def register(cls: OfNeurons) -> OfNeurons:
         if nengo_type in _NEURONS:
             raise ValueError(f"{nengo_type.__name__} already has a kernel, {_NEURONS[nengo_type]}")
+        # nobody makes an object of the class, which would be refused
+        missing: frozenset[str] = getattr(cls, "__abstractmethods__", frozenset())
+        if missing:
+            names = ", ".join(sorted(missing))
+            raise TypeError(f"{cls.__name__} has an ability, but not its methods: {names}")
         _NEURONS[nengo_type] = cls
         return cls
 
@@ -120,30 +119,30 @@ class Catalogue:
 
     def packs(self, group: Group) -> bool:
         """Whether a loop may hold the states of a group as one array."""
-        own = _KERNELS[group.kind]
-        return isinstance(own, PacksStates) and own.packs(group)
+        own = _ABILITIES[group.kind].packing
+        return own is not None and own.packs(group)
 
     def packer(self, group: Group) -> PacksStates:
         """What packs and unpacks the states of a group; see `packs`."""
-        own = _KERNELS[group.kind]
-        if not isinstance(own, PacksStates):
+        own = _ABILITIES[group.kind].packing
+        if own is None:
             raise TypeError(f"the kernel of kind {group.kind!r} packs no states")
         return own
 
     def inlines(self, group: Group, batch: int) -> bool:
         """Whether a group's kernel may be a part of one for a whole loop."""
-        own = _KERNELS[group.kind]
-        return own.inlined(group, batch) if isinstance(own, InlinesByGroup) else own.inlines
+        own = _ABILITIES[group.kind].inlining
+        return _KERNELS[group.kind].inlines if own is None else own.inlined(group, batch)
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action | None:
         """What computes one step of a group in NumPy; None if there is no such form."""
-        own = _KERNELS[group.kind]
-        return own.in_numpy(group, reads, writes, ctx) if isinstance(own, StepsInNumPy) else None
+        own = _ABILITIES[group.kind].in_numpy
+        return None if own is None else own.in_numpy(group, reads, writes, ctx)
 
     def stepper(self, op: Op) -> type[HostStepper] | None:
         """What keeps the state of an op on the host; None if it has none there."""
-        own = _KERNELS[op.kind]
-        return own.stepper if isinstance(own, StepsOnHost) else None
+        own = _ABILITIES[op.kind].host
+        return None if own is None else own.stepper
 
     def traits(self, op: Op | Group) -> Kernel:
         """What holds for all ops of a kind."""
@@ -151,12 +150,13 @@ class Catalogue:
 
     def residuals(self, group: Group) -> int | None:
         """Arrays (B, N) on which alone the gradient of a step depends; None if on others too."""
-        own = _KERNELS[group.kind]
-        return own.residuals(group) if isinstance(own, NamesResiduals) else None
+        own = _ABILITIES[group.kind].residuals
+        return None if own is None else own.residuals(group)
 
     def signature(self, op: Op) -> Hashable:
         """What has to be equal for ops to share a group."""
         own = _KERNELS[op.kind]
+        # members of flat kernels lie end to end, whatever their shapes
         shapes = None if own.flat(op) else tuple(v.shape for v in op.reads)
         if op.is_sum:  # its terms are counted by element
             return op.kind, own.signature(op)
@@ -165,8 +165,8 @@ class Catalogue:
 
     def for_training(self, op: Op) -> tuple[Op, dict[Signal, View]]:
         """What takes the place of an op in training: itself, unless its kernel changes it."""
-        own = _KERNELS[op.kind]
-        return own.for_training(op) if isinstance(own, ChangesInTraining) else (op, {})
+        own = _ABILITIES[op.kind].training
+        return (op, {}) if own is None else own.for_training(op)
 
 
 def _kind_of_argument(view: View) -> Hashable:
@@ -181,6 +181,7 @@ def _kind_of_argument(view: View) -> Hashable:
     if signal.role not in (Role.PARAMETER, Role.CONSTANT):
         return signal.dtype
     if view.size <= costs.current().copied_parameter_elements:
+        # the sum of copies is small, and the loop reads one array instead of many
         return "fixed"
     return signal.role, signal.trainable, view.size == signal.size
 

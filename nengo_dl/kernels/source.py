@@ -47,6 +47,7 @@ class Called:
 
     def row(self, feed: Hashable, step: int, item: int) -> np.ndarray:
         """Those of one item, made with those of the first, which asks first."""
+        # one call makes the rows of all items: Python of the user's may count its calls
         if item == 0:
             self._rows[feed] = self.rows(feed, step)
         rows = self._rows[feed]
@@ -55,7 +56,7 @@ class Called:
 
 
 @kernel("source")
-class CalledSources(StepsInNumPy, Kernel):
+class CalledSources(Kernel, StepsInNumPy):
     """What the user gives, or what Python makes; those whose turns follow each other are one call.
 
     Functions of time are called once a step, for all items.

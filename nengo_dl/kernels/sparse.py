@@ -23,7 +23,7 @@ from .registry import kernel
 
 
 @kernel("sparse_dot")
-class SparseDot(StepsInNumPy, Kernel):
+class SparseDot(Kernel, StepsInNumPy):
     """Elements of all members of a group are summed in one go."""
 
     product = Product.SPARSE
@@ -47,6 +47,7 @@ class SparseDot(StepsInNumPy, Kernel):
         ]
         if len(sums) == 1:
             return sums
+        # the argsort of an order is its inverse
         return [ops.take(ops.concatenate(sums, axis=1), np.argsort(order), axis=1)]
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
@@ -54,6 +55,7 @@ class SparseDot(StepsInNumPy, Kernel):
         rows, columns = _joined(group)
 
         def compute() -> None:
+            # adds up in double precision, whatever the precision of the simulation
             out[:] = np.bincount(rows, values * x[columns], len(out))
 
         return compute
@@ -68,6 +70,7 @@ def _sliced(
     """
     counts = np.bincount(rows, minlength=size)
     ends = _ends_of_slices(counts)
+    # stable: rows of one length stay in order, so that gathers go forward through memory
     order = np.argsort(counts, kind="stable") if len(ends) > 1 else np.arange(size)
     starts = np.cumsum(counts) - counts
     stored = np.argsort(rows, kind="stable").astype(np.int32)  # row after row
@@ -90,6 +93,7 @@ def _ends_of_slices(counts: np.ndarray) -> list[int]:
     end = len(counts)
     longest = padding = stored = 0
     bounds = costs.current()
+    # from the longest rows on: a slice ends where padding would cost more than another gather
     for length, n in zip(lengths[::-1].tolist(), n_rows[::-1].tolist(), strict=True):
         padding += (longest - length) * n
         worth = stored // bounds.sparse_padding

@@ -29,7 +29,7 @@ from .surrogate import counted, with_gradient
 
 
 @neuron(nengo.LIF)
-class LIFKernel(HasNumPyStep, HasSurrogate, StepsPacked, LIFRateKernel):
+class LIFKernel(LIFRateKernel, HasNumPyStep, HasSurrogate, StepsPacked):
     """Leaky integrate-and-fire."""
 
     constants: tuple[str, ...] = ("amplitude", "tau_rc", "tau_ref", "min_voltage")
@@ -39,6 +39,7 @@ class LIFKernel(HasNumPyStep, HasSurrogate, StepsPacked, LIFRateKernel):
 
     @classmethod
     def step(cls, c: Constants, dt: float, J: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        # a comparison has no gradient, and what flows past it through the voltage means nothing
         return cls.advance(c, dt, ops.stop_gradient(J), *states)[0]
 
     @classmethod
@@ -50,6 +51,7 @@ class LIFKernel(HasNumPyStep, HasSurrogate, StepsPacked, LIFRateKernel):
         # a refractory period that ended within the step leaves a part of it to integrate
         charged, part, since = cls.charge(c, dt, J, voltage, dt - refractory)
         spiked = charged > 1
+        # from the start of this step on, as the next one takes dt off before it looks
         refractory = ops.where(spiked, c.tau_ref + dt - since, refractory)
         rest = ops.maximum(charged, c.min_voltage)
         voltage = ops.where(spiked, ops.zeros_like(charged), rest)
@@ -68,6 +70,8 @@ class LIFKernel(HasNumPyStep, HasSurrogate, StepsPacked, LIFRateKernel):
         # bounds both series, if voltages never exceed the threshold
         longest = float(np.max(dt / c.tau_rc)) if c.initial[0] <= 1 else np.inf
         part = decay(ops.clip(left, 0, dt), c.tau_rc, longest)
+        # not J - (J - v) e^{-t/τ}: v changes little in a step, and digits would cancel; once, as
+        # the spike, its time and the rest of the voltage all need it
         charged = c.once(voltage + (J - voltage) * part)
         # v = 1 at the spike; since v was below 1 before, excess / drive < decay(longest)
         return charged, part, c.tau_rc * log_ratio(charged - 1, J - 1, longest)
@@ -81,6 +85,8 @@ class LIFKernel(HasNumPyStep, HasSurrogate, StepsPacked, LIFRateKernel):
     def pack(cls, dt: float, *states: Tensor) -> Tensor:
         """Minus the refractory time, where that reaches beyond the next step; else the voltage."""
         voltage, refractory = states
+        # Refractory for up to dt, a neuron has all of the next step, as if it were not. For longer,
+        # its voltage is 0 and need not be known; all other voltages are positive: the sign tells.
         return ops.where(refractory > dt, -refractory, voltage)
 
     @classmethod
@@ -91,9 +97,13 @@ class LIFKernel(HasNumPyStep, HasSurrogate, StepsPacked, LIFRateKernel):
     def packed_step(cls, c: Constants, dt: float, J: Tensor, held: Tensor) -> tuple[Tensor, ...]:
         """As `advance`."""
         J = ops.stop_gradient(J)
+        # for a refractory time held + 2 dt is what it leaves of this step, as dt - (-held - dt);
+        # for a voltage it is more than dt, and so all of it
         charged, _, since = cls.charge(c, dt, J, ops.maximum(held, 0), held + 2 * dt)
         spiked = charged > 1
+        # those that have nothing of this step left only count down
         rest = ops.where(held <= -2 * dt, held + dt, ops.maximum(charged, 0))
+        # minus the new refractory time; up to dt it reads as a voltage of 0, which is as good
         held = ops.where(spiked, since - (c.tau_ref + dt), rest)
         return ops.cast(spiked, J.dtype) * (c.amplitude / dt), held
 
@@ -109,11 +119,14 @@ class LIFKernel(HasNumPyStep, HasSurrogate, StepsPacked, LIFRateKernel):
             d_output: Tensor, d_voltage: Tensor, charged: Tensor, part: Tensor
         ) -> tuple[Tensor, ...]:
             spike = surrogate.derivative(charged - 1)
+            # the voltage becomes max(charged, lowest) (1 - S), with S the spike: the product rule,
+            # of which a detached reset leaves out the second term
             kept = ops.logical_and(charged <= 1, charged >= c.min_voltage)
             kept = ops.cast(kept, charged.dtype)
             if not surrogate.detach_reset:
                 kept = kept - ops.maximum(charged, c.min_voltage) * spike
             d_charged = d_output * (spike * (c.amplitude / dt)) + d_voltage * kept
+            # charged = v + (J - v) part, so its derivatives by J and v add up to 1
             d_current = d_charged * part
             return d_current, d_charged - d_current
 
@@ -123,6 +136,7 @@ class LIFKernel(HasNumPyStep, HasSurrogate, StepsPacked, LIFRateKernel):
 
     @classmethod
     def numpy_step(cls, neurons: nengo.LIF, J: np.ndarray) -> Callable[..., None]:
+        # subclasses that share this kernel may have a step of their own
         return LIFInNumPy(neurons, J) if type(neurons) is nengo.LIF else neurons.step
 
 
@@ -155,6 +169,7 @@ class LIFInNumPy:
         voltage: np.ndarray,
         refractory_time: np.ndarray,
     ) -> None:
+        # Nengo's operations in Nengo's order, so that the numbers are Nengo's to the bit
         drive, decay, spiked, step = self.drive, self.decay, self.spiked, self.dt
         step[...] = dt
         np.subtract(refractory_time, step, refractory_time)
@@ -169,7 +184,7 @@ class LIFInNumPy:
         np.greater(voltage, self.one, spiked)
         np.maximum(voltage, self.lowest, voltage)
         output.fill(0)
-        (where,) = spiked.nonzero()
+        (where,) = spiked.nonzero()  # few spike in a step: the logarithm is for them alone
         if len(where):
             output[where] = self.amplitude / dt
             since = np.log1p(-(voltage[where] - 1) / (J[where] - 1))
@@ -187,12 +202,14 @@ def decay(t: Tensor, tau: float | np.ndarray, longest: float) -> Tensor:
     """
     if longest > SERIES_UP_TO:
         return -ops.expm1(-t / tau)
+    # `term` is the first one left out, relative to the first of all: longest^n / (n + 1)!
     terms, term = 1, longest / 2
     while term > _rounding(t):
         terms += 1
         term *= longest / (terms + 1)
     orders = range(terms, 0, -1)
     coefficients: Iterator[Number] = (-((-1 / tau) ** n) / math.factorial(n) for n in orders)
+    # Horner: small terms are added first, and the factor t keeps all digits where t is small
     return t * reduce(lambda y, c: t * y + c, coefficients)
 
 
@@ -206,8 +223,10 @@ def log_ratio(excess: Tensor, drive: Tensor, longest: float) -> Tensor:
     if longest > SERIES_UP_TO or _largest_current(excess) == math.inf:
         return -ops.log1p(-excess / drive)
     ratio = -np.expm1(-longest)
+    # of z², as z = r / (2 - r) grows with r = excess / drive
     largest = (ratio / (2 - ratio)) ** 2
     if largest**2 * (1 / 5 - 1 / 9) < _rounding(excess):
+        # z = half / mean; multiplied by mean² above and below the line
         half = excess / 2
         mean = drive - half
         return excess * mean / (mean * mean - half * half / 3)
@@ -216,7 +235,7 @@ def log_ratio(excess: Tensor, drive: Tensor, longest: float) -> Tensor:
     terms = 1
     while largest**terms / (2 * terms + 1) > _rounding(excess):
         terms += 1
-    y: Number = 1 / (2 * terms - 1)
+    y: Number = 1 / (2 * terms - 1)  # Horner again, in powers of z²
     for n in range(terms - 1, 0, -1):
         y = 1 / (2 * n - 1) + square * y
     return 2 * z * y
@@ -229,6 +248,8 @@ def _rounding(x: Tensor) -> float:
 def _largest_current(x: Tensor) -> float:
     """A current from which on all spike after the same time, to rounding; infinity if none is."""
     precision = _precision(x)
+    # The square of J - 1 is finite up to here, with room for a factor or two. In half precision
+    # that is less than 1 / eps, a current that still matters: there the logarithm takes over.
     largest = math.sqrt(precision.max) / 16
     return largest if largest > 1 / precision.eps else math.inf
 
@@ -237,7 +258,7 @@ def _precision(x: Tensor) -> np.finfo:
     return np.finfo(x.dtype if isinstance(x.dtype, str) else x.dtype.name)
 
 
-class IntegratorKernel(HasSurrogate, NeuronKernel):
+class IntegratorKernel(NeuronKernel, HasSurrogate):
     """dv/dt = drive(J); as many spikes as v has whole units, which it loses."""
 
     states: tuple[str, ...] = ("voltage",)
@@ -257,6 +278,7 @@ class IntegratorKernel(HasSurrogate, NeuronKernel):
     def threshold(cls, voltage: Tensor, drive: Tensor) -> Tensor:
         """The whole number, next to the voltage, at which the drive makes one spike more."""
         nearest = ops.round(voltage)
+        # a voltage begins a step in [0, 1): a negative drive takes its first spike away at 0
         return ops.where(drive < 0, ops.minimum(nearest, 0), ops.maximum(nearest, 1))
 
     @classmethod

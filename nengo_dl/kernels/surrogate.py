@@ -67,6 +67,7 @@ def with_gradient(
         def grad(*upstream: Any) -> tuple[Tensor, ...]:
             if isinstance(upstream[0], tuple | list):  # JAX has one argument for all values
                 (upstream,) = upstream
+            # these inputs were cut off below, but each input is to have a gradient
             without = [ops.zeros_like(x) for x in inputs[first:]]
             found = gradient(*upstream, *inputs[last:])
             return (*map(_of_shape, found, inputs[:first]), *without)
@@ -78,6 +79,7 @@ def with_gradient(
 
 def with_gradient_of(value: Tensor, other: Tensor) -> Tensor:
     """One value with the gradient of another: the difference added is zero."""
+    # x - x is 0 to the bit as long as x is finite, so that the value is exact
     return ops.stop_gradient(value) + (other - ops.stop_gradient(other))
 
 

@@ -29,7 +29,7 @@ from .registry import kernel
 
 
 @kernel("lowpass")
-class Lowpass(NamesResiduals, StepsInNumPy, Kernel):
+class Lowpass(Kernel, NamesResiduals, StepsInNumPy):
     """Filters with one state variable and no feed-through; coefficients may differ by op."""
 
     any_order = True
@@ -66,13 +66,14 @@ class Lowpass(NamesResiduals, StepsInNumPy, Kernel):
 
 def _per_element(group: Group, name: str, dtype: str) -> float | np.ndarray:
     values = [op.attrs[name] for op in group.ops]
+    # a number is a constant of the compiled loop; an array would be read in each step
     if all(v == values[0] for v in values):
         return float(values[0])
     return group.per_element(values).astype(dtype)
 
 
 @kernel("linear_filter")
-class LinearFilter(NamesResiduals, StepsInNumPy, Kernel):
+class LinearFilter(Kernel, NamesResiduals, StepsInNumPy):
     """Any other linear system with one input and one output for each element."""
 
     inlines = True
@@ -86,6 +87,7 @@ class LinearFilter(NamesResiduals, StepsInNumPy, Kernel):
         following = ops.einsum("gij,lgjd->lgid", A, x) + B[None, :, :, None] * u[:, :, None, :]
         if not group.ops[0].attrs["feeds_through"]:
             return [ops.einsum("gi,lgid->lgd", C, following), following]
+        # Nengo's form of systems with feed-through: of the state before the step
         return [ops.einsum("gi,lgid->lgd", C, x) + D[None, :, None] * u, following]
 
     def residuals(self, group: Group) -> int:
@@ -113,7 +115,7 @@ class LinearFilter(NamesResiduals, StepsInNumPy, Kernel):
 
 
 @kernel("triangle")
-class Triangle(StepsInNumPy, Kernel):
+class Triangle(Kernel, StepsInNumPy):
     """Finite, linearly falling impulse response."""
 
     inlines = True
@@ -121,9 +123,11 @@ class Triangle(StepsInNumPy, Kernel):
     def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         y, history, where, u = reads
         attrs = group.ops[0].attrs
+        # the history of before this input: its own slope begins with the next step
         y = y + attrs["n0"] * u - ops.sum(history, axis=2)
         where = ops.mod(where + 1, attrs["n_taps"])
         taps = constant(np.arange(attrs["n_taps"])[:, None], ctx.dtype)
+        # a comparison with all places: elementwise, where a scatter is a loop of its own on XLA:CPU
         here = ops.equal(ops.expand_dims(where, 2), taps)
         slope = ops.expand_dims(attrs["slope"] * u, 2)
         return [y, ops.where(here, slope, history), where]
@@ -159,8 +163,10 @@ class Decay(Kernel):
 
     def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         (log_tau,) = reads
+        # bounded, as τ may underflow to 0 in training, and q a would be ∞ · 0
         step = ctx.dt / ops.maximum(ops.exp(log_tau), group.ops[0].attrs["least"])
         left = ops.exp(-step)
+        # b is not 1 - a: for slow filters a is nearly 1, and most digits would cancel
         return [left, -ops.expm1(-step), step * left]
 
 

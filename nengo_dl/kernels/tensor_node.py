@@ -33,7 +33,7 @@ class TensorNodeKernel(Kernel):
         (op,) = group.ops
         reads, args = list(reads), []
         if op.attrs["pass_time"]:
-            args.append(ops.reshape(reads.pop(0)[0], ()))
+            args.append(ops.reshape(reads.pop(0)[0], ()))  # one clock for all items
         if op.attrs["shape_in"] is not None:
             args.append(ops.reshape(batched(reads[0], ctx), (ctx.batch, *op.attrs["shape_in"])))
         output = op.attrs["call"](args, ctx.training, ctx.dtype)
