@@ -110,6 +110,14 @@ class InlinesByGroup(Protocol):
         ...
 
 
+class Randomness(Protocol):
+    """What Nengo's simulator gives operators: a generator, or at least a seed for one of theirs."""
+
+    def randint(self, high: int, /) -> int:
+        """A number below `high`."""
+        ...
+
+
 class HostStepper(Protocol):
     """Keeps the state of an op on the host, for one batch item.
 
@@ -118,7 +126,7 @@ class HostStepper(Protocol):
     op : Op
     dt : float
         Step length [s].
-    rng : numpy.random.RandomState
+    rng : Randomness
         What Nengo's simulator would give the op's operator.
     item : int
         The number of the item.
@@ -131,7 +139,7 @@ class HostStepper(Protocol):
 
     generators: list[np.random.RandomState]
 
-    def __init__(self, op: Op, dt: float, rng: np.random.RandomState, item: int) -> None: ...
+    def __init__(self, op: Op, dt: float, rng: Randomness, item: int) -> None: ...
 
     @staticmethod
     def run(steppers: Sequence[Any], arrays: Arrays) -> list[np.ndarray]:

@@ -24,7 +24,7 @@ class CallsHost(Protocol):
         self,
         function: HostFunction,
         arrays: Sequence[Tensor | int],
-        shapes: Sequence[tuple[int | None, ...]],
+        shapes: Sequence[tuple[int, ...]],
         /,
     ) -> Tensors:
         """The arrays of given shapes that the function returns, once a step."""

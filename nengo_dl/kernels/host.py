@@ -21,7 +21,7 @@ from nengo.utils.functions import function_name
 
 from ..compiler.ir import Group, Op
 from ..utils import blame, continue_with, own_generator
-from .abilities import HostStepper, StepsInNumPy, StepsOnHost
+from .abilities import HostStepper, Randomness, StepsInNumPy, StepsOnHost
 from .arrays import Action, Arrays, HostFunction, Tensor, Tensors
 from .base import Kernel
 from .context import Context
@@ -139,7 +139,7 @@ class Stepper:
         An op of kind "host".
     dt : float
         Step length [s].
-    rng : numpy.random.RandomState
+    rng : Randomness
         What Nengo's simulator would give the operator.
     item : int
         The number of the item.
@@ -150,7 +150,7 @@ class Stepper:
         From which the operator draws, and no other.
     """
 
-    def __init__(self, op: Op, dt: float, rng: np.random.RandomState, item: int) -> None:
+    def __init__(self, op: Op, dt: float, rng: Randomness, item: int) -> None:
         attrs = op.attrs
         self.inputs, self.outputs = attrs["inputs"], attrs["outputs"]
         self.zeros, self.name, self.number = attrs["zeros"], op.tag, item
@@ -239,7 +239,7 @@ class Steppers:
         `rngs(operator, item)` gives the random generator of an operator of Nengo's.
     """
 
-    def __init__(self, dt: float, rngs: Callable[[Operator, int], np.random.RandomState]) -> None:
+    def __init__(self, dt: float, rngs: Callable[[Operator, int], Randomness]) -> None:
         self.dt, self.rngs = dt, rngs
         self._made: Line = {}
         self._before: Line = {}  # whose generators go on
@@ -321,7 +321,7 @@ def _stepper_of(op: Op) -> type[HostStepper]:
 
 
 def _with_own_generators(
-    operator: Operator, item: int, rng: np.random.RandomState
+    operator: Operator, item: int, rng: Randomness
 ) -> tuple[Operator, list[np.random.RandomState]]:
     """A copy of an operator that has random generators of its own, and these.
 
@@ -346,12 +346,12 @@ class _Drawing:
     Processes that only take what they are given, to record it, return nothing.
     """
 
-    def __init__(self, process: Process, rng: np.random.RandomState) -> None:
+    def __init__(self, process: Process, rng: Randomness) -> None:
         self.rng: np.random.RandomState = process.get_rng(rng)
         self._process = process
         self.gives = True  # whether its last step returned something
 
-    def get_rng(self, _: np.random.RandomState) -> np.random.RandomState:
+    def get_rng(self, _: Randomness) -> np.random.RandomState:
         return self.rng
 
     def make_step(self, *args: Any, **kwargs: Any) -> Callable[..., object]:

@@ -15,7 +15,7 @@ import numpy as np
 from ..compiler.ir import Group, Op, Signal, View
 from ..surrogate import Rates
 from ..utils import blame, own_generator
-from .abilities import ChangesInTraining, StepsInNumPy, StepsOnHost
+from .abilities import ChangesInTraining, Randomness, StepsInNumPy, StepsOnHost
 from .arrays import Action, Arrays, Tensor, Tensors
 from .base import Kernel, NeuronKernel
 from .constants import Constants
@@ -48,13 +48,13 @@ class Generators:
         An op of kind "drawn_spikes".
     dt : float
         Step length [s].
-    rng : numpy.random.RandomState
+    rng : Randomness
         That of other operators.
     item : int
         The number of the item.
     """
 
-    def __init__(self, op: Op, dt: float, rng: np.random.RandomState, item: int) -> None:
+    def __init__(self, op: Op, dt: float, rng: Randomness, item: int) -> None:
         self.neurons, self.dt, self.name = op.attrs["neurons"], dt, op.tag
         self.generators = [own_generator(op.attrs["rng"], item)]
 

@@ -23,8 +23,8 @@ from .registry import kernel
 class MakesRows(Protocol):
     """A source of the present call."""
 
-    def rows(self, first: int, n: int, /) -> Arrays:
-        """The values of n steps, the first of which is number `first` + 1."""
+    def rows(self, first: int, n: int) -> np.ndarray:
+        """Values of the n steps after the `first`: array (n or 1, 1 or B, size)."""
         ...
 
 
@@ -43,7 +43,8 @@ class Called:
 
     def rows(self, feed: Hashable, step: int) -> np.ndarray:
         """Make the values of a step: array (1 or B, size)."""
-        return self._source_of(feed).rows(step - 1, 1)[0]
+        rows: np.ndarray = self._source_of(feed).rows(step - 1, 1)[0]
+        return rows
 
     def row(self, feed: Hashable, step: int, item: int) -> np.ndarray:
         """Those of one item, made with those of the first, which asks first."""
