@@ -40,7 +40,7 @@ class Sum(Kernel, NamesResiduals, StepsInNumPy):
         # learned weights are large, and their own array: nothing is to be put next to them
         learned = any(v.signal.role is Role.ADAPTED for v in op.reads)
         depth = depth_of(op)
-        # sums read zeros up to the length of the longest in their group, not twice their own
+        # all are padded to the longest of their group, which has less than twice their terms
         about = depth if depth < 4 else 2 ** depth.bit_length()
         return (about, op.writes[0].dtype, op.writes[0].shape if learned else None)
 

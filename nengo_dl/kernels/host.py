@@ -206,8 +206,7 @@ class HostOperator(Kernel, StepsInNumPy, StepsOnHost):
     stepper = Stepper
 
     def signature(self, op: Op) -> Hashable:
-        # its memory is its own
-        return id(op)
+        return id(op)  # its memory is its own
 
     def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         (op,) = group.ops

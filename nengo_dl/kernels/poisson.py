@@ -106,8 +106,7 @@ class DrawnSpikes(Kernel, ChangesInTraining, StepsInNumPy, StepsOnHost):
         def draw(rates: np.ndarray, valid: np.ndarray) -> list[np.ndarray]:
             spikes = np.zeros_like(rates)
             for generators, part in draws:
-                # rows after these are steps that are not simulated: to draw for them would move
-                # generators
+                # no step is simulated beyond these rows: to draw for them would move generators
                 (spikes[:valid, part],) = generators(rates[:valid, part])
             return [spikes]
 
