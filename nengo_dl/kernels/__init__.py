@@ -2,9 +2,11 @@
 
 May import `compiler`, `neurons`, `surrogate` and `utils`. A neuron type or a kind of operation is
 one decorated class, in the file of its family, which opens with its equations and their source.
+`base` has what each kernel says, `abilities` what some can do besides, `registry` finds them all.
 """
 
 from . import (
+    abilities,
     adaptive,
     basic,
     convolution,
@@ -20,12 +22,14 @@ from . import (
     synapses,
     tensor_node,
 )
-from .registry import CATALOGUE, Kernel, NeuronKernel, kernel, neuron, neuron_kernel
+from .base import Kernel, NeuronKernel
+from .registry import CATALOGUE, kernel, neuron, neuron_kernel
 
 __all__ = [
     "CATALOGUE",
     "Kernel",
     "NeuronKernel",
+    "abilities",
     "adaptive",
     "basic",
     "convolution",

@@ -10,18 +10,21 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..compiler.ir import Group, Op
 from ..compiler.traits import Product
+from .abilities import StepsInNumPy
+from .arrays import Action, Arrays, Tensor, Tensors
+from .base import Kernel
 from .context import Context
 from .later import ops
-from .registry import Action, Arrays, Kernel, kernel
+from .registry import kernel
 
 
 @kernel("convolution")
-class Convolution(Kernel):
+class Convolution(Kernel, StepsInNumPy):
     """One convolution for each op: their kernels differ, and XLA runs one after the other."""
 
     product = Product.CONVOLUTION
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         weights, x = reads
         if len(group.ops) == 1:  # the gradients of slices and stacks would copy all arrays
             y = _convolve(ops.squeeze(x, 1), ops.squeeze(weights, (0, 1)), group.ops[0])
@@ -65,13 +68,17 @@ def _in_numpy(
     pads = [(0, 0)] * rank
     if padding == "same":
         reach = [(m - 1) * s + k for m, s, k in zip(spatial, strides, kernel, strict=True)]
+        # as Nengo and TensorFlow: of an odd number of zeros, the one more lies behind
         missing = [max(r - n, 0) for r, n in zip(reach, x.shape, strict=False)]
         pads = [(n // 2, n - n // 2) for n in missing]
+    # made once: steps write the inner part, and the frame stays zero
     padded = np.pad(np.zeros_like(x), [*pads, (0, 0)])
     inner = tuple(slice(a, a + n) for (a, _), n in zip(pads, x.shape, strict=False))
-    windows = sliding_window_view(padded, kernel, axis=tuple(range(rank)))
+    axes: Any = tuple(range(rank))  # of which NumPy's annotations know one
+    windows = sliding_window_view(padded, kernel, axis=axes)
     windows = windows[tuple(slice(None, m * s, s) for m, s in zip(spatial, strides, strict=True))]
     windows = np.moveaxis(windows, rank, -1)  # (*spatial, *kernel, channels in)
+    # the windows overlap in memory; copied, they are a matrix, and the product is one of BLAS
     columns = np.empty(windows.shape, x.dtype)
     rows, matrix = columns.reshape(-1, weights.size // channels), weights.reshape(-1, channels)
     result = (
@@ -89,7 +96,7 @@ def _in_numpy(
     return compute
 
 
-def _convolve(x: Any, weights: Any, op: Op) -> Any:
+def _convolve(x: Tensor, weights: Tensor, op: Op) -> Tensor:
     """Convolve x (L, *shape) with weights (*kernel, channels in, channels out)."""
     attrs = op.attrs
     rank = len(attrs["strides"])
@@ -99,6 +106,7 @@ def _convolve(x: Any, weights: Any, op: Op) -> Any:
         shape = op.writes[0].shape
         spatial = shape[:-1] if attrs["channels_last"] else shape[1:]
         x = _spread(x, weights.shape[:rank], spatial, attrs["strides"], attrs["padding"])
+        # a convolution here does not flip its kernel; its transpose does
         weights = ops.flip(weights, axis=tuple(range(rank)))
         strides, padding = 1, "valid"
     else:
@@ -108,8 +116,8 @@ def _convolve(x: Any, weights: Any, op: Op) -> Any:
 
 
 def _spread(
-    x: Any, kernel: Sequence[int], spatial: Sequence[int], strides: Sequence[int], padding: str
-) -> Any:
+    x: Tensor, kernel: Sequence[int], spatial: Sequence[int], strides: Sequence[int], padding: str
+) -> Tensor:
     """The input whose plain convolution with the flipped kernel is the transposed one.
 
     Output n collects input m through kernel element n - m · stride + before, where `before` is
@@ -125,18 +133,19 @@ def _spread(
     return x
 
 
-def _dilated(x: Any, axis: int, stride: int) -> Any:
+def _dilated(x: Tensor, axis: int, stride: int) -> Tensor:
     """Put stride - 1 zeros between the elements along an axis."""
     if stride == 1:
         return x
     shape = list(x.shape)
+    # zeros along an axis of their own, which then becomes a part of the one before
     wide = ops.expand_dims(x, axis + 1)
     wide = ops.pad(wide, [[0, (stride - 1) * (i == axis + 1)] for i in range(len(wide.shape))])
-    shape[0], shape[axis] = -1, shape[axis] * stride
+    shape[0], shape[axis] = -1, shape[axis] * stride  # nobody knows L outside of loops
     return _padded(ops.reshape(wide, shape), axis, 0, 1 - stride)
 
 
-def _padded(x: Any, axis: int, left: int, right: int) -> Any:
+def _padded(x: Tensor, axis: int, left: int, right: int) -> Tensor:
     """Add zeros at both ends of an axis, or cut off where the numbers are negative."""
     cut = [slice(None)] * len(x.shape)
     cut[axis] = slice(max(-left, 0), x.shape[axis] - max(-right, 0))

@@ -12,20 +12,28 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from nengo.base import Process
+from nengo.builder.operator import Operator
 from nengo.builder.processes import SimProcess
-from nengo.builder.signal import SignalDict
+from nengo.builder.signal import Signal, SignalDict
 from nengo.exceptions import SimulationError
 from nengo.utils.functions import function_name
 
 from ..compiler.ir import Group, Op
 from ..utils import blame, continue_with, own_generator
+from .abilities import HostStepper, Randomness, StepsInNumPy, StepsOnHost
+from .arrays import Action, Arrays, HostFunction, Tensor, Tensors
+from .base import Kernel
 from .context import Context
 from .later import ops
-from .registry import CATALOGUE, Action, Arrays, Kernel, kernel
+from .registry import CATALOGUE, kernel
+
+#: The steppers of ops, by op and batch item.
+Line = dict[tuple[Op, int], HostStepper]
 
 
 @kernel("python")
-class PythonFunction(Kernel):
+class PythonFunction(Kernel, StepsInNumPy):
     """Functions of nodes; those that are ready together are one call out of the loop."""
 
     sequential = True
@@ -40,7 +48,7 @@ class PythonFunction(Kernel):
     def signature(self, op: Op) -> Hashable:
         return (op.attrs["pass_input"], bool(op.writes), op.attrs["turn"] is None)
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         steps, *inputs = reads
         inputs = [batched(x, ctx) for x in inputs]
         size = sum(op.writes[0].size for op in group.ops if op.writes)
@@ -93,18 +101,21 @@ class _FunctionCall:
                 raise
 
 
-def _fill(place: np.ndarray, value: Any) -> bool:
+def _fill(place: np.ndarray, value: object) -> bool:
     """Write down what a function returned; whether all of it is as it should be."""
     if not place.size:
         return True
     try:
+        # most values are fine: two calls of NumPy find out, and `checked` says what is wrong
         place[...] = value
         return value is not None and bool(np.isfinite(place).all())
     except (TypeError, ValueError):
         return False
 
 
-def checked(value: Any, function: Callable, place: np.ndarray, when: str) -> np.ndarray:
+def checked(
+    value: object, function: Callable[..., object], place: np.ndarray, when: str
+) -> np.ndarray:
     """The output of a user's function, or a SimulationError that names the function."""
     name, size = function_name(function), place.size
     try:
@@ -128,7 +139,7 @@ class Stepper:
         An op of kind "host".
     dt : float
         Step length [s].
-    rng : numpy.random.RandomState
+    rng : Randomness
         What Nengo's simulator would give the operator.
     item : int
         The number of the item.
@@ -139,7 +150,7 @@ class Stepper:
         From which the operator draws, and no other.
     """
 
-    def __init__(self, op: Op, dt: float, rng: np.random.RandomState, item: int) -> None:
+    def __init__(self, op: Op, dt: float, rng: Randomness, item: int) -> None:
         attrs = op.attrs
         self.inputs, self.outputs = attrs["inputs"], attrs["outputs"]
         self.zeros, self.name, self.number = attrs["zeros"], op.tag, item
@@ -165,6 +176,7 @@ class Stepper:
         for sig in self.zeros:
             signals[sig][...] = 0
         try:
+            # as in Nengo's simulator
             with np.errstate(invalid="raise", divide="ignore"):
                 self.step()
         except Exception as error:
@@ -182,21 +194,21 @@ class Stepper:
 
 
 @kernel("host")
-class HostOperator(Kernel):
+class HostOperator(Kernel, StepsInNumPy, StepsOnHost):
     """An operator of Nengo's, run by its own step function."""
 
     sequential = True
     compiled = False
     restarts = True
     passes_gradient = False
-    has_effects = True
+    has_effects = True  # nobody knows what it does
     mergeable = False
     stepper = Stepper
 
     def signature(self, op: Op) -> Hashable:
-        return id(op)
+        return id(op)  # its memory is its own
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         (op,) = group.ops
         arrays = [reads[0][0, 0], *(batched(r, ctx)[:, 0] for r in reads[1:])]
         shapes = [(ctx.batch, *signal.shape) for signal in op.writes]
@@ -226,10 +238,10 @@ class Steppers:
         `rngs(operator, item)` gives the random generator of an operator of Nengo's.
     """
 
-    def __init__(self, dt: float, rngs: Callable) -> None:
+    def __init__(self, dt: float, rngs: Callable[[Operator, int], Randomness]) -> None:
         self.dt, self.rngs = dt, rngs
-        self._made: dict[tuple[Op, int], Stepper] = {}
-        self._before: dict[tuple[Op, int], Stepper] = {}  # whose generators go on
+        self._made: Line = {}
+        self._before: Line = {}  # whose generators go on
         self._first = 0  # number of the first item of the minibatch
         self._lock = threading.Lock()  # replicas call from threads of their own
 
@@ -238,7 +250,7 @@ class Steppers:
         self._made, self._before = {}, {}
 
     @contextlib.contextmanager
-    def aside(self, line: dict | None = None, first: int = 0) -> Iterator[None]:
+    def aside(self, line: Line | None = None, first: int = 0) -> Iterator[None]:
         """Within this context, use others: made anew, with generators that go on from these.
 
         Parameters
@@ -250,6 +262,7 @@ class Steppers:
             begin with generators of their own.
         """
         kept = self._made, self._before, self._first
+        # items of later minibatches have drawn nothing yet
         before = {} if first else {**self._before, **self._made}
         self._before = before if line is None else {**before, **line}
         self._made, self._first = {}, first
@@ -266,24 +279,24 @@ class Steppers:
             for key in [key for key in self._made if key[1] in items]:
                 self._before[key] = self._made.pop(key)
 
-    def __call__(self, op: Op, items: Sequence[int]) -> Callable:
+    def __call__(self, op: Op, items: Sequence[int]) -> HostFunction:
         """What runs an op for some batch items."""
-        run = CATALOGUE.kernel(op.kind).stepper.run
+        run = _stepper_of(op).run
         return lambda *arrays: run([self._stepper(op, item) for item in items], arrays)
 
-    def of_item(self, op: Op, item: int) -> Callable:
+    def of_item(self, op: Op, item: int) -> HostFunction:
         """What runs an op for one batch item, on arrays without a batch axis."""
         return lambda *arrays: self._stepper(op, item).advance(arrays)
 
-    def _stepper(self, op: Op, item: int) -> Stepper:
+    def _stepper(self, op: Op, item: int) -> HostStepper:
         stepper = self._made.get((op, item))
         return self._make(op, item) if stepper is None else stepper
 
-    def _make(self, op: Op, item: int) -> Stepper:
+    def _make(self, op: Op, item: int) -> HostStepper:
         with self._lock:
+            # generators belong to items of the whole batch, however it is cut into minibatches
             number = self._first + item
-            make = CATALOGUE.kernel(op.kind).stepper
-            stepper = make(op, self.dt, self.rngs(op.attrs["operator"], number), number)
+            stepper = _stepper_of(op)(op, self.dt, self.rngs(op.attrs["operator"], number), number)
             before = self._before.pop((op, item), None)
             if before is not None:
                 continue_with(stepper.generators, before.generators)
@@ -292,14 +305,23 @@ class Steppers:
 
     def generators(self, ops: Iterable[Op], batch: int) -> list[list[np.random.RandomState]]:
         """What each of the ops that have a stepper draws from, for each item, and no other."""
-        mine = [op for op in ops if CATALOGUE.kernel(op.kind).stepper is not None]
+        mine = [op for op in ops if CATALOGUE.stepper(op) is not None]
         return [
             [rng for item in range(batch) for rng in self._stepper(op, item).generators]
             for op in mine
         ]
 
 
-def _with_own_generators(operator: Any, item: int, rng: Any) -> tuple[Any, list]:
+def _stepper_of(op: Op) -> type[HostStepper]:
+    made = CATALOGUE.stepper(op)
+    if made is None:
+        raise TypeError(f"{op.tag or op.kind} has no state on the host")
+    return made
+
+
+def _with_own_generators(
+    operator: Operator, item: int, rng: Randomness
+) -> tuple[Operator, list[np.random.RandomState]]:
     """A copy of an operator that has random generators of its own, and these.
 
     Nengo's neurons share theirs between simulators; here the first batch item hears what Nengo's
@@ -323,17 +345,18 @@ class _Drawing:
     Processes that only take what they are given, to record it, return nothing.
     """
 
-    def __init__(self, process: Any, rng: Any) -> None:
-        self.rng, self._process = process.get_rng(rng), process
+    def __init__(self, process: Process, rng: Randomness) -> None:
+        self.rng: np.random.RandomState = process.get_rng(rng)
+        self._process = process
         self.gives = True  # whether its last step returned something
 
-    def get_rng(self, _: Any) -> np.random.RandomState:
+    def get_rng(self, _: Randomness) -> np.random.RandomState:
         return self.rng
 
-    def make_step(self, *args: Any, **kwargs: Any) -> Callable:
+    def make_step(self, *args: Any, **kwargs: Any) -> Callable[..., object]:
         step = self._process.make_step(*args, **kwargs)
 
-        def noting(*now: Any) -> Any:
+        def noting(*now: float | np.ndarray) -> object:
             value = step(*now)
             self.gives = value is not None
             return value
@@ -341,7 +364,7 @@ class _Drawing:
         return noting
 
 
-def _write(signals: SignalDict, sig: Any, value: np.ndarray) -> None:
+def _write(signals: SignalDict, sig: Signal, value: np.ndarray) -> None:
     if sig.sparse:
         return  # Nengo's sparse weights do not change
     target = signals[sig]
@@ -349,7 +372,7 @@ def _write(signals: SignalDict, sig: Any, value: np.ndarray) -> None:
     target[...] = value.reshape(sig.shape)
 
 
-def batched(array: Any, ctx: Context) -> Any:
+def batched(array: Tensor, ctx: Context) -> Tensor:
     """One row for each batch item."""
     if array.shape[0] == ctx.batch:
         return array

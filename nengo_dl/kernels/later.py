@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+
+from .arrays import Gradient, Tensor
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 
 class Later:
@@ -27,8 +32,22 @@ class Later:
         return getattr(self._module, name)
 
 
+class KerasOps(Protocol):
+    """What `keras.ops` is to a type checker: Keras has no annotations."""
+
+    def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
+
+    @staticmethod
+    def is_tensor(x: object) -> bool: ...
+
+    @staticmethod
+    def custom_gradient(
+        function: Callable[Given, tuple[Result, Gradient]], /
+    ) -> Callable[Given, Result]: ...
+
+
 if TYPE_CHECKING:
-    from keras import ops
+    ops: KerasOps
 else:
     ops = Later(lambda: import_module("keras.ops"))
 

@@ -10,18 +10,19 @@ Each batch item learns by itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
-from ..compiler.ir import Group
+from ..compiler.ir import Group, Op
+from .abilities import InlinesByGroup, StepsInNumPy
+from .arrays import Action, Arrays, Tensor, Tensors
+from .base import Kernel
+from .constants import constant
 from .context import Context
 from .later import ops
-from .registry import Action, Arrays, Kernel, constant, kernel
+from .registry import kernel
 
 
-def _outer(rows: Any, columns: Any) -> Any:
+def _outer(rows: Tensor, columns: Tensor) -> Tensor:
     return ops.expand_dims(rows, -1) * ops.expand_dims(columns, -2)
 
 
@@ -31,6 +32,7 @@ def _matrices(array: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.nd
 
 
 def _outer_into(out: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> None:
+    # into its place: each array as large as the weights costs as much as the product
     np.multiply(rows[:, :, None], columns[:, None, :], out=out)
 
 
@@ -39,11 +41,12 @@ class _Rule(Kernel):
 
     inlines = True
 
-    def signature(self, op: Any) -> None:
+    def signature(self, op: Op) -> None:
         return None
 
     @staticmethod
-    def attr(group: Group, name: str, ctx: Context) -> Any:
+    def attr(group: Group, name: str, ctx: Context) -> Tensor:
+        # rates are constants of the program, one for each op, and broadcast over items and neurons
         return constant([op.attrs[name] for op in group.ops], ctx.dtype)[None, :, None]
 
     @staticmethod
@@ -53,11 +56,12 @@ class _Rule(Kernel):
 
 
 @kernel("pes")
-class PES(_Rule):
+class PES(_Rule, StepsInNumPy):
     """Prescribed error sensitivity."""
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         pre, error = reads
+        # scaled before the outer product: as many numbers as rows, not as weights
         return [_outer(self.attr(group, "scale", ctx) * error, pre)]
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
@@ -68,10 +72,10 @@ class PES(_Rule):
 
 
 @kernel("bcm")
-class BCM(_Rule):
+class BCM(_Rule, StepsInNumPy):
     """Bienenstock-Cooper-Munro."""
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         pre, post, theta = reads
         return [_outer(self.attr(group, "scale", ctx) * post * (post - theta), pre)]
 
@@ -83,10 +87,10 @@ class BCM(_Rule):
 
 
 @kernel("oja")
-class Oja(_Rule):
+class Oja(_Rule, StepsInNumPy):
     """Hebbian learning with forgetting."""
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         pre, post, weights = reads
         scale = self.attr(group, "scale", ctx)
         forget = self.attr(group, "beta", ctx) * scale * post * post
@@ -108,10 +112,10 @@ class Oja(_Rule):
 
 
 @kernel("voja")
-class Voja(_Rule):
+class Voja(_Rule, StepsInNumPy):
     """Vector Oja: encoders of active neurons move towards the input."""
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         pre, post, encoders, learning, gain = reads
         scale = self.attr(group, "scale", ctx) * learning
         change = _outer(gain * post, pre) - ops.expand_dims(post, -1) * encoders
@@ -133,14 +137,15 @@ class Voja(_Rule):
 
 
 @kernel("rls")
-class RLS(_Rule):
+class RLS(_Rule, InlinesByGroup, StepsInNumPy):
     """Recursive least squares."""
 
     def inlined(self, group: Group, batch: int) -> bool:
         return batch == 1
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         pre, error, inverse = reads
+        # P stays symmetric, so that P a is both factors of P a aᵀ P: vectors, and no second product
         projected = ops.squeeze(ops.matmul(inverse, ops.expand_dims(pre, -1)), -1)
         norm = 1 / (1 + ops.sum(pre * projected, axis=-1, keepdims=True))
         delta = _outer(error, -norm * projected)

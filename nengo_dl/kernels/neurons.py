@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any
 
 import numpy as np
+from nengo.neurons import NeuronType
 
 from ..compiler import costs
 from ..compiler.ir import Group, Op, Signal, View
 from ..surrogate import Rates, Surrogate, TrainingSpikes
+from .abilities import (
+    ChangesInTraining,
+    HasNumPyStep,
+    NamesResiduals,
+    PacksStates,
+    StepsInNumPy,
+    StepsPacked,
+)
+from .arrays import Action, Arrays, Tensor, Tensors
+from .base import Kernel, NeuronKernel
+from .constants import Constants
 from .context import Context
-from .registry import Action, Arrays, Kernel, NeuronKernel, kernel, neuron_kernel
+from .registry import kernel, neuron_kernel
 
 
 @kernel("neurons")
-class Neurons(Kernel):
+class Neurons(Kernel, ChangesInTraining, NamesResiduals, PacksStates, StepsInNumPy):
     """All neuron types; their constants become vectors where members of a group differ."""
 
     mergeable = False  # neurons of equal parameters are meant to be many
@@ -31,51 +42,54 @@ class Neurons(Kernel):
     def signature(self, op: Op) -> Hashable:
         return (type(op.attrs["neurons"]), training_spikes(op))
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
-        cls = _type_of(group)
-        values = Constants(group, cls.constants, ctx.dtype)
-        values.once, values.keep = ctx.once, ctx.keep
-        values.initial = tuple(_largest_initial(group, i) for i in range(1, len(group.reads)))
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
+        kind = _type_of(group)
+        constants = Constants(group, kind.constants, ctx)
         choice = training_spikes(group.ops[0])
         if choice is not None:
-            return cls.training_step(values, ctx.dt, choice, *reads)
-        return (cls.packed_step if group.packed else cls.step)(values, ctx.dt, *reads)
+            return kind.training_step(constants, ctx.dt, choice, *reads)
+        if group.packed:
+            return _packed_type_of(group).packed_step(constants, ctx.dt, *reads)
+        return kind.step(constants, ctx.dt, *reads)
 
     def packs(self, group: Group) -> bool:
-        return all(
-            _type_of(group).packs(op.attrs["neurons"], *(v.signal.initial for v in op.reads[1:]))
+        kind = _type_of(group)
+        return issubclass(kind, StepsPacked) and all(
+            kind.packs(op.attrs["neurons"], *(v.signal.initial for v in op.reads[1:]))
             for op in group.ops
         )
 
-    def pack(self, group: Group, states: Sequence[Any], ctx: Context) -> Any:
-        return _type_of(group).pack(ctx.dt, *states)
+    def pack(self, group: Group, states: Tensors, ctx: Context) -> Tensor:
+        return _packed_type_of(group).pack(ctx.dt, *states)
 
-    def unpack(self, group: Group, held: Any, ctx: Context) -> Sequence[Any]:
-        return _type_of(group).unpack(ctx.dt, held)
+    def unpack(self, group: Group, held: Tensor, ctx: Context) -> Tensors:
+        return _packed_type_of(group).unpack(ctx.dt, held)
 
-    def kept(self, group: Group) -> int | None:
+    def residuals(self, group: Group) -> int | None:
         surrogate = isinstance(training_spikes(group.ops[0]), Surrogate)
-        return _type_of(group).kept if surrogate else None
+        return _type_of(group).residuals if surrogate else None
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action | None:
         """One call for all neurons in a row that have the same constants."""
         kind = _type_of(group)
-        if kind.draws:
+        if kind.draws:  # Nengo's step would draw by itself, and others than were drawn ahead
             return None
         populations, stop = [], 0
+        # objects of Nengo's are equal if all their parameters are
         for neurons, ops in groupby(group.ops, key=lambda op: op.attrs["neurons"]):
             start, stop = stop, stop + sum(op.writes[0].size for op in ops)
             populations.append((neurons, slice(start, stop)))
         if len(populations) > costs.current().numpy_populations:
             return None
         calls = [
-            (kind.numpy_step(n, J), J, writes[0][p], _states(kind, writes[1:], p))
+            (_numpy_step(kind, n, J), J, writes[0][p], _states(kind, writes[1:], p))
             for n, p in populations
             for J in [reads[0][p]]
         ]
         copies = list(zip(writes[1:], reads[1:], strict=True))
 
         def compute() -> None:
+            # Nengo changes states in place, while others still read those of the step before
             for new, old in copies:
                 new[:] = old
             for step, J, output, states in calls:
@@ -87,19 +101,20 @@ class Neurons(Kernel):
         """Neurons that spike do what the user chose; state of which rates know stands still."""
         kind = neuron_kernel(type(op.attrs["neurons"]))
         choice = op.attrs.get("training_spikes") or Rates()
+        # `in_training` marks the op: simulation has the same choice among its attrs, and ignores it
         attrs = {**op.attrs, "training_spikes": choice, "in_training": True}
         if not isinstance(choice, Rates):
             return (replace(op, attrs=attrs) if kind.spiking else op), {}
         if not kind.rated or not kind.spiking and choice.smoothing is None:
             return op, {}
-        kept = [0, *(i for i, s in enumerate(kind.states, 1) if s in kind.rate_states)]
+        going = [0, *(i for i, s in enumerate(kind.states, 1) if s in kind.rate_states)]
         held = {
             new: old
             for i, (new, old) in enumerate(zip(op.writes, op.reads, strict=False))
-            if i not in kept
+            if i not in going
         }
-        reads, writes = ([views[i] for i in kept] for views in (op.reads, op.writes))
-        return replace(op, reads=tuple(reads), writes=tuple(writes), attrs=attrs), held
+        reads, writes = (tuple(op.reads[i] for i in going), tuple(op.writes[i] for i in going))
+        return replace(op, reads=reads, writes=writes, attrs=attrs), held
 
 
 def training_spikes(op: Op) -> TrainingSpikes | None:
@@ -111,27 +126,23 @@ def _type_of(group: Group) -> type[NeuronKernel]:
     return neuron_kernel(type(group.ops[0].attrs["neurons"]))
 
 
+def _packed_type_of(group: Group) -> type[StepsPacked]:
+    """The type of a group whose states are held as one array."""
+    kind = _type_of(group)
+    if not issubclass(kind, StepsPacked):
+        raise TypeError(f"{kind.__name__} has no packed form of its states")
+    return kind
+
+
+def _numpy_step(
+    kind: type[NeuronKernel], neurons: NeuronType, J: np.ndarray
+) -> Callable[..., None]:
+    """Nengo's own step, unless the kernel has one that is faster."""
+    step: Callable[..., None] = neurons.step
+    return kind.numpy_step(neurons, J) if issubclass(kind, HasNumPyStep) else step
+
+
 def _states(
     kind: type[NeuronKernel], arrays: Sequence[np.ndarray], part: slice
 ) -> dict[str, np.ndarray]:
     return {name: array[part] for name, array in zip(kind.states, arrays, strict=True)}
-
-
-class Constants:
-    """Constants of a group's neurons: a number where all agree, else an array.
-
-    Also has `once` and `keep`, as of `Context`.
-    """
-
-    def __init__(self, group: Group, names: Sequence[str], dtype: str) -> None:
-        for name in names:
-            values = [getattr(op.attrs["neurons"], name) for op in group.ops]
-            same = all(v == values[0] for v in values)
-            value = float(values[0]) if same else group.per_element(values).astype(dtype)
-            setattr(self, name, value)
-
-
-def _largest_initial(group: Group, slot: int) -> float:
-    """The largest value that a state begins with."""
-    initials = [op.reads[slot].signal.initial for op in group.ops]
-    return np.inf if any(v is None for v in initials) else max(map(np.max, initials))

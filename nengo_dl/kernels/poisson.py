@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import nengo
 import numpy as np
@@ -16,9 +15,14 @@ import numpy as np
 from ..compiler.ir import Group, Op, Signal, View
 from ..surrogate import Rates
 from ..utils import blame, own_generator
+from .abilities import ChangesInTraining, Randomness, StepsInNumPy, StepsOnHost
+from .arrays import Action, Arrays, Tensor, Tensors
+from .base import Kernel, NeuronKernel
+from .constants import Constants
+from .context import Context
 from .later import ops
-from .neurons import Constants, training_spikes
-from .registry import CATALOGUE, Action, Arrays, Context, Kernel, NeuronKernel, kernel, neuron
+from .neurons import training_spikes
+from .registry import CATALOGUE, kernel, neuron
 from .surrogate import with_gradient_of
 
 
@@ -31,7 +35,7 @@ class PoissonSpikingKernel(NeuronKernel):
     kind = "drawn_spikes"
 
     @classmethod
-    def rate(cls, c: Any, J: Any) -> Any:
+    def rate(cls, c: Constants, J: Tensor) -> Tensor:
         return c.amplitude * J
 
 
@@ -44,13 +48,13 @@ class Generators:
         An op of kind "drawn_spikes".
     dt : float
         Step length [s].
-    rng
+    rng : Randomness
         That of other operators.
     item : int
         The number of the item.
     """
 
-    def __init__(self, op: Op, dt: float, rng: Any, item: int) -> None:
+    def __init__(self, op: Op, dt: float, rng: Randomness, item: int) -> None:
         self.neurons, self.dt, self.name = op.attrs["neurons"], dt, op.tag
         self.generators = [own_generator(op.attrs["rng"], item)]
 
@@ -58,7 +62,7 @@ class Generators:
     def run(steppers: Sequence[Generators], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Spikes of some items, for rates (steps * items, N) [Hz]."""
         (rates,) = arrays
-        output, n = np.empty_like(rates), len(steppers)
+        output, n = np.empty_like(rates), len(steppers)  # rows are items within steps
         for row, stepper in enumerate(steppers):
             (output[row::n],) = stepper.advance([rates[row::n]])
         return [output]
@@ -76,7 +80,7 @@ class Generators:
 
 
 @kernel("drawn_spikes")
-class DrawnSpikes(Kernel):
+class DrawnSpikes(Kernel, ChangesInTraining, StepsInNumPy, StepsOnHost):
     """Neurons of which Nengo's step draws the spikes, on the host.
 
     In training they give rates; or spikes, with the gradient of the rates: there is no voltage, of
@@ -92,15 +96,17 @@ class DrawnSpikes(Kernel):
     def signature(self, op: Op) -> Hashable:
         return type(op.attrs["neurons"]), training_spikes(op) is not None
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         (rates,) = reads
         rows = ctx.batch if ctx.rows is None else ctx.rows
+        # items that share rates do not share spikes
         rates = ops.broadcast_to(rates, (rows, rates.shape[1]))
         draws = [(ctx.steppers(op), part) for op, part in _parts(group)]
 
         def draw(rates: np.ndarray, valid: np.ndarray) -> list[np.ndarray]:
             spikes = np.zeros_like(rates)
             for generators, part in draws:
+                # no step is simulated beyond these rows: to draw for them would move generators
                 (spikes[:valid, part],) = generators(rates[:valid, part])
             return [spikes]
 
@@ -108,7 +114,7 @@ class DrawnSpikes(Kernel):
         (spikes,) = ctx.host(draw, [rates, valid], [rates.shape])
         if training_spikes(group.ops[0]) is None:
             return [spikes]
-        amplitude = Constants(group, PoissonSpikingKernel.constants, ctx.dtype).amplitude
+        amplitude = Constants(group, PoissonSpikingKernel.constants, ctx).amplitude
         return [with_gradient_of(spikes, amplitude * rates)]
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
@@ -122,6 +128,7 @@ class DrawnSpikes(Kernel):
         return compute
 
     def for_training(self, op: Op) -> tuple[Op, dict[Signal, View]]:
+        # what training does to neurons of any kind
         changed, held = CATALOGUE.for_training(replace(op, kind="neurons"))
         if isinstance(training_spikes(changed), Rates):
             return changed, held

@@ -11,13 +11,15 @@ SoftLIFRate      the same with J - 1 replaced by σ ln(1 + e^{(J - 1)/σ})
 
 from __future__ import annotations
 
-from typing import Any
-
 import nengo
 
 from ..neurons import LeakyReLU, QuantizedReLU, SoftLIFRate, ThresholdedReLU
+from .abilities import SmoothsRate
+from .arrays import Gradient, Number, Tensor
+from .base import NeuronKernel
+from .constants import Constants
 from .later import ops
-from .registry import NeuronKernel, neuron
+from .registry import neuron
 from .surrogate import with_gradient_of
 
 
@@ -26,7 +28,7 @@ class RectifiedLinearKernel(NeuronKernel):
     """a max(J, 0)."""
 
     @classmethod
-    def rate(cls, c: Any, J: Any) -> Any:
+    def rate(cls, c: Constants, J: Tensor) -> Tensor:
         return c.amplitude * ops.relu(J)
 
 
@@ -34,15 +36,16 @@ class RectifiedLinearKernel(NeuronKernel):
 class LeakyReLUKernel(NeuronKernel):
     """a J, times the slope where J < 0."""
 
-    constants = ("amplitude", "negative_slope")
+    constants: tuple[str, ...] = ("amplitude", "negative_slope")
 
     @classmethod
-    def rate(cls, c: Any, J: Any) -> Any:
+    def rate(cls, c: Constants, J: Tensor) -> Tensor:
         return c.amplitude * leaky(J, c.negative_slope)
 
 
-def leaky(J: Any, slope: Any) -> Any:
+def leaky(J: Tensor, slope: Number) -> Tensor:
     """J, times a slope where it is negative."""
+    # not the larger of the two, which is the other one for slopes greater than 1
     return ops.where(J < 0, slope * J, J)
 
 
@@ -53,7 +56,8 @@ class QuantizedReLUKernel(NeuronKernel):
     constants = ("amplitude", "levels")
 
     @classmethod
-    def rate(cls, c: Any, J: Any) -> Any:
+    def rate(cls, c: Constants, J: Tensor) -> Tensor:
+        # not `round`, which takes halves to the next even number
         level = ops.clip(ops.floor(c.levels * J + 0.5), 0, c.levels) / c.levels
         return c.amplitude * with_gradient_of(level, ops.clip(J, 0, 1))
 
@@ -65,7 +69,7 @@ class ThresholdedReLUKernel(NeuronKernel):
     constants = ("amplitude", "threshold", "negative_slope", "max_value")
 
     @classmethod
-    def rate(cls, c: Any, J: Any) -> Any:
+    def rate(cls, c: Constants, J: Tensor) -> Tensor:
         below = c.negative_slope * (J - c.threshold)
         return c.amplitude * ops.where(J > c.threshold, ops.minimum(J, c.max_value), below)
 
@@ -77,7 +81,7 @@ class SigmoidKernel(NeuronKernel):
     constants = ("tau_ref",)
 
     @classmethod
-    def rate(cls, c: Any, J: Any) -> Any:
+    def rate(cls, c: Constants, J: Tensor) -> Tensor:
         return ops.sigmoid(J) / c.tau_ref
 
 
@@ -88,26 +92,26 @@ class TanhKernel(NeuronKernel):
     constants = ("tau_ref",)
 
     @classmethod
-    def rate(cls, c: Any, J: Any) -> Any:
+    def rate(cls, c: Constants, J: Tensor) -> Tensor:
         return ops.tanh(J) / c.tau_ref
 
 
 @neuron(nengo.LIFRate)
-class LIFRateKernel(NeuronKernel):
+class LIFRateKernel(NeuronKernel, SmoothsRate):
     """Rate of the leaky integrate-and-fire neuron."""
 
-    constants = ("amplitude", "tau_rc", "tau_ref")
+    constants: tuple[str, ...] = ("amplitude", "tau_rc", "tau_ref")
 
     @classmethod
-    def rate(cls, c: Any, J: Any) -> Any:
+    def rate(cls, c: Constants, J: Tensor) -> Tensor:
         return lif_rate(c, J)
 
     @classmethod
-    def smooth_rate(cls, c: Any, J: Any, sigma: float) -> Any:
+    def smooth_rate(cls, c: Constants, J: Tensor, sigma: float) -> Tensor:
         return soft_lif_rate(c, J, sigma)
 
 
-def lif_rate(c: Any, J: Any) -> Any:
+def lif_rate(c: Constants, J: Tensor) -> Tensor:
     """Firing rate r of LIF neurons.
 
     The gradient is finite everywhere, zero up to threshold, and cheap in closed form: with
@@ -115,7 +119,8 @@ def lif_rate(c: Any, J: Any) -> Any:
     """
 
     @ops.custom_gradient
-    def rate(J: Any) -> tuple:
+    def rate(J: Tensor) -> tuple[Tensor, Gradient]:
+        # below threshold j = 1 stands in: r is 0 there, and 0 / j or 0 / (j + 1) might be NaN
         above = J > 1
         j = ops.where(above, J - 1, ops.ones_like(J))
         r = c.amplitude / (c.tau_ref + c.tau_rc * ops.log1p(1 / j))
@@ -134,23 +139,26 @@ class SoftLIFRateKernel(NeuronKernel):
     constants = ("amplitude", "tau_rc", "tau_ref", "sigma")
 
     @classmethod
-    def rate(cls, c: Any, J: Any) -> Any:
+    def rate(cls, c: Constants, J: Tensor) -> Tensor:
         return soft_lif_rate(c, J, c.sigma)
 
 
-def soft_lif_rate(c: Any, J: Any, sigma: Any) -> Any:
+def soft_lif_rate(c: Constants, J: Tensor, sigma: Number) -> Tensor:
     """LIF rate r of z = σ ln(1 + e^{j/σ}), j = J - 1; where z underflows, ln(1 + 1/z) = -ln z.
 
     The gradient is dr/dz = r² τ_rc / (a z (z + 1)) times dz/dJ = 1 / (1 + e^{-j/σ}).
     """
 
     @ops.custom_gradient
-    def rate(J: Any) -> tuple:
+    def rate(J: Tensor) -> tuple[Tensor, Gradient]:
         j = (J - 1) / sigma
+        # from here on z is σ e^j, and ln(1 + 1/z) is -ln z, but for parts in 10^9
         tiny = j < -20
         z = sigma * ops.softplus(ops.where(tiny, ops.zeros_like(j), j))
+        # σ as a tensor, so that its logarithm has the precision of J
         log = ops.where(tiny, -j - ops.log(sigma * ops.ones_like(j)), ops.log1p(1 / z))
         r = c.amplitude / (c.tau_ref + c.tau_rc * log)
+        # z and the sigmoid share the factor e^j, which cancels where both would underflow
         slope = ops.where(tiny, r * r / sigma, (r / z) * (r / (z + 1)) * ops.sigmoid(j))
         slope = (c.tau_rc / c.amplitude) * slope
         return r, lambda upstream: upstream * slope

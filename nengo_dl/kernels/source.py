@@ -5,16 +5,27 @@ Where the user gives no values, these inputs are NaN.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..compiler.ir import Group, Op
+from .abilities import StepsInNumPy
+from .arrays import Action, Arrays, Tensors
+from .base import Kernel
 from .context import Context
 from .host import batched
 from .later import ops
-from .registry import Action, Arrays, Kernel, kernel
+from .registry import kernel
+
+
+class MakesRows(Protocol):
+    """A source of the present call."""
+
+    def rows(self, first: int, n: int) -> np.ndarray:
+        """Values of the n steps after the `first`: array (n or 1, 1 or B, size)."""
+        ...
 
 
 class Called:
@@ -26,24 +37,27 @@ class Called:
         `source_of(feed)` is the source of an input in the present call.
     """
 
-    def __init__(self, source_of: Callable) -> None:
+    def __init__(self, source_of: Callable[[Any], MakesRows]) -> None:
         self._source_of = source_of
-        self._rows: dict[Any, np.ndarray] = {}
+        self._rows: dict[Hashable, np.ndarray] = {}
 
-    def rows(self, feed: Any, step: int) -> np.ndarray:
+    def rows(self, feed: Hashable, step: int) -> np.ndarray:
         """Make the values of a step: array (1 or B, size)."""
-        return self._source_of(feed).rows(step - 1, 1)[0]
+        rows: np.ndarray = self._source_of(feed).rows(step - 1, 1)[0]
+        return rows
 
-    def row(self, feed: Any, step: int, item: int) -> np.ndarray:
+    def row(self, feed: Hashable, step: int, item: int) -> np.ndarray:
         """Those of one item, made with those of the first, which asks first."""
+        # one call makes the rows of all items: Python of the user's may count its calls
         if item == 0:
             self._rows[feed] = self.rows(feed, step)
         rows = self._rows[feed]
-        return rows[item if len(rows) > 1 else 0]
+        row: np.ndarray = rows[item if len(rows) > 1 else 0]
+        return row
 
 
 @kernel("source")
-class CalledSources(Kernel):
+class CalledSources(Kernel, StepsInNumPy):
     """What the user gives, or what Python makes; those whose turns follow each other are one call.
 
     Functions of time are called once a step, for all items.
@@ -61,10 +75,10 @@ class CalledSources(Kernel):
     def signature(self, op: Op) -> Hashable:
         return len(op.reads), len(op.writes)
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         steps, *given = reads
         shape = (ctx.batch, sum(size for _, size in _sizes(group)))
-        given = batched(given[0], ctx) if given else ops.full(shape, np.nan, ctx.dtype)
+        values = batched(given[0], ctx) if given else ops.full(shape, np.nan, ctx.dtype)
 
         def call(step: np.ndarray, given: np.ndarray) -> list[np.ndarray]:
             result = given.copy()
@@ -73,20 +87,20 @@ class CalledSources(Kernel):
                     result[:, part] = ctx.called.rows(op.attrs["feed"], int(step))
             return [result]
 
-        (made,) = ctx.host(call, [steps[0, 0], given], [shape])
-        return [ops.where(ops.isnan(given), made, given)] if group.writes else []
+        (made,) = ctx.host(call, [steps[0, 0], values], [shape])
+        return [ops.where(ops.isnan(values), made, values)] if group.writes else []
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
         steps, *given = reads
         result = writes[0] if writes else np.zeros(0)
-        given = given[0] if given else np.full(result.shape, np.nan)
+        values = given[0] if given else np.full(result.shape, np.nan)
         parts = [(op.attrs["feed"], part) for op, part in _parts(group)]
 
         def call() -> None:
             for feed, part in parts:
-                missing = _is_missing(given[part])
+                missing = _is_missing(values[part])
                 result[part] = (
-                    ctx.called.row(feed, int(steps[0]), ctx.item) if missing else given[part]
+                    ctx.called.row(feed, int(steps[0]), ctx.item) if missing else values[part]
                 )
 
         return call

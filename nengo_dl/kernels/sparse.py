@@ -7,21 +7,23 @@ CPU that takes a fifth of the time of a segment sum. Memory is that of the non-z
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Any
+from collections.abc import Hashable
 
 import numpy as np
 
 from ..compiler import costs
 from ..compiler.ir import Group, Op
 from ..compiler.traits import Product
+from .abilities import StepsInNumPy
+from .arrays import Action, Arrays, Tensors
+from .base import Kernel
 from .context import Context
 from .later import ops
-from .registry import Action, Arrays, Kernel, kernel
+from .registry import kernel
 
 
 @kernel("sparse_dot")
-class SparseDot(Kernel):
+class SparseDot(Kernel, StepsInNumPy):
     """Elements of all members of a group are summed in one go."""
 
     product = Product.SPARSE
@@ -32,7 +34,7 @@ class SparseDot(Kernel):
     def signature(self, op: Op) -> Hashable:
         return None
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         values, x = reads
         rows, columns = _joined(group)
         size = sum(op.writes[0].size for op in group.ops)
@@ -45,6 +47,7 @@ class SparseDot(Kernel):
         ]
         if len(sums) == 1:
             return sums
+        # the argsort of an order is its inverse
         return [ops.take(ops.concatenate(sums, axis=1), np.argsort(order), axis=1)]
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
@@ -52,6 +55,7 @@ class SparseDot(Kernel):
         rows, columns = _joined(group)
 
         def compute() -> None:
+            # adds up in double precision, whatever the precision of the simulation
             out[:] = np.bincount(rows, values * x[columns], len(out))
 
         return compute
@@ -66,6 +70,7 @@ def _sliced(
     """
     counts = np.bincount(rows, minlength=size)
     ends = _ends_of_slices(counts)
+    # stable: rows of one length stay in order, so that gathers go forward through memory
     order = np.argsort(counts, kind="stable") if len(ends) > 1 else np.arange(size)
     starts = np.cumsum(counts) - counts
     stored = np.argsort(rows, kind="stable").astype(np.int32)  # row after row
@@ -88,6 +93,7 @@ def _ends_of_slices(counts: np.ndarray) -> list[int]:
     end = len(counts)
     longest = padding = stored = 0
     bounds = costs.current()
+    # from the longest rows on: a slice ends where padding would cost more than another gather
     for length, n in zip(lengths[::-1].tolist(), n_rows[::-1].tolist(), strict=True):
         padding += (longest - length) * n
         worth = stored // bounds.sparse_padding

@@ -10,42 +10,48 @@ In training their output is their rate (`rates.py`), or they spike with the grad
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from functools import reduce
-from typing import Any
 
 import nengo
 import numpy as np
 
 from ..neurons import SpikingLeakyReLU
+from ..surrogate import Surrogate
+from .abilities import HasNumPyStep, HasSurrogate, StepsPacked
+from .arrays import Number, Tensor, Tensors
+from .base import NeuronKernel
+from .constants import Constants
 from .later import ops
 from .rates import LeakyReLUKernel, LIFRateKernel, RectifiedLinearKernel, leaky
-from .registry import NeuronKernel, neuron
+from .registry import neuron
 from .surrogate import counted, with_gradient
 
 
 @neuron(nengo.LIF)
-class LIFKernel(LIFRateKernel):
+class LIFKernel(LIFRateKernel, HasNumPyStep, HasSurrogate, StepsPacked):
     """Leaky integrate-and-fire."""
 
-    constants = ("amplitude", "tau_rc", "tau_ref", "min_voltage")
-    states = ("voltage", "refractory_time")
+    constants: tuple[str, ...] = ("amplitude", "tau_rc", "tau_ref", "min_voltage")
+    states: tuple[str, ...] = ("voltage", "refractory_time")
     spiking = True
-    kept = 2
+    residuals = 2  # the voltage before the reset, and the part of J - v that it took
 
     @classmethod
-    def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
+    def step(cls, c: Constants, dt: float, J: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        # a comparison has no gradient, and what flows past it through the voltage means nothing
         return cls.advance(c, dt, ops.stop_gradient(J), *states)[0]
 
     @classmethod
     def advance(
-        cls, c: Any, dt: float, J: Any, voltage: Any, refractory: Any
-    ) -> tuple[tuple, tuple]:
+        cls, c: Constants, dt: float, J: Tensor, voltage: Tensor, refractory: Tensor
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Results of a step; the voltage before the reset, and the part of J - v that it took."""
         refractory = refractory - dt
         # a refractory period that ended within the step leaves a part of it to integrate
         charged, part, since = cls.charge(c, dt, J, voltage, dt - refractory)
         spiked = charged > 1
+        # from the start of this step on, as the next one takes dt off before it looks
         refractory = ops.where(spiked, c.tau_ref + dt - since, refractory)
         rest = ops.maximum(charged, c.min_voltage)
         voltage = ops.where(spiked, ops.zeros_like(charged), rest)
@@ -53,7 +59,9 @@ class LIFKernel(LIFRateKernel):
         return (output, voltage, refractory), (charged, part)
 
     @classmethod
-    def charge(cls, c: Any, dt: float, J: Any, voltage: Any, left: Any) -> tuple[Any, Any, Any]:
+    def charge(
+        cls, c: Constants, dt: float, J: Tensor, voltage: Tensor, left: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """The voltage before the reset, the part of J - v that it took, and time since the spike.
 
         `left` is the time that a neuron integrates for, up to one step.
@@ -62,47 +70,63 @@ class LIFKernel(LIFRateKernel):
         # bounds both series, if voltages never exceed the threshold
         longest = float(np.max(dt / c.tau_rc)) if c.initial[0] <= 1 else np.inf
         part = decay(ops.clip(left, 0, dt), c.tau_rc, longest)
+        # not J - (J - v) e^{-t/τ}: v changes little in a step, and digits would cancel; once, as
+        # the spike, its time and the rest of the voltage all need it
         charged = c.once(voltage + (J - voltage) * part)
         # v = 1 at the spike; since v was below 1 before, excess / drive < decay(longest)
         return charged, part, c.tau_rc * log_ratio(charged - 1, J - 1, longest)
 
     @classmethod
-    def packs(cls, neurons: Any, *initial: np.ndarray) -> bool:
+    def packs(cls, neurons: nengo.LIF, *initial: np.ndarray | None) -> bool:
         """If refractory neurons have a voltage of 0, and others none below."""
-        return neurons.min_voltage == 0 and _is_at_rest(*initial)
+        return bool(neurons.min_voltage == 0) and _is_at_rest(*initial)
 
     @classmethod
-    def pack(cls, dt: float, voltage: Any, refractory: Any) -> Any:
+    def pack(cls, dt: float, *states: Tensor) -> Tensor:
         """Minus the refractory time, where that reaches beyond the next step; else the voltage."""
+        voltage, refractory = states
+        # Refractory for up to dt, a neuron has all of the next step, as if it were not. For longer,
+        # its voltage is 0 and need not be known; all other voltages are positive: the sign tells.
         return ops.where(refractory > dt, -refractory, voltage)
 
     @classmethod
-    def unpack(cls, dt: float, held: Any) -> Sequence[Any]:
+    def unpack(cls, dt: float, held: Tensor) -> Tensors:
         return ops.maximum(held, 0), ops.maximum(-held, 0)
 
     @classmethod
-    def packed_step(cls, c: Any, dt: float, J: Any, held: Any) -> tuple:
+    def packed_step(cls, c: Constants, dt: float, J: Tensor, held: Tensor) -> tuple[Tensor, ...]:
         """As `advance`."""
         J = ops.stop_gradient(J)
+        # for a refractory time held + 2 dt is what it leaves of this step, as dt - (-held - dt);
+        # for a voltage it is more than dt, and so all of it
         charged, _, since = cls.charge(c, dt, J, ops.maximum(held, 0), held + 2 * dt)
         spiked = charged > 1
+        # those that have nothing of this step left only count down
         rest = ops.where(held <= -2 * dt, held + dt, ops.maximum(charged, 0))
+        # minus the new refractory time; up to dt it reads as a voltage of 0, which is as good
         held = ops.where(spiked, since - (c.tau_ref + dt), rest)
         return ops.cast(spiked, J.dtype) * (c.amplitude / dt), held
 
     @classmethod
-    def surrogate_step(cls, c: Any, dt: float, surrogate: Any, J: Any, *states: Any) -> tuple:
+    def surrogate_step(
+        cls, c: Constants, dt: float, surrogate: Surrogate, J: Tensor, *states: Tensor
+    ) -> tuple[Tensor, ...]:
         """The gradient in closed form; how long a neuron is refractory has none."""
         frozen = [ops.stop_gradient(x) for x in (J, *states)]
         (output, voltage, refractory), needed = cls.advance(c, dt, *frozen)
 
-        def gradient(d_output: Any, d_voltage: Any, charged: Any, part: Any) -> tuple:
+        def gradient(
+            d_output: Tensor, d_voltage: Tensor, charged: Tensor, part: Tensor
+        ) -> tuple[Tensor, ...]:
             spike = surrogate.derivative(charged - 1)
+            # the voltage becomes max(charged, lowest) (1 - S), with S the spike: the product rule,
+            # of which a detached reset leaves out the second term
             kept = ops.logical_and(charged <= 1, charged >= c.min_voltage)
             kept = ops.cast(kept, charged.dtype)
             if not surrogate.detach_reset:
                 kept = kept - ops.maximum(charged, c.min_voltage) * spike
             d_charged = d_output * (spike * (c.amplitude / dt)) + d_voltage * kept
+            # charged = v + (J - v) part, so its derivatives by J and v add up to 1
             d_current = d_charged * part
             return d_current, d_charged - d_current
 
@@ -111,14 +135,16 @@ class LIFKernel(LIFRateKernel):
         return *grafted, refractory
 
     @classmethod
-    def numpy_step(cls, neurons: Any, J: np.ndarray) -> Callable:
+    def numpy_step(cls, neurons: nengo.LIF, J: np.ndarray) -> Callable[..., None]:
+        # subclasses that share this kernel may have a step of their own
         return LIFInNumPy(neurons, J) if type(neurons) is nengo.LIF else neurons.step
 
 
 def _is_at_rest(voltage: np.ndarray | None, refractory: np.ndarray | None) -> bool:
     """Whether all voltages are possible between spikes, and no neuron is refractory."""
-    known = voltage is not None and refractory is not None
-    return known and np.all(voltage >= 0) and np.all(refractory <= 0)
+    if voltage is None or refractory is None:
+        return False
+    return bool(np.all(voltage >= 0) and np.all(refractory <= 0))
 
 
 class LIFInNumPy:
@@ -143,6 +169,7 @@ class LIFInNumPy:
         voltage: np.ndarray,
         refractory_time: np.ndarray,
     ) -> None:
+        # Nengo's operations in Nengo's order, so that the numbers are Nengo's to the bit
         drive, decay, spiked, step = self.drive, self.decay, self.spiked, self.dt
         step[...] = dt
         np.subtract(refractory_time, step, refractory_time)
@@ -157,7 +184,7 @@ class LIFInNumPy:
         np.greater(voltage, self.one, spiked)
         np.maximum(voltage, self.lowest, voltage)
         output.fill(0)
-        (where,) = spiked.nonzero()
+        (where,) = spiked.nonzero()  # few spike in a step: the logarithm is for them alone
         if len(where):
             output[where] = self.amplitude / dt
             since = np.log1p(-(voltage[where] - 1) / (J[where] - 1))
@@ -168,22 +195,25 @@ class LIFInNumPy:
 SERIES_UP_TO = 0.25  # of dt / tau: up to here a short series is exact to rounding
 
 
-def decay(t: Any, tau: Any, longest: float) -> Any:
+def decay(t: Tensor, tau: float | np.ndarray, longest: float) -> Tensor:
     """1 - e^{-t/tau} for 0 <= t/tau <= longest.
 
     The Taylor series is cut where its terms fall below rounding; it costs a third of `expm1`.
     """
     if longest > SERIES_UP_TO:
         return -ops.expm1(-t / tau)
+    # `term` is the first one left out, relative to the first of all: longest^n / (n + 1)!
     terms, term = 1, longest / 2
     while term > _rounding(t):
         terms += 1
         term *= longest / (terms + 1)
-    coefficients = [-((-1 / tau) ** n) / math.factorial(n) for n in range(1, terms + 1)]
-    return t * reduce(lambda y, c: t * y + c, reversed(coefficients))
+    orders = range(terms, 0, -1)
+    coefficients: Iterator[Number] = (-((-1 / tau) ** n) / math.factorial(n) for n in orders)
+    # Horner: small terms are added first, and the factor t keeps all digits where t is small
+    return t * reduce(lambda y, c: t * y + c, coefficients)
 
 
-def log_ratio(excess: Any, drive: Any, longest: float) -> Any:
+def log_ratio(excess: Tensor, drive: Tensor, longest: float) -> Tensor:
     """-ln(1 - excess / drive) for 0 <= excess / drive <= 1 - e^{-longest}.
 
     Equal to 2 artanh z with z = excess / (2 drive - excess). Where z⁴ (1/5 - 1/9) is less than
@@ -193,8 +223,10 @@ def log_ratio(excess: Any, drive: Any, longest: float) -> Any:
     if longest > SERIES_UP_TO or _largest_current(excess) == math.inf:
         return -ops.log1p(-excess / drive)
     ratio = -np.expm1(-longest)
+    # of z², as z = r / (2 - r) grows with r = excess / drive
     largest = (ratio / (2 - ratio)) ** 2
     if largest**2 * (1 / 5 - 1 / 9) < _rounding(excess):
+        # z = half / mean; multiplied by mean² above and below the line
         half = excess / 2
         mean = drive - half
         return excess * mean / (mean * mean - half * half / 3)
@@ -203,58 +235,63 @@ def log_ratio(excess: Any, drive: Any, longest: float) -> Any:
     terms = 1
     while largest**terms / (2 * terms + 1) > _rounding(excess):
         terms += 1
-    y = 1 / (2 * terms - 1)
+    y: Number = 1 / (2 * terms - 1)  # Horner again, in powers of z²
     for n in range(terms - 1, 0, -1):
         y = 1 / (2 * n - 1) + square * y
     return 2 * z * y
 
 
-def _rounding(x: Any) -> float:
+def _rounding(x: Tensor) -> float:
     return float(_precision(x).eps) / 2
 
 
-def _largest_current(x: Any) -> float:
+def _largest_current(x: Tensor) -> float:
     """A current from which on all spike after the same time, to rounding; infinity if none is."""
     precision = _precision(x)
+    # The square of J - 1 is finite up to here, with room for a factor or two. In half precision
+    # that is less than 1 / eps, a current that still matters: there the logarithm takes over.
     largest = math.sqrt(precision.max) / 16
     return largest if largest > 1 / precision.eps else math.inf
 
 
-def _precision(x: Any) -> np.finfo:
+def _precision(x: Tensor) -> np.finfo:
     return np.finfo(x.dtype if isinstance(x.dtype, str) else x.dtype.name)
 
 
-class IntegratorKernel(NeuronKernel):
+class IntegratorKernel(NeuronKernel, HasSurrogate):
     """dv/dt = drive(J); as many spikes as v has whole units, which it loses."""
 
-    states = ("voltage",)
+    states: tuple[str, ...] = ("voltage",)
     spiking = True
 
     @classmethod
-    def drive(cls, c: Any, J: Any) -> Any:
+    def drive(cls, c: Constants, J: Tensor) -> Tensor:
         """What is integrated."""
         return J
 
     @classmethod
-    def whole(cls, voltage: Any) -> Any:
+    def whole(cls, voltage: Tensor) -> Tensor:
         """Whole units in a voltage."""
         return ops.floor(voltage)
 
     @classmethod
-    def threshold(cls, voltage: Any, drive: Any) -> Any:
+    def threshold(cls, voltage: Tensor, drive: Tensor) -> Tensor:
         """The whole number, next to the voltage, at which the drive makes one spike more."""
         nearest = ops.round(voltage)
+        # a voltage begins a step in [0, 1): a negative drive takes its first spike away at 0
         return ops.where(drive < 0, ops.minimum(nearest, 0), ops.maximum(nearest, 1))
 
     @classmethod
-    def step(cls, c: Any, dt: float, J: Any, *states: Any) -> tuple:
+    def step(cls, c: Constants, dt: float, J: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         (voltage,) = states
         voltage = voltage + cls.drive(c, J) * dt
         spikes = cls.whole(voltage)
         return (c.amplitude / dt) * spikes, voltage - spikes
 
     @classmethod
-    def surrogate_step(cls, c: Any, dt: float, surrogate: Any, J: Any, *states: Any) -> tuple:
+    def surrogate_step(
+        cls, c: Constants, dt: float, surrogate: Surrogate, J: Tensor, *states: Tensor
+    ) -> tuple[Tensor, ...]:
         (voltage,) = states
         drive = cls.drive(c, J)
         voltage = voltage + drive * dt
@@ -269,7 +306,7 @@ class SpikingRectifiedLinearKernel(IntegratorKernel, RectifiedLinearKernel):
     """Integrate-and-fire without leak."""
 
     @classmethod
-    def drive(cls, c: Any, J: Any) -> Any:
+    def drive(cls, c: Constants, J: Tensor) -> Tensor:
         return ops.relu(J)
 
 
@@ -278,14 +315,14 @@ class SpikingLeakyReLUKernel(IntegratorKernel, LeakyReLUKernel):
     """Integrate-and-fire with negative spikes for negative currents."""
 
     @classmethod
-    def drive(cls, c: Any, J: Any) -> Any:
+    def drive(cls, c: Constants, J: Tensor) -> Tensor:
         return leaky(J, c.negative_slope)
 
     @classmethod
-    def whole(cls, voltage: Any) -> Any:
+    def whole(cls, voltage: Tensor) -> Tensor:
         return ops.sign(voltage) * ops.floor(ops.abs(voltage))
 
     @classmethod
-    def threshold(cls, voltage: Any, drive: Any) -> Any:
+    def threshold(cls, voltage: Tensor, drive: Tensor) -> Tensor:
         nearest = ops.round(voltage)
         return ops.where(drive < 0, ops.minimum(nearest, -1), ops.maximum(nearest, 1))

@@ -14,19 +14,22 @@ which is the exact solution of  τ dx1/dt = u - x1,  τ dx2/dt = x1 - x2  for u 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Any
+from collections.abc import Hashable
 
 import numpy as np
 
 from ..compiler.ir import Group, Op
+from .abilities import NamesResiduals, StepsInNumPy
+from .arrays import Action, Arrays, Tensors
+from .base import Kernel
+from .constants import constant
 from .context import Context
 from .later import ops
-from .registry import Action, Arrays, Kernel, constant, kernel
+from .registry import kernel
 
 
 @kernel("lowpass")
-class Lowpass(Kernel):
+class Lowpass(Kernel, NamesResiduals, StepsInNumPy):
     """Filters with one state variable and no feed-through; coefficients may differ by op."""
 
     any_order = True
@@ -38,12 +41,12 @@ class Lowpass(Kernel):
     def signature(self, op: Op) -> Hashable:
         return None
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         x, u = reads
         a, b = (_per_element(group, name, ctx.dtype) for name in ("a", "b"))
         return [a * x + b * u]
 
-    def kept(self, group: Group) -> int:
+    def residuals(self, group: Group) -> int:
         return 0
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
@@ -61,31 +64,33 @@ class Lowpass(Kernel):
         return compute
 
 
-def _per_element(group: Group, name: str, dtype: str) -> Any:
+def _per_element(group: Group, name: str, dtype: str) -> float | np.ndarray:
     values = [op.attrs[name] for op in group.ops]
+    # a number is a constant of the compiled loop; an array would be read in each step
     if all(v == values[0] for v in values):
         return float(values[0])
     return group.per_element(values).astype(dtype)
 
 
 @kernel("linear_filter")
-class LinearFilter(Kernel):
+class LinearFilter(Kernel, NamesResiduals, StepsInNumPy):
     """Any other linear system with one input and one output for each element."""
 
     inlines = True
 
     def signature(self, op: Op) -> Hashable:
-        return op.attrs["feeds_through"]
+        return bool(op.attrs["feeds_through"])
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         x, u = reads
         A, B, C, D = (constant([op.attrs[name] for op in group.ops], ctx.dtype) for name in "ABCD")
         following = ops.einsum("gij,lgjd->lgid", A, x) + B[None, :, :, None] * u[:, :, None, :]
         if not group.ops[0].attrs["feeds_through"]:
             return [ops.einsum("gi,lgid->lgd", C, following), following]
+        # Nengo's form of systems with feed-through: of the state before the step
         return [ops.einsum("gi,lgid->lgd", C, x) + D[None, :, None] * u, following]
 
-    def kept(self, group: Group) -> int:
+    def residuals(self, group: Group) -> int:
         return 0
 
     def in_numpy(self, group: Group, reads: Arrays, writes: Arrays, ctx: Context) -> Action:
@@ -110,17 +115,19 @@ class LinearFilter(Kernel):
 
 
 @kernel("triangle")
-class Triangle(Kernel):
+class Triangle(Kernel, StepsInNumPy):
     """Finite, linearly falling impulse response."""
 
     inlines = True
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         y, history, where, u = reads
         attrs = group.ops[0].attrs
+        # the history of before this input: its own slope begins with the next step
         y = y + attrs["n0"] * u - ops.sum(history, axis=2)
         where = ops.mod(where + 1, attrs["n_taps"])
         taps = constant(np.arange(attrs["n_taps"])[:, None], ctx.dtype)
+        # a comparison with all places: elementwise, where a scatter is a loop of its own on XLA:CPU
         here = ops.equal(ops.expand_dims(where, 2), taps)
         slope = ops.expand_dims(attrs["slope"] * u, 2)
         return [y, ops.where(here, slope, history), where]
@@ -154,10 +161,12 @@ class Decay(Kernel):
     def flat(self, op: Op) -> bool:
         return True
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         (log_tau,) = reads
+        # bounded, as τ may underflow to 0 in training, and q a would be ∞ · 0
         step = ctx.dt / ops.maximum(ops.exp(log_tau), group.ops[0].attrs["least"])
         left = ops.exp(-step)
+        # b is not 1 - a: for slow filters a is nearly 1, and most digits would cancel
         return [left, -ops.expm1(-step), step * left]
 
 
@@ -168,7 +177,7 @@ class TrainedLowpass(Kernel):
     def flat(self, op: Op) -> bool:
         return True
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         x, u, a, b = reads
         return [a * x + b * u]
 
@@ -177,7 +186,7 @@ class TrainedLowpass(Kernel):
 class TrainedAlpha(Kernel):
     """Two first-order filters of one time constant in a row."""
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         x, u, a, b, r = reads
         x1, x2 = x[:, :, 0], x[:, :, 1]
         second = a * x2 + b * u + r * (x1 - u)

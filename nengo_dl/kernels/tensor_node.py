@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from typing import Any
 
 from nengo.exceptions import ValidationError
 
 from ..compiler.ir import Group, Op
+from .arrays import Tensors
+from .base import Kernel
 from .context import Context
 from .host import batched
 from .later import ops
-from .registry import Kernel, kernel
+from .registry import kernel
 
 
 @kernel("tensor_node")
@@ -27,11 +29,11 @@ class TensorNodeKernel(Kernel):
     def signature(self, op: Op) -> Hashable:
         return id(op)
 
-    def compute(self, group: Group, reads: Sequence[Any], ctx: Context) -> Sequence[Any]:
+    def compute(self, group: Group, reads: Tensors, ctx: Context) -> Tensors:
         (op,) = group.ops
         reads, args = list(reads), []
         if op.attrs["pass_time"]:
-            args.append(ops.reshape(reads.pop(0)[0], ()))
+            args.append(ops.reshape(reads.pop(0)[0], ()))  # one clock for all items
         if op.attrs["shape_in"] is not None:
             args.append(ops.reshape(batched(reads[0], ctx), (ctx.batch, *op.attrs["shape_in"])))
         output = op.attrs["call"](args, ctx.training, ctx.dtype)
@@ -40,7 +42,9 @@ class TensorNodeKernel(Kernel):
         return [ops.reshape(output, (ctx.batch, 1, size))]
 
 
-def check_output(output: Any, batch: int | None, size: int | None, dtype: str | None, name: str):
+def check_output(
+    output: Any, batch: int | None, size: int | None, dtype: str | None, name: str
+) -> None:
     """Raise ValidationError unless `output` is a tensor (batch, …) of `size` elements an item."""
     shape = getattr(output, "shape", None)
     if not ops.is_tensor(output) or shape is None:
@@ -54,7 +58,7 @@ def check_output(output: Any, batch: int | None, size: int | None, dtype: str | 
             f"got shape {tuple(shape)}",
             attr="tensor_func",
         )
-    per_item = 1
+    per_item: int | None = 1
     for n in shape[1:]:
         per_item = None if n is None or per_item is None else per_item * n
     if size is not None and per_item is not None and per_item != size:

@@ -13,7 +13,8 @@ from types import MappingProxyType
 import numpy as np
 
 from ..compiler.ir import Block, Group, Piece, Read
-from ..compiler.tensors import Scalar, Tensor
+from ..compiler.tensors import Scalar
+from ..kernels.arrays import Tensor
 from ..kernels.context import Context
 from ..kernels.later import ops
 from ..kernels.registry import CATALOGUE

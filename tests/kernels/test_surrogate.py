@@ -202,9 +202,9 @@ def test_gradient_follows_from_what_is_kept(name, monkeypatch, rng):
     """It is the same if all steps run again, for all that shares a loop with the neurons."""
     kinds = []
 
-    def again(stage, ctx, kept=execute._kept):
+    def again(stage, ctx, residuals=execute._residuals):
         kinds.extend(g.kind for g in stage.groups)
-        assert kept(stage, ctx) is not None
+        assert residuals(stage, ctx) is not None
 
     synapse, neurons = SYNAPSES[name], nengo.AdaptiveLIF(tau_n=0.02, inc_n=0.01)
     with nengo.Network(seed=0) as net:
@@ -222,7 +222,7 @@ def test_gradient_follows_from_what_is_kept(name, monkeypatch, rng):
     for _ in range(2):
         with nengo_dl.Simulator(net, progress_bar=False) as sim:
             found.append(trained(sim, currents, pull))
-        monkeypatch.setattr(execute, "_kept", again)
+        monkeypatch.setattr(execute, "_residuals", again)
     assert {"neurons", "lowpass"} <= set(kinds)
     assert np.count_nonzero(found[0][1]) > STEPS
     for kept, computed in zip(*found, strict=True):

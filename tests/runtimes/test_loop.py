@@ -93,9 +93,9 @@ def loop_keeping(weights, state, xs, length, valid, unroll=1):
         weights = fixed[0] + tf.stop_gradient(weights - fixed[0])
         return step(weights)(i, [state, count], [x + tf.stop_gradient(kept - x)])
 
-    start, kept_specs = [state, tf.constant(0)], [SPECS[0]] * 2 + [((SIZE, SIZE), tf.float64)]
+    start, residuals = [state, tf.constant(0)], [SPECS[0]] * 2 + [((SIZE, SIZE), tf.float64)]
     bounds = length, valid, unroll
-    carry, ys = scan_keeping(one, start, [xs], [weights], SPECS, kept_specs, *bounds)
+    carry, ys = scan_keeping(one, start, [xs], [weights], SPECS, residuals, *bounds)
     return *carry, *ys
 
 

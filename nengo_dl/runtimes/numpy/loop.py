@@ -7,7 +7,7 @@ that stay where they are, so that reading a part of one is a view made once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike
 from ...compiler import costs
 from ...compiler.ir import Block, Group, Output, Program, Read, Role
 from ...compiler.tensors import Tensor
+from ...kernels.arrays import Action
 from ...kernels.context import Context
 from ...kernels.host import Steppers
 from ...kernels.registry import CATALOGUE
@@ -24,7 +25,6 @@ from ...kernels.source import Called
 from ..memory import Memory, initial_rows
 from ..plan import Plan
 
-Action = Callable[[], None]
 Filled = tuple[np.ndarray, np.ndarray]  # an array, and rows of which each step writes one there
 #: Rows of a probe, whether only the last counts, what it sees, and what fills that.
 Recorded = tuple[np.ndarray, bool, np.ndarray, Action | None]
@@ -218,7 +218,7 @@ class NumpyLoop:
                 for (array, _), shape in zip(sources, group.read_shapes, strict=True)
             ]
             writes = [self.arrays[block][item] for block in group.writes]
-            compute = CATALOGUE.kernel(group.kind).in_numpy(group, reads, writes, ctx)
+            compute = CATALOGUE.in_numpy(group, reads, writes, ctx)
             if compute is None:
                 raise NotImplementedError(group.kind)
             actions.append(compute)

@@ -17,7 +17,7 @@ def begin(stage: Stage, blocks: Mapping[Block, tf.Tensor], ctx: Context) -> list
     states = {b: per_item(blocks[b][0], ctx.batch) for b in stage.states}
     for p in stage.packings:
         own = [states.pop(b) for b in p.states]
-        states[p.held] = CATALOGUE.kernel(p.group.kind).pack(p.group, own, ctx)
+        states[p.held] = CATALOGUE.packer(p.group).pack(p.group, own, ctx)
     held = []
     for block, _ in stage.carried:
         shape = stage.interleaved.get(block)
@@ -30,6 +30,6 @@ def end(stage: Stage, carried: Iterable[tf.Tensor], ctx: Context) -> dict[Block,
     pairs = zip(stage.carried, carried, strict=False)
     states = {block: in_own_order(array) for (block, _), array in pairs}
     for p in stage.packings:
-        own = CATALOGUE.kernel(p.group.kind).unpack(p.group, states.pop(p.held), ctx)
+        own = CATALOGUE.packer(p.group).unpack(p.group, states.pop(p.held), ctx)
         states.update(zip(p.states, own, strict=True))
     return states

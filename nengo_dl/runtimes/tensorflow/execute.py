@@ -22,7 +22,7 @@ from .host_in_loop import run_segments
 from .large_elementwise import run_with_islands
 from .looped_results import LoopedResults
 from .loops.scan import Specs, Tensors, scan, scan_again, scan_keeping
-from .residuals import arrays_kept, repeatable
+from .residuals import repeatable, residuals_of
 from .single_kernel import as_one_kernel
 from .strategy import Scope, Strategy
 from .time_batch import Rows
@@ -236,7 +236,7 @@ def _loop_of(stage: Stage, ctx: Context, how: Strategy) -> Loop:
     """The loop over a span; in training with a gradient of its own, if steps can run again."""
     if not (ctx.training and repeatable(stage)):
         return _scan
-    return partial(_scan_back, kept=_kept(stage, ctx), alone=how.scope is Scope.LOOPS)
+    return partial(_scan_back, residuals=_residuals(stage, ctx), alone=how.scope is Scope.LOOPS)
 
 
 def _scan(
@@ -260,19 +260,19 @@ def _scan_back(
     specs: Specs,
     span: Span,
     unroll: int,
-    kept: Specs | None,
+    residuals: Specs | None,
     alone: bool,
 ) -> tuple[Tensors, Tensors]:
-    """With a gradient that runs steps again, unless what is `kept` is all it needs."""
+    """With a gradient that runs steps again, unless `residuals` are all it needs."""
     bounds = span.length, span.valid, unroll
-    if kept is None:
+    if residuals is None:
         return scan_again(step, start, xs, fixed, specs, *bounds, alone)
-    return scan_keeping(step, start, xs, fixed, specs, kept, *bounds, alone)
+    return scan_keeping(step, start, xs, fixed, specs, residuals, *bounds, alone)
 
 
-def _kept(stage: Stage, ctx: Context) -> Specs | None:
+def _residuals(stage: Stage, ctx: Context) -> Specs | None:
     """Specs of all that the gradient of a step depends on; None if on what it begins with."""
-    numbers = arrays_kept(stage)
+    numbers = residuals_of(stage)
     if numbers is None:
         return None
     shapes = [(ctx.batch, g.writes[0].size) for g in stage.groups]

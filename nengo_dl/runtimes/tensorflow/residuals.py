@@ -89,9 +89,9 @@ def residuals(program: Program, still: Collection[Block] = ()) -> Residuals:
     )
 
 
-def arrays_kept(stage: Stage) -> list[int] | None:
+def residuals_of(stage: Stage) -> list[int] | None:
     """Arrays of each group on which a gradient depends; None if on what the step begins with."""
-    known = [n for group in stage.groups if (n := CATALOGUE.kept(group)) is not None]
+    known = [n for group in stage.groups if (n := CATALOGUE.residuals(group)) is not None]
     return known if len(known) == len(stage.groups) else None
 
 
@@ -100,7 +100,7 @@ def _in_loop(stage: Stage) -> int:
     if not stage.looped:
         return 0
     kept = sum(block.size for block, _ in stage.carried)
-    numbers = arrays_kept(stage)
+    numbers = residuals_of(stage)
     if numbers is not None:
         pairs = zip(numbers, stage.groups, strict=True)
         kept = sum(n * group.writes[0].size for n, group in pairs)

@@ -127,7 +127,7 @@ def scan_keeping(
     xs: Sequence[tf.Tensor],
     fixed: Sequence[tf.Tensor],
     specs: Specs,
-    kept_specs: Specs,
+    residuals: Specs,
     length: Scalar,
     valid: Scalar,
     unroll: int = 1,
@@ -141,22 +141,22 @@ def scan_keeping(
         ``step(i, carry, x, fixed, keep) -> (carry, y)``. It hands to `keep` all values on which
         its gradient depends, and goes on with those that `keep` returns: in the gradient these are
         the values of that step, while `carry` and `x` are zeros.
-    kept_specs : list of (shape, dtype)
+    residuals : list of (shape, dtype)
         Of what is handed to `keep`.
     """
     bounds = length, valid, unroll
-    return _scan_back(step, [carry, xs, fixed], specs, kept_specs, bounds, alone)
+    return _scan_back(step, [carry, xs, fixed], specs, residuals, bounds, alone)
 
 
 def _scan_back(
     step: KeepingStep,
     arguments: Sequence[Sequence[tf.Tensor]],
     specs: Specs,
-    kept_specs: Specs | None,
+    residuals: Specs | None,
     bounds: Bounds,
     alone: bool,
 ) -> tuple[Tensors, Tensors]:
-    """Scan with a gradient that goes back step by step; without `kept_specs`, runs them again."""
+    """Scan with a gradient that goes back step by step; without `residuals`, runs them again."""
     length, _, unroll = bounds
     call = by_xla if alone else _directly
     if not any(arguments) or (isinstance(length, int) and length == unroll):
@@ -184,25 +184,25 @@ def _scan_back(
                 return values
 
             after, ys = step(i, state, x, constant, keep)
-            return after, [*ys, *(state if kept_specs is None else kept)]
+            return after, [*ys, *(state if residuals is None else kept)]
 
         def recall(row: Tensors) -> tuple[Tensors, Tensors, Keep]:
             """What a step is called with in the gradient."""
-            if kept_specs is None:
+            if residuals is None:
                 state, x = _divide(row, [len(states), len(inputs)])
                 return state, x, as_they_are
             left = iter(row)
             state, x = ([tf.zeros(*spec) for spec in part] for part in (states, inputs))
             return state, x, lambda *values: tuple(islice(left, len(values)))
 
-        all_specs = [*specs, *(states if kept_specs is None else kept_specs)]
+        all_specs = [*specs, *(states if residuals is None else residuals)]
         after, ys = call(lambda: scan(keeping, first, series, all_specs, *bounds))
         ys, kept = ys[: len(specs)], ys[len(specs) :]
         # to run steps again takes their inputs, too; kept values stand for all arguments
-        memory = [*kept, *series] if kept_specs is None else kept
+        memory = [*kept, *series] if residuals is None else kept
 
         def gradient(*upstream: tf.Tensor) -> list[tf.Tensor | None]:
-            back = _Backwards(step, recall, constant, (states, inputs), kept_specs is not None)
+            back = _Backwards(step, recall, constant, (states, inputs), residuals is not None)
             return call(lambda: back.scan(memory, upstream, bounds))
 
         return (*after, *ys), gradient
