@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nengo
 import numpy as np
@@ -24,6 +24,9 @@ from ..compiler import costs
 from . import networks
 from .measure import our_simulator, run, start_backend, until_compiled
 from .single_steps import NETWORKS as TIMED
+
+if TYPE_CHECKING:
+    from ..simulator.simulator import Simulator
 
 MORE = 10**9  # than anything here
 #: Fitted to times of networks in NumPy, and of compiling these.
@@ -270,7 +273,7 @@ def measure_bound(name: str, trial: Trial, turns: int = 5, steps: int = 1000) ->
     return found
 
 
-def _opened(trial: Trial, size: int, way: dict[str, Any], steps: int) -> Any:
+def _opened(trial: Trial, size: int, way: dict[str, Any], steps: int) -> Simulator:
     """A simulator that has run as many steps, and so compiled, with other costs."""
     with costs.assuming(**way):
         sim = our_simulator()(trial.make(size), minibatch_size=trial.minibatch, progress_bar=False)

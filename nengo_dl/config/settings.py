@@ -13,6 +13,7 @@ from inspect import cleandoc
 from typing import Any
 
 import nengo
+from nengo.base import NengoObject
 from nengo.builder import Model
 from nengo.ensemble import Neurons
 from nengo.exceptions import BuildError, ConfigError, NetworkContextError, ValidationError
@@ -40,7 +41,7 @@ NEAREST = (*TRAINABLE_TYPES, nengo.Node)  # whose options apply to the nearest e
 UNSET = object()
 
 
-def _option(default: Any, rule: Rule, doc: str, per: type = nengo.Network) -> Any:
+def _option(default: object, rule: Rule, doc: str, per: type = nengo.Network) -> Any:
     """Declare an option; ``per`` is the Nengo class whose config holds it."""
     return field(default=default, metadata={"rule": rule, "doc": doc, "per": per})
 
@@ -170,7 +171,7 @@ class Settings:
         "known, no bound.",
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in OPTIONS:
             _validate(name, getattr(self, name), obj=self)
         if self.inference_only and self.learning_phase:
@@ -209,7 +210,7 @@ def _owner(name: str) -> type:
     return OPTIONS[name].metadata["per"]
 
 
-def _validate(name: str, value: Any, obj: Any = nengo.Network) -> None:
+def _validate(name: str, value: object, obj: NengoObject | Neurons = nengo.Network) -> None:
     rule = OPTIONAL_BOOL if name == "trainable" else OPTIONS[name].metadata["rule"]
     if not rule.accepts(value):
         raise ValidationError(f"got {value!r}, expected {rule.expects}", attr=name, obj=obj)
@@ -218,7 +219,7 @@ def _validate(name: str, value: Any, obj: Any = nengo.Network) -> None:
 class _OptionParam(Parameter):
     """Holds an option in a Nengo config, and rejects values that the option does not accept."""
 
-    def coerce(self, instance, value):
+    def coerce(self, instance: nengo.config.ClassParams | None, value: object) -> object:
         _validate(self.name, value)
         return value
 
@@ -230,7 +231,7 @@ def _make_param(name: str) -> Parameter:
     return make(name, default=OPTIONS[name].default)
 
 
-def _set_class_value(config: nengo.Config, cls: type, name: str, value: Any) -> None:
+def _set_class_value(config: nengo.Config, cls: type, name: str, value: object) -> None:
     if cls not in config.params:
         config.configures(cls)
     params = config.params[cls]
@@ -245,7 +246,7 @@ def _document_options(func: Callable) -> Callable:
         f"{name} : {f.type}, default {f.default!r}\n    {f.metadata['doc']}"
         for name, f in OPTIONS.items()
     ]
-    func.__doc__ = cleandoc(func.__doc__).replace("<OPTIONS>", "\n".join(entries))
+    func.__doc__ = cleandoc(func.__doc__ or "").replace("<OPTIONS>", "\n".join(entries))
     return func
 
 
@@ -317,7 +318,7 @@ def _class_params(config: nengo.Config, cls: type) -> Any:
     return next((config.params[base] for base in cls.__mro__ if base in config.params), None)
 
 
-def object_value(config: nengo.Config, obj: Any, name: str) -> Any:
+def object_value(config: nengo.Config, obj: NengoObject | Neurons, name: str) -> Any:
     """Look up what was set on the object, else on its class.
 
     ``config[obj]`` would write an entry into the user's config; this does not.
@@ -327,7 +328,7 @@ def object_value(config: nengo.Config, obj: Any, name: str) -> Any:
     return _class_value(config, type(obj), name)
 
 
-def says(config: nengo.Config, obj: Any, name: str) -> bool:
+def says(config: nengo.Config, obj: NengoObject | Neurons, name: str) -> bool:
     """Whether something was set on the object itself."""
     params, instance = _class_params(config, type(obj)), config.params.get(obj)
     if instance is None or name not in params.extra_params:
@@ -336,7 +337,10 @@ def says(config: nengo.Config, obj: Any, name: str) -> bool:
 
 
 def get_setting(
-    model_or_network: Model | nengo.Network | None, name: str, default: Any = None, obj: Any = None
+    model_or_network: Model | nengo.Network | None,
+    name: str,
+    default: Any = None,
+    obj: NengoObject | Neurons = None,
 ) -> Any:
     """Read one option from the config of a network.
 

@@ -6,9 +6,11 @@ import functools
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from nengo.exceptions import SimulationError
+
+from .signals import LiveSignals
 
 
 class Turns:
@@ -50,14 +52,29 @@ class Turns:
         self._lock.release()
 
 
-def exclusive(method: Callable) -> Callable:
+class _Exclusive(Protocol):
+    """What a method needs of its object, to be `exclusive`: a simulator has it."""
+
+    turns: Turns
+    closed: bool
+    signals: LiveSignals
+
+
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
+Owner = TypeVar("Owner", bound=_Exclusive)
+
+
+def exclusive(
+    method: Callable[Concatenate[Owner, Arguments], Result],
+) -> Callable[Concatenate[Owner, Arguments], Result]:
     """Let one thread at a time call such methods of a simulator.
 
     What was written to its signals counts from here on, and they are up to date after the call.
     """
 
     @functools.wraps(method)
-    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(self: Owner, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         turns = self.turns
         turns.take()
         outermost = turns.depth == 1 and not self.closed

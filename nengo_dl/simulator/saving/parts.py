@@ -259,7 +259,7 @@ def _sources(session: Session) -> Iterable[tuple[int, Any]]:
     return enumerate(session.sources.values())
 
 
-def _base(variable: Any) -> str:
+def _base(variable: keras.Variable) -> str:
     """How Keras begins the name of what an optimizer keeps for a variable."""
     return variable.path.replace("/", "_")
 
@@ -281,7 +281,7 @@ def unique(name: str, taken: set[str]) -> str:
     return unique
 
 
-def _numpy(variable: Any) -> np.ndarray:
+def _numpy(variable: keras.Variable) -> np.ndarray:
     return keras.ops.convert_to_numpy(variable)
 
 
