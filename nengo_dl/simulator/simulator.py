@@ -148,8 +148,7 @@ class Simulator:
         progress = Progress(self.progress_bar)
         replicas = Replicas(self.minibatch_size, device)
         construction.log_device(device)
-        own = network if network is not None or model is None else model.toplevel
-        settings = Settings.of(own)
+        settings = Settings.of(model.toplevel if model and network is None else network)
         with later.precision(settings.dtype), later.on_device(device):
             with progress.stage("Build") as stage:
                 self.model = build(network, model, dt, settings, stage)
