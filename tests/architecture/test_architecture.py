@@ -29,7 +29,7 @@ ALLOWED = {
         "utils",
     },
     "lowering": {"compiler", "tensor_node"},
-    "tensor_node": {"config", "kernels", "runtimes"},
+    "tensor_node": {"config", "kernels", "runtimes", "utils"},
     "runtimes": {"compiler", "kernels", "utils"},
     "kernels": {"compiler", "neurons", "surrogate", "utils"},
     "compiler": set(),
