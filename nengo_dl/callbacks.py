@@ -244,6 +244,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
 
     def on_predict_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Begin to profile."""
+        # Keras's own profiles batches of `fit` only
         if self._profiles_predict:
             tf.profiler.experimental.start(str(self.log_dir))
 

@@ -64,6 +64,7 @@ class TruncatedNormal(Distribution):
         """
         normal = np.random.normal if rng is None else rng.normal
         samples = normal(self.mean, self.stddev, size=self._sample_shape(n, d))
+        # drawn again, as values that are cut off would heap up at the limit
         while (outside := np.abs(samples - self.mean) > self.limit).any():
             samples[outside] = normal(self.mean, self.stddev, size=outside.sum())
         return samples

@@ -187,6 +187,7 @@ class SignedIntegrateAndFire(IntegrateAndFire):
         """
         voltage += dt * J
         allowed += self.max_spikes
+        # no more is taken back than was emitted
         n_spikes = np.clip(np.floor(voltage), -emitted, allowed)
         output[...] = (self.amplitude / dt) * n_spikes
         voltage -= n_spikes

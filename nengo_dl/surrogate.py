@@ -143,6 +143,7 @@ class Surrogate(ABC):
         array or tensor
             Of the same shape.
         """
+        # a product with 1 would be one more operation of each step
         value = self.shape(x if self.slope == 1 else self.slope * x)
         return value if self.height == 1 else self.height * value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 import nengo
 import numpy as np
@@ -92,6 +92,7 @@ class TensorNode(nengo.Node):
         pass_time: bool = Default,
         label: str | None = Default,
     ) -> None:
+        # not that of Node, which would call `output` to find out its size
         NengoObject.__init__(self, label=label, seed=Default)
         self.shape_in = shape_in
         self.shape_out = shape_out
@@ -102,12 +103,14 @@ class TensorNode(nengo.Node):
                 attr="pass_time",
                 obj=self,
             )
+        # after the shapes: what it returns is found out by calling it with them
         self.tensor_func = tensor_func
         self._check_arguments()
         if self.shape_out is None:
             self.shape_out = self._infer_shape_out()
         self.size_in = 0 if self.shape_in is None else int(np.prod(self.shape_in))
         self.size_out = int(np.prod(self.shape_out))
+        # so that other back ends say what is wrong, when they run it
         self.output = _not_here if self.size_in else _not_here_without_input
 
     @property
@@ -238,6 +241,29 @@ class Layer(SupportDefaultsMixin):
 
     def __init__(self, layer_func: LayerFunction) -> None:
         self.layer_func = layer_func
+
+    @overload
+    def __call__(
+        self,
+        input: Connectable,
+        transform: Transform = None,
+        shape_in: tuple[int, ...] | None = None,
+        synapse: Synapse = None,
+        return_conn: Literal[False] = False,
+        **layer_args: Any,
+    ) -> LayerObject: ...
+
+    @overload
+    def __call__(
+        self,
+        input: Connectable,
+        transform: Transform = None,
+        shape_in: tuple[int, ...] | None = None,
+        synapse: Synapse = None,
+        *,
+        return_conn: Literal[True],
+        **layer_args: Any,
+    ) -> tuple[LayerObject, nengo.Connection]: ...
 
     def __call__(
         self,

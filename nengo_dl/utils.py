@@ -69,6 +69,7 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     category : type, default UserWarning
         The class of the warning.
     """
+    # each frame of this package is one level more
     level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").startswith("nengo_dl."):
         level, frame = level + 1, frame.f_back

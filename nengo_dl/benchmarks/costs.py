@@ -205,11 +205,13 @@ class _Fit:
             elements += sum(b.size for g in program.groups for b in g.writes)
             factors = sum(r.size for r in reads if r.fixed)
             counts = (len(program.groups), len(reads), elements / 1000, factors / 1000)
+            # all turns have to fit into the steps that NumPy takes
             steps = max(first_steps // (turns + 2), 1)
             run(sim, steps)
             step_s = median(run(sim, steps) for _ in range(turns)) / steps
             left = first_steps - sim.n_steps
             run(sim, left)
+            # the first step behind those of NumPy's is the first that is compiled
             compile_s = run(sim, 1)
         self.numpy.append(counts)
         self.numpy_us.append(1e6 * step_s)

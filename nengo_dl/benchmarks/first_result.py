@@ -170,6 +170,7 @@ def _caches(cached: bool) -> Iterator[dict[bool, dict[str, str]]]:
 
 
 def _run(script: dict[str, Any]) -> dict[str, Any]:
+    # without byte code each process would compile the packages anew
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, json.dumps(script)],

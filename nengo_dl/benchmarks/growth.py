@@ -118,6 +118,7 @@ def _compile(model: Model, minibatch: int, steps: int) -> tuple[int, float, floa
     sim = our_simulator()(None, model=model, minibatch_size=minibatch, progress_bar=False)
     made = time.perf_counter()
     with contextlib.closing(sim):
+        # the first compiles and runs, the second runs
         first, second = (_seconds(sim, steps) for _ in range(2))
         return len(sim.program.groups), made - start, max(first - second, 0.0)
 

@@ -192,6 +192,7 @@ def measure(
     start_backend()
     before = _peak_mb()
     with contextlib.ExitStack() as scope:
+        # whoever builds second would read the decoders of the first
         scope.enter_context(nengo_setting("decoder_cache", "enabled", "False"))
         core_net = make(factory, arguments, dtype)
         reference, core_build = _build(nengo.Simulator, core_net)
@@ -325,6 +326,7 @@ def _by_hand(name: str, net: nengo.Network, model: Model, steps: int) -> list[Ru
 
 def _by_turns(runs: list[Run], repeats: int) -> list[Spread]:
     """Microseconds a step of each run, given the steps of each."""
+    # by turns, so that a machine that slows down slows all of them
     times = [[1e6 * call(steps) / steps for call, steps in runs] for _ in range(repeats)]
     return [Spread.of(list(each)) for each in zip(*times, strict=True)]
 

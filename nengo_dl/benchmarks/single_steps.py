@@ -96,6 +96,7 @@ def measure_single_steps(
         median(ours / nengo_us for nengo_us, ours in pairs),
         median(loops),
         costs.current().numpy_step_us(program),
+        # less the steps that NumPy still had to take until then
         compile_us - (first_steps - calls * (turns + 1) - 10 * turns) * median(loops),
         costs.current().compile_us(program),
         first_steps,

@@ -94,6 +94,7 @@ def trainer(name: str, label: str, clock: Clock = time.perf_counter, **sizes: in
 def _spiking(name: str, label: str, clock: Clock, n_batches: int = 6) -> Train:
     network, batch, steps = SPIKING[HELD.get(name, name)]
     rng = np.random.default_rng(0)
+    # what is held is given as a single step, and repeated by who trains
     different = 1 if name in HELD else steps
     x = rng.random((n_batches, batch, different, N_PIXELS), dtype=np.float32)
     y = rng.integers(0, 10, (n_batches, batch))
@@ -185,6 +186,7 @@ def in_processes(
     name: str, labels: Sequence[str], threads: int, processor_time: bool = False
 ) -> Iterator[dict[str, Train]]:
     """Trainers of a network, each in a process of its own."""
+    # a forked process would lack TensorFlow's threads, and hang
     context = multiprocessing.get_context("spawn")
     with contextlib.ExitStack() as stack:
         trainers: dict[str, Train] = {}

@@ -45,6 +45,7 @@ class Opinions:
     def setting(self, obj: nengo.Ensemble | nengo.Connection | Neurons) -> Any:
         """Return what the user chose for an object, or None for no opinion."""
         container = _container(obj)
+        # from the innermost network outwards
         for config in reversed(self._configs.get(container, ())):
             value = object_value(config, obj, self._name)
             if value is not UNSET and value is not None:

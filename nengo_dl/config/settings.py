@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, field, fields
 from inspect import cleandoc
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import nengo
 from nengo.base import NengoObject
@@ -180,6 +180,7 @@ class Settings:
                 "force it; configure only one of them"
             )
         if self.simplifications is not None:
+            # a tuple, as whoever gave a list may go on changing it
             object.__setattr__(self, "simplifications", tuple(self.simplifications))
         object.__setattr__(self, "skip_passes", tuple(self.skip_passes))
 
@@ -201,6 +202,28 @@ class Settings:
             return cls()
         values = {name: _class_value(network.config, _owner(name), name) for name in OPTIONS}
         return cls(**{name: value for name, value in values.items() if value is not UNSET})
+
+
+class Choices(TypedDict, total=False):
+    """What `configure_settings` takes, for editors and checkers of types: as in `Settings`."""
+
+    trainable: bool | None
+    planner: Callable | None
+    sorter: Callable | None
+    simplifications: Sequence[Callable] | None
+    skip_passes: Sequence[str]
+    inference_only: bool
+    lif_smoothing: float | None
+    training_spikes: surrogate.TrainingSpikes | str | None
+    trainable_synapses: bool | str | None
+    pure: bool | None
+    dtype: str
+    keep_history: bool
+    stateful: bool
+    use_loop: bool
+    learning_phase: bool | None
+    checkpoint_steps: int | str | None
+    training_memory: float | None
 
 
 OPTIONS: dict[str, Field] = {f.name: f for f in fields(Settings)}
@@ -237,6 +260,7 @@ def _set_class_value(config: nengo.Config, cls: type, name: str, value: object) 
     params = config.params[cls]
     if name not in params.extra_params:
         params.set_param(name, _make_param(name))
+    # Nengo's BoolParam takes no truth values of NumPy's
     setattr(params, name, bool(value) if is_bool(value) else value)
 
 
@@ -254,7 +278,7 @@ _document_options(Settings)
 
 
 @_document_options
-def configure_settings(**settings: Any) -> None:
+def configure_settings(**settings: Unpack[Choices]) -> None:
     """Choose how the Simulator treats the network that is being defined.
 
     To be called inside a ``with network:`` block. A call changes the options that it names, and
@@ -296,6 +320,7 @@ def configure_settings(**settings: Any) -> None:
             raise ConfigError(f"unknown option {name!r}; the options are {', '.join(known)}")
         _validate(name, value)
 
+    # all values were valid: either all options are set, or none
     toplevel, nearest = nengo.Network.context[0], nengo.Network.context[-1]
     for name, value in settings.items():
         if name == "trainable":

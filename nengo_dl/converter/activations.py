@@ -167,6 +167,7 @@ def resolve(
     applied : callable
         Gives what an activation that is a layer applies, where that is known.
     """
+    # a user may swap a layer or what it applies, and may put a layer in its place
     activation = function = applied(swaps.swapped(applied(activation)))
     if not isinstance(activation, NeuronType | Rectifiers):
         try:

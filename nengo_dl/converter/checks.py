@@ -28,6 +28,7 @@ def verify(
     model = converter.model
     arrays = _inputs(converter, inputs)
     batch = len(arrays[0])
+    # one minibatch of all items, as Keras gets it: a gradient is a mean over its items
     with Simulator(converter.net, minibatch_size=batch, progress_bar=False) as sim:
         if training:
             _train(converter, sim, arrays)
@@ -91,6 +92,7 @@ def _train(converter: Converted, sim: Simulator, arrays: list[np.ndarray]) -> No
     model, batch = converter.model, len(arrays[0])
     ours = sum(int(np.prod(w.shape)) for w in sim.keras_model.trainable_weights)
     theirs = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    # outputs would differ too, but nobody could tell why
     if ours != theirs:
         raise ValueError(
             f"the converted network has {ours} trainable parameters, the Keras model {theirs}"

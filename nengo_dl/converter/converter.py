@@ -140,6 +140,7 @@ class Converter(Reports):
             frame = self.convert_graph(self.graph, network)
             probes = KerasTensorDict("outputs")
             for tensor in self.graph.outputs:
+                # a model may give out a tensor twice: one Probe serves both
                 if tensor not in list(probes):
                     obj = frame.value(tensor)
                     probes[tensor] = nengo.Probe(obj, synapse=self.synapse_of(obj))
@@ -179,6 +180,7 @@ class Converter(Reports):
         network.outputs, network.layers = KerasTensorDict("outputs"), KerasTensorDict("layers")
         for tensor, node in zip(graph.inputs, nodes, strict=False):
             frame.set(tensor, node)
+        # before any layer is converted: weights take in a normalisation that comes after them
         frame.foldings = find_foldings(graph, self)
         with network:
             for call in graph.calls:
@@ -192,6 +194,7 @@ class Converter(Reports):
 
     def _convert(self, call: Call) -> None:
         frame = self.frame
+        # what was noted about the last layer is not to get into this one's record
         frame.begin()
         if all(t in frame for t in call.outputs):  # an input of a nested model
             for tensor in call.outputs:
@@ -200,6 +203,7 @@ class Converter(Reports):
         check_known(call, self.temporal_model)
         converter = self._converter(call.layer, call.is_plain)
         self._check_sharing(call, converter)
+        # ensembles that are there from here on are this layer's: nothing else says whose they are
         n_ensembles = len(frame.network.ensembles)
         made = self._each(converter.convert(call.index), call)
         objects = tuple(frame.set(t, obj) for t, obj in zip(call.outputs, made, strict=True))
@@ -269,6 +273,7 @@ class Converter(Reports):
             return None
         if id(layer) not in self._graphs:
             found = layer if is_model(layer) else functional(layer)
+            # the model is kept too: another one could get its id
             self._graphs[id(layer)] = found, Graph.of(found)
         return self._graphs[id(layer)][1]
 

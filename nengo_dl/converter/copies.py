@@ -28,10 +28,12 @@ def copy_of(layer: keras.Operation, converter: Conversion) -> keras.Operation:
 def _copied(layer: keras.Layer) -> keras.Layer:
     try:
         made = type(layer).from_config(layer.get_config())
+        # there are no weights to set before
         if layer.built and not made.built:
             made.build_from_config(layer.get_build_config())
         made.set_weights(layer.get_weights())
     except Exception:  # of a user's own class
+        # without weights, training changes nothing that both could share
         if layer.weights:
             raise
         return layer

@@ -31,6 +31,7 @@ class Decoupled:
     def __init__(self, network: nengo.Network, taught: Sequence[NengoObject | Neurons]) -> None:
         self.teachers: dict[NengoObject | Neurons, nengo.Node] = {}
         self._copies: dict[NengoObject, NengoObject] = {}
+        # a seed, so that the same layers are blamed each time
         with nengo.Network(label=f"layers of {network.label}", seed=network.seed or 0) as made:
             configure_settings(
                 inference_only=True, stateful=False, dtype=Settings.of(network).dtype

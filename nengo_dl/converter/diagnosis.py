@@ -216,6 +216,7 @@ def diagnose(
     for record, made, own in zip(records, actual, alone, strict=True):
         name, layer = folded.get(record.name, (record.name, record.layer))
         row = LayerDiagnosis(name, layer, expected[record.name], made, own)
+        # rows of all inputs are there: each call comes after those that it depends on
         before = [rows[name].error for name in input_of[record.name] if name in rows]
         row.input_error = max(before, default=0.0)
         _look_at_neurons(row, record)
@@ -253,6 +254,7 @@ def _exact(
     folded: dict[str, tuple[str, keras.Layer]] = {}
     for name, call, outputs in converter.activations(arrays):
         before = [n for t in call.inputs for n in made_by.get(id(t), [])]
+        # normalisations that weights have taken in, and others without an object, have no row
         if name in names:
             found[name] = np.asarray(outputs[0]).reshape(len(arrays[0]), -1)
             input_of[name] = before

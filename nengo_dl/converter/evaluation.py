@@ -192,6 +192,7 @@ def evaluate(
     fan_out = FanOut(converter.net)
     with around(converter.net) as outer:
         probes = [_counter(ens, fan_out) for record in layers for ens in record.ensembles]
+        # the longest run passes through all other numbers of steps
         found = run(converter, arrays, int(steps[-1]), outer, probes, minibatch_size)
     outputs = found.outputs[0]
     starts = np.array([first_averaged(converter.recipe, converter, int(n)) for n in steps])
@@ -281,6 +282,7 @@ def _counter(ens: nengo.Ensemble, fan_out: FanOut) -> nengo.Probe:
         operations = ops.sum(outputs * ops.cast(fans, outputs.dtype), axis=-1)
         return ops.stack([ops.sum(outputs, axis=-1) / height, operations], axis=-1)
 
+    # two numbers a step: spikes of all neurons in all steps would fill the memory
     node = TensorNode(count, shape_in=(ens.n_neurons,), shape_out=(2,), pass_time=False)
     nengo.Connection(ens.neurons, node, synapse=None)
     return nengo.Probe(node)

@@ -39,6 +39,7 @@ def _folds(graph: Graph, converter: Conversion, maker: Call, call: Call) -> bool
     known = converter.converters.get(type(layer))
     if known is None or not known.folds or not maker.is_plain:
         return False
+    # another reader would get what the normalisation has changed
     is_read_once = len(graph.readers(tensor)) == 1 and all(t is not tensor for t in graph.outputs)
     return (
         is_read_once

@@ -48,6 +48,7 @@ class Frame:
 
     def set(self, tensor: keras.KerasTensor, obj: Connectable) -> Connectable:
         """Remember the object of a tensor; return the one that it is read from."""
+        # readers connect to what gives out; what receives is behind it
         self._values[id(tensor)] = found = self.outlets.get(obj, obj)
         return found
 

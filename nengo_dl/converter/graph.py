@@ -137,6 +137,7 @@ class Graph:
         """
         args, kwargs = call.arguments.args, call.arguments.kwargs
         value = args[0] if args else kwargs.get("inputs")
+        # positions in a dict mean nothing to Keras: it looks for the names of the inputs
         if isinstance(value, dict) and not self.has_keys:
             return [value[tensor.name] for tensor in self.inputs]
         return list(call.inputs)
@@ -169,6 +170,7 @@ def _sorted_nodes(
     for tensor in inputs:
         node = _node_of(tensor)
         found[id(node)] = node
+    # no recursion: models may be deeper than Python's stack
     stack = [(_node_of(t), False) for t in reversed(outputs) if id(t) not in given]
     while stack:
         node, is_ready = stack.pop()
@@ -188,6 +190,7 @@ def is_model(layer: keras.Operation) -> bool:
         isinstance(layer, keras.Model) and hasattr(layer, "operations")
     ):
         return False
+    # a `call` of the user's own may do more than its graph shows
     calls = (cls for cls in type(layer).__mro__ if "call" in vars(cls))
     return next(calls).__module__.startswith("keras.")
 
@@ -231,6 +234,7 @@ def compute(
             results = call.repeat(lambda tensor: known[id(tensor)])
         known.update({id(t): v for t, v in zip(call.outputs, results, strict=True)})
         yield name, call, results
+        # all activations of a large model at once could take more memory than there is
         _forget(call, known, left)
 
 

@@ -12,7 +12,7 @@ from ..utils import warn
 from .graph import Call, is_model
 
 
-def functional(model: object) -> keras.Model:
+def functional(model: keras.Model) -> keras.Model:
     """A functional model of the same layers.
 
     Parameters
@@ -50,6 +50,7 @@ def _traced(model: keras.Model) -> keras.Model:
     """Call a subclassed model with symbolic tensors, which record what it does."""
     try:
         inputs = _symbolic_inputs(model)
+        # not `model(...)`: that would be one operation, and hide the layers within
         outputs = model.call(inputs)
         return keras.Model(inputs, outputs, name=model.name)
     except Exception as error:

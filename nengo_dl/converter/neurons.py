@@ -139,6 +139,7 @@ def largest(part: Part, node_id: int, index: np.ndarray) -> nengo.Node:
             bias=nengo.dists.Choice([0]),
             label=f"{label}.more",
         )
+        # trained, it would be the maximum no more
         part.set_trainable(ens, False)
         part.set_trainable(ens.neurons, False)
         found = nengo.Node(size_in=left * size, label=label if left == 1 else f"{label}.{left}")
@@ -167,8 +168,10 @@ def _ensemble(
     neuron_type = neurons_of(recipe, layer, neuron_type, is_term)
     is_first = getattr(part.layer, "data_format", None) == "channels_first"
     scale = scale_of(recipe, layer, neuron_type, shape, is_first)
+    # a gain would move the currents at which they jump: they are made faster instead
     if scale is not None and jumps(neuron_type):
         neuron_type, scale = through_step(neuron_type, float(np.max(scale))), None
+    # an array of scales is undone by a Node behind the neurons: amplitudes are numbers
     if scale is not None and not isinstance(scale, np.ndarray):
         neuron_type = _lower(layer, neuron_type, scale)
     neuron_type = with_state(recipe, layer, neuron_type)

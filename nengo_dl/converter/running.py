@@ -137,6 +137,7 @@ def show(
 ) -> list[np.ndarray]:
     """Show constant inputs (B, N) for some steps; what each probe recorded (B, T, ...), reduced."""
     n_items = len(next(iter(data.values())))
+    # inputs are held for all steps and outputs recorded: that is what takes memory
     size = minibatch_size or _minibatch(network, data, n_steps, n_items)
     parts: list[list[np.ndarray]] = [[] for _ in probes]
     with Simulator(network, minibatch_size=size, progress_bar=False) as sim:

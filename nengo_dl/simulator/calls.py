@@ -65,11 +65,13 @@ class Call:
             raise ValidationError(
                 "'n_steps' is among the data; give it as the argument n_steps", attr="n_steps"
             )
+        # without a bound: what is too few is told below, where data are known
         n_steps = None if n_steps is None else arguments.steps(n_steps, lowest=-np.inf)
         data = checks.by_object(x, names, "input")
         self.flat = n_steps in (1, None) and takes_single_steps(session, n_steps)
         self.flat = self.flat and all(array.ndim == 2 for array in data.values())
         data = {n: array[:, None] if self.flat else array for n, array in data.items()}
+        # in this order: each takes for granted what those before it have found
         checks.check_rank(data, names, {n: n.size_out for n in data})
         checks.check_size(data, names)
         checks.check_batch(data, names, session.batch, one_minibatch, whole)
@@ -116,6 +118,7 @@ class Call:
                 if feed.node not in self.data and not feed.called and feed not in functions
             }
             rows = self._drawn(session, ahead, start)
+            # the same for all minibatches, unless a callback changes what functions look at
             if not watched:
                 functions.update((f, r) for f, r in rows.items() if sources[f].items is None)
             series = {f: Series.of(r, session.n_steps) for f, r in {**functions, **rows}.items()}
@@ -154,6 +157,7 @@ class Call:
             if feed.node is not None and feed.node not in self.data
         }
         dtype = session.settings.dtype
+        # NaN: nothing was given, so that the model calls their functions within the loop
         called = {f: Constant(np.full(f.size, np.nan), dtype) for f in own if f.called}
         sources = {**own, **called}
         together = session.compiled.lowered.together

@@ -106,6 +106,7 @@ def _analytic(simulate: Simulation, arrays: list[np.ndarray]) -> list[np.ndarray
         output = tf.reshape(simulate(tensors), (-1,))
     found = []
     for x in tensors:
+        # pfor would run all rows at once, and knows no loop with Python in it
         jacobian = tape.jacobian(output, x, experimental_use_pfor=False)
         shape = (int(output.shape[0]), int(tf.size(x)))
         flat = np.zeros(shape) if jacobian is None else np.reshape(jacobian, shape)

@@ -79,6 +79,7 @@ def _check_measure(
 ) -> None:
     if isinstance(given, type) or not callable(given):
         _identified(given, attr, get, f"{example}, or a function of (y_true, y_pred)", probe)
+    # objects of Keras's take more, and check it themselves
     elif inspect.isroutine(given):
         _check_takes_two(given, probe, attr)
 

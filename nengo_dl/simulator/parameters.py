@@ -158,6 +158,7 @@ class Parameters:
         flat = array[:, offset : offset + source.size]
         index = positions(sig)
         value = (flat if index is None else flat[:, index]).reshape(len(array), *shape)
+        # only what learning rules change has a value for each item
         shared = block.role is not Role.ADAPTED or not self.minibatched
         return value[0] if shared else value
 

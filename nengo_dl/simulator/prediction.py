@@ -159,14 +159,17 @@ def _minibatch(
     with uninterrupted() as interrupt_here:
         for chunk in session.chunks(sources, before, first, end, predicts=True):
             for output, array in chunk.outputs.items():
+                # dropped chunk by chunk: all of them may not fit into memory
                 if output.last_only:
                     parts[output.key].clear()
                 parts[output.key].append(by_item(array, output, chunk.steps))
             carry = chunk.carry
+            # Ctrl-C waits until here, where no chunk is half done
             interrupt_here()
     if present < session.batch:
         from ..runtimes.tensorflow.keras.padding import only_present
 
+        # items that only fill up the minibatch leave no state behind
         carry = only_present(carry, before, present)
     session.keep(carry, end, stateful)
     arrays = {p: np.concatenate(a, axis=1) if len(a) > 1 else a[0] for p, a in parts.items()}

@@ -102,9 +102,11 @@ class SimulationData(Mapping):
             shape = (*self._parameters.items, 0)  # as Nengo's
             return np.empty(shape, dtype).view(NothingRecorded)
         count, last, array = self._cache.get(probe, (0, None, None))
+        # deleting steps replaces parts, perhaps by as many
         if count != len(parts) or last is not parts[-1] or array is None:
             array = np.concatenate(parts, axis=1)
             array = array if self.minibatched else array[0]
+            # it is given out again the next time
             array.setflags(write=False)
             self._cache[probe] = (len(parts), parts[-1], array)
         return array

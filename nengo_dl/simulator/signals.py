@@ -86,6 +86,7 @@ class LiveSignals(Mapping[NengoSignal, np.ndarray]):
                 try:
                     self._assign(sig, array)
                 except ValidationError:
+                    # an array shows what holds, and not what was refused
                     array[...] = shown.before
                     raise
                 shown.before = array.copy()

@@ -136,6 +136,7 @@ class Simulator:
     ) -> None:
         self.closed = True  # until everything is there
         self.turns = Turns()
+        # without importing it, which takes seconds, unless Keras runs on something else already
         later.require_tensorflow(now=False)
         arguments.check_network(network, model)
         dt = arguments.step_length(dt)
@@ -199,6 +200,7 @@ class Simulator:
         """Free the compiled program. Recorded data stay; a closed simulator cannot run again."""
         if not self.closed:
             self.session.require_idle("close", "fit", "evaluate", "predict")
+            # even if closing fails half-way: what is left cannot be used
             self.closed = True
             self.session.close()
 

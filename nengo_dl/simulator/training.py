@@ -154,6 +154,7 @@ def _weigh_classes(session: Session, arguments: dict[str, Any], keywords: dict[s
     given = keywords.pop("class_weight", None)
     if given is None:
         return
+    # not left to Keras: it would take the weights over to what validates
     split = keywords.pop("validation_split", None)
     if split:
         first = int(len(arguments["x"]["n_steps"]) * (1 - split))

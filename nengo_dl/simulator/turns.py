@@ -39,6 +39,7 @@ class Turns:
 
     def take(self) -> None:
         """Begin a call, or raise SimulationError if another thread is in one."""
+        # no waiting: the other thread may be waiting for this one
         if not self._lock.acquire(blocking=False):
             raise SimulationError(
                 "The Simulator is in use in another thread. Wait until its call has returned, or "
@@ -83,6 +84,7 @@ def exclusive(
                 self.signals.write()
             return method(self, *args, **kwargs)
         finally:
+            # after an error too: steps may have been taken before it
             if outermost and not self.closed:
                 self.signals.refresh()
             turns.give_back()

@@ -140,6 +140,7 @@ class LayerConverter:
         reason : str or None
             What cannot be converted, and what to do; None if it can be.
         """
+        # what these do shows in training alone
         waived = () if not converter.inference_only else cls.unsupported_training_args
         for arg in (*cls.unsupported_args, *cls.unsupported_training_args):
             name, default = arg if isinstance(arg, tuple) else (arg, None)
@@ -224,6 +225,7 @@ class LayerConverter:
         **kwargs
             Passed to `nengo.Connection`.
         """
+        # Nengo's own default, a lowpass, has no counterpart in Keras
         kwargs.setdefault("synapse", self.converter.synapse_of(pre))
         conn = nengo.Connection(pre, obj, **kwargs)
         self.set_trainable(conn, trainable)

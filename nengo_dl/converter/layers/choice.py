@@ -25,6 +25,7 @@ def choose_converter(converter: Conversion, layer: keras.Operation, plain: bool)
     TypeError
         If the layer cannot be converted.
     """
+    # first of all: no argument, and no fallback, could help
     if (refused := refusal(layer)) is not None:
         raise TypeError(f"{_name(layer)} cannot be converted: {refused}")
     found = converter.converters.get(type(layer))

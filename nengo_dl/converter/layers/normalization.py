@@ -21,6 +21,7 @@ class ConvertAffine(LayerConverter):
         label = self.label(node_id)
         node = nengo.Node(size_in=scale.size, label=label)
         self.add_connection(node_id, node, transform=scale)
+        # a Node of zeros would be computed in each step
         if np.any(shift):
             self.connect(ConstantNode(shift, label=f"{label}.bias"), node)
         return node
@@ -69,6 +70,7 @@ class ConvertBatchNormalization(ConvertAffine):
     def by_channel(self) -> tuple[np.ndarray, np.ndarray]:
         """Scale and shift (channels,)."""
         layer = self.layer
+        # in float64, as these are multiplied into weights: to round once is enough
         mean, variance = np.asarray(layer.moving_mean), np.asarray(layer.moving_variance)
         scale = 1 / np.sqrt(variance.astype(float) + layer.epsilon)
         if layer.scale:

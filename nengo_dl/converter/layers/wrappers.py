@@ -35,6 +35,7 @@ class ConvertTimeDistributed(LayerConverter):
         super().__init__(layer, converter)
         inner = layer.layer
         found = CONVERTERS[type(inner)]
+        # steps are one more axis here: to move elements about, or for windows of length 1
         if not converter.temporal_model and issubclass(found, ConvertRearrangement):
             inner = layer
         elif not converter.temporal_model and issubclass(found, WINDOWED):

@@ -131,6 +131,7 @@ class Calibrated(Recipe):
     ) -> NeuronType:
         made = spiking(neuron_type, self.signed, max_spikes)
         if type(neuron_type) is QuantizedReLU:
+            # whatever data say: it was trained for this threshold
             self._trained.add(id(layer))
             return made
         if not self._arrays:
@@ -184,6 +185,7 @@ class Calibrated(Recipe):
         if key not in self._thresholds:
             samples = np.concatenate(self._statistics[key].samples)
             self._thresholds[key] = thresholds_of(samples, self.method)
+            # they are large, and the threshold is all that was wanted of them
             self._statistics[key].samples.clear()
         return self._thresholds[key]
 

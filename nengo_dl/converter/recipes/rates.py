@@ -48,6 +48,7 @@ class Rates(Recipe):
             If a key is no layer of the model.
         """
         super().prepare(converter, calibration)
+        # one instance may serve several converters, one after the other
         self._scaled.clear()
         if not isinstance(self.scales, Mapping):
             return

@@ -53,6 +53,7 @@ class Activations:
             self.total + values.sum(axis=0, dtype=float),
             self.count + len(values),
         )
+        # whole rows: channels of one position belong together
         rows = max(1, most // values.shape[1])
         if len(values) > rows:
             values = values[rng.choice(len(values), rows, replace=False)]
@@ -184,7 +185,9 @@ def statistics_of(
     rng = np.random.RandomState(seed)
     found: dict[int, Activations] = {}
     swaps = converter.swap_activations
+    # linear layers get neurons only where the user swaps that for an activation
     linear = any(f in swaps for f in (None, keras.activations.linear))
+    # as many of each chunk, so that the first ones do not stand for all
     most = VALUES * CHUNK // max(len(arrays[0]), CHUNK)
     for part in chunks(arrays):
         for _, call, outputs in converter.activations(part):
