@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from ..runtimes.by_position import align, unknown
 from ..utils import warn
-from .types import Data, Key
+from .types import Data, Key, Unnamed
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -78,7 +78,7 @@ def by_key(
 
 
 def _by_position(
-    data: Data, names: Names, kind: str, losses: Sequence[NengoObject]
+    data: Unnamed, names: Names, kind: str, losses: Sequence[NengoObject]
 ) -> dict[NengoObject, ArrayLike]:
     """Where generators raise an error, this warns: nodes without data have their own output."""
     owner = "input Nodes" if kind == "input" else "Probes"

@@ -16,7 +16,7 @@ from ..runtimes.by_position import check_complete, of_minibatch
 from ..session.session import Session
 from ..utils import Tensor
 from . import calls, checks
-from .types import Arrays, Minibatches
+from .types import Key, Minibatches, Unnamed
 
 
 class Items:
@@ -68,7 +68,7 @@ class Items:
             return True
         return len(self._nodes) == 1 and not _counts_steps(item)
 
-    def _inputs(self, x: Arrays) -> tuple[dict[str, Tensor], bool]:
+    def _inputs(self, x: Mapping[Key, Tensor] | Unnamed) -> tuple[dict[str, Tensor], bool]:
         """Inputs by name, and whether they had no axis of steps."""
         names = list(self._nodes.values())
         if isinstance(x, Mapping):
@@ -87,7 +87,7 @@ class Items:
         found[name] = _with_step(found[name])
         return found, flat
 
-    def _targets(self, given: Arrays, attr: str) -> Any:
+    def _targets(self, given: Mapping[Key, Tensor] | Unnamed, attr: str) -> Any:
         """Targets or weights by name; one array of weights stands for all targets."""
         if isinstance(given, Mapping):
             kind = "target" if attr == "y" else attr

@@ -210,9 +210,7 @@ def _from_iterable(session: Session, x: Iterable) -> Iterator[Minibatch]:
             )
         stated = int(np.ravel(data["n_steps"])[0]) if "n_steps" in data else None
         length = checks.agree_on_steps(given, names, stated)
-        steps = stated if length is None else length
-        if steps is None:
-            raise ValidationError("an item has neither data nor n_steps", attr="x")
+        steps = stated or 0 if length is None else length  # an item has one of both
         checks.check_steps(steps, stated, session.unroll, session.settings.use_loop)
         given = checks.cast(given, session.settings.dtype)
         checks.check_finite(given, names)

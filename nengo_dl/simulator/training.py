@@ -123,7 +123,8 @@ def _evaluate(
     minibatches = 0 if call is None else call.batch // session.batch
     lengths = (steps, steps)
     with session.keras_call("evaluate", stateful, lengths, call is None, minibatches) as model:
-        return model.in_order(model.evaluate(**arguments, **keywords))
+        logs: Any = model.evaluate(**arguments, **keywords)  # a dict, as `return_dict` says
+        return model.in_order(logs)
 
 
 def _arguments(

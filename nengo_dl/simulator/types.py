@@ -30,6 +30,8 @@ Arrays: TypeAlias = Mapping[Key, ArrayLike] | ArrayLike
 Data: TypeAlias = Arrays
 #: What Probes should have seen.
 Targets: TypeAlias = Arrays
+#: Arrays without names: several in the order of the objects, or one.
+Unnamed: TypeAlias = list[Tensor] | tuple[Tensor, ...] | Tensor
 #: What gives one minibatch after the other: a generator, a Dataset, a PyDataset.
 Minibatches: TypeAlias = "Iterable[Any] | keras.utils.PyDataset"
 #: One thing for each Probe: by Probe, in their order, or the same for all.
