@@ -71,6 +71,7 @@ class Items:
     def _inputs(self, x: Mapping[Key, Tensor] | Unnamed) -> tuple[dict[str, Tensor], bool]:
         """Inputs by name, and whether they had no axis of steps."""
         names = list(self._nodes.values())
+        found: dict[str, Tensor]
         if isinstance(x, Mapping):
             given = {key: value for key, value in x.items() if key != "n_steps"}
             by_node = checks.by_key(given, self._nodes, "x", "input")
@@ -89,6 +90,7 @@ class Items:
 
     def _targets(self, given: Mapping[Key, Tensor] | Unnamed, attr: str) -> Any:
         """Targets or weights by name; one array of weights stands for all targets."""
+        found: dict[str, Tensor]
         if isinstance(given, Mapping):
             kind = "target" if attr == "y" else attr
             by_probe = checks.by_key(given, self._probes, attr, kind)
