@@ -102,7 +102,7 @@ class Items:
         return {name: _array(value) for name, value in found.items() if value is not None}
 
 
-def _array(value: ArrayLike) -> Tensor:
+def _array(value: ArrayLike | Tensor) -> Tensor:
     """An array of what has no axes yet, such as a list, or has names for them."""
     if hasattr(value, "to_numpy"):
         return value.to_numpy()
