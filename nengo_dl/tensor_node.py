@@ -250,7 +250,7 @@ class Layer(SupportDefaultsMixin):
         shape_in: tuple[int, ...] | None = None,
         synapse: Synapse = None,
         return_conn: Literal[False] = False,
-        **layer_args: Any,
+        **layer_args: object,
     ) -> LayerObject: ...
 
     @overload
@@ -262,7 +262,7 @@ class Layer(SupportDefaultsMixin):
         synapse: Synapse = None,
         *,
         return_conn: Literal[True],
-        **layer_args: Any,
+        **layer_args: object,
     ) -> tuple[LayerObject, nengo.Connection]: ...
 
     def __call__(
