@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from .simulator.types import Parametrized
 
 from .runtimes.quiet import keras  # isort: skip
 import nengo
@@ -36,15 +38,15 @@ class IsolateState(keras.callbacks.Callback):
         """Go back to the state that the simulator had when this callback was made."""
         self._session.restore(self._snapshot)
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Go back."""
         self.reset()
 
-    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Go back."""
         self.reset()
 
-    def on_predict_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_predict_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Go back."""
         self.reset()
 
@@ -106,7 +108,7 @@ class Checkpoint(keras.callbacks.Callback):
         sim: Simulator,
         path: str | os.PathLike | None = None,
         monitor: str | None = None,
-        mode: str = "min",
+        mode: Literal["min", "max"] = "min",
         save_best_only: bool = True,
         restore_best: bool = False,
         include_optimizer: bool = False,
@@ -122,12 +124,12 @@ class Checkpoint(keras.callbacks.Callback):
         self.best_epoch: int | None = None
         self._restore: Callable[[], None] | None = None
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Check that it is the simulator's own `fit`."""
         if self.model is not self._sim.keras_model:
             raise ValidationError("fit was called on another simulator", attr="sim")
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Save, if that is wanted after this epoch."""
         logs = dict(logs or {})
         better = self._is_better(self._value(logs))
@@ -136,24 +138,15 @@ class Checkpoint(keras.callbacks.Callback):
             if self._restores:
                 self._restore = saving.remember(self._sim.session)
         if self._path is not None and (better or not self._best_only):
-            path = self._formatted(epoch=epoch + 1, **logs)
+            path = _completed(self._path, epoch=epoch + 1, **logs)
             self._sim.save_params(path, include_optimizer=self._include_optimizer)
 
-    def on_train_end(self, logs: dict | None = None) -> None:
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Go back to the best epoch, if that is wanted."""
         if self._restore is not None:
             self._restore()
 
-    def _formatted(self, **values: Any) -> str:
-        try:
-            return self._path.format(**values)
-        except (LookupError, ValueError) as error:
-            raise ValidationError(
-                f"{self._path!r} cannot be completed; in braces may be {', '.join(values)}",
-                attr="path",
-            ) from error
-
-    def _value(self, logs: dict) -> float:
+    def _value(self, logs: Mapping[str, float]) -> float:
         name = self.monitor or ("val_loss" if "val_loss" in logs else "loss")
         if name not in logs:
             raise ValidationError(
@@ -167,6 +160,16 @@ class Checkpoint(keras.callbacks.Callback):
         if self.best is None:
             return value == value
         return value < self.best if self.mode == "min" else value > self.best
+
+
+def _completed(path: str, **values: float) -> str:
+    """A path with values in place of their names in braces."""
+    try:
+        return path.format(**values)
+    except (LookupError, ValueError) as error:
+        raise ValidationError(
+            f"{path!r} cannot be completed; in braces may be {', '.join(values)}", attr="path"
+        ) from error
 
 
 class NengoSummaries(keras.callbacks.Callback):
@@ -188,7 +191,7 @@ class NengoSummaries(keras.callbacks.Callback):
         If an object has no parameters.
     """
 
-    def __init__(self, log_dir: str, sim: Simulator, objects: Sequence[Any]) -> None:
+    def __init__(self, log_dir: str, sim: Simulator, objects: Sequence[Parametrized]) -> None:
         super().__init__()
         _check_tensorboard(type(self))
         self._sim = sim
@@ -196,7 +199,7 @@ class NengoSummaries(keras.callbacks.Callback):
         with tf.device("/cpu:0"):
             self._writer = tf.summary.create_file_writer(str(log_dir))
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Write the histograms."""
         requests = [(obj, tag.rsplit("_", 1)[1]) for tag, obj in self._tags.items()]
         values = self._sim.data.get_params(*requests)
@@ -204,7 +207,7 @@ class NengoSummaries(keras.callbacks.Callback):
             for tag, value in zip(self._tags, values, strict=True):
                 tf.summary.histogram(tag, value, step=epoch)
 
-    def on_train_end(self, logs: dict | None = None) -> None:
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Close the file."""
         self._writer.close()
 
@@ -218,7 +221,7 @@ def _check_tensorboard(cls: type) -> None:
         )
 
 
-def _tag(obj: Any, sim: Simulator) -> str:
+def _tag(obj: Parametrized, sim: Simulator) -> str:
     if isinstance(obj, nengo.Ensemble):
         return sanitize_name(f"Ensemble_{obj.label}_encoders")
     if isinstance(obj, Neurons):
@@ -258,12 +261,13 @@ class TensorBoard(keras.callbacks.TensorBoard):
         super().__init__(log_dir=log_dir, profile_batch=profile_batch, **kwargs)
         self._profiles_predict = profile_batch != 0
 
-    def on_predict_begin(self, logs: dict | None = None) -> None:
+    def on_predict_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Begin to profile."""
+        # Keras's own profiles batches of `fit` only
         if self._profiles_predict:
             tf.profiler.experimental.start(str(self.log_dir))
 
-    def on_predict_end(self, logs: dict | None = None) -> None:
+    def on_predict_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Write the profile."""
         if self._profiles_predict:
             tf.profiler.experimental.stop()

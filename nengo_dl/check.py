@@ -110,6 +110,7 @@ def check_xla() -> str:
 def check_run() -> str:
     """Simulate a spiking network here and with `nengo.Simulator`, and compare each number."""
     nengo, nengo_dl, np = map(importlib.import_module, ("nengo", "nengo_dl", "numpy"))
+    # in float64: in float32 a spike may come a step later, and nothing would be wrong
     with nengo.Network(seed=0) as net:
         nengo_dl.configure_settings(dtype="float64")
         x = nengo.Node(lambda t: np.sin(20 * t))
@@ -227,6 +228,7 @@ def _quiet_tensorflow() -> Iterator[None]:
     """Let TensorFlow log errors alone, and nothing before it has read that level."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
+    # the descriptor itself: what is written in C++ does not pass sys.stderr
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from nengo.dists import Distribution
 from nengo.exceptions import ValidationError
@@ -60,10 +62,11 @@ class TruncatedNormal(Distribution):
         samples : array (n,) or (n, d)
             The samples; one-dimensional if ``d`` is None.
         """
-        rng = np.random if rng is None else rng
-        samples = rng.normal(self.mean, self.stddev, size=self._sample_shape(n, d))
+        normal = np.random.normal if rng is None else rng.normal
+        samples = normal(self.mean, self.stddev, size=self._sample_shape(n, d))
+        # drawn again, as values that are cut off would heap up at the limit
         while (outside := np.abs(samples - self.mean) > self.limit).any():
-            samples[outside] = rng.normal(self.mean, self.stddev, size=outside.sum())
+            samples[outside] = normal(self.mean, self.stddev, size=outside.sum())
         return samples
 
 
@@ -94,7 +97,12 @@ class VarianceScaling(Distribution):
     mode = EnumParam("mode", values=("fan_in", "fan_out", "fan_avg"))
     distribution = EnumParam("distribution", values=("uniform", "normal"))
 
-    def __init__(self, scale: float = 1, mode: str = "fan_avg", distribution: str = "uniform"):
+    def __init__(
+        self,
+        scale: float = 1,
+        mode: Literal["fan_in", "fan_out", "fan_avg"] = "fan_avg",
+        distribution: Literal["uniform", "normal"] = "uniform",
+    ):
         super().__init__()
         self.scale = scale
         self.mode = mode
@@ -125,12 +133,12 @@ class VarianceScaling(Distribution):
         samples : array (n,) or (n, d)
             The samples; one-dimensional if ``d`` is None.
         """
-        rng = np.random if rng is None else rng
         stddev = np.sqrt(self._variance(n, d))
         if self.distribution == "normal":
             return TruncatedNormal(stddev=stddev).sample(n, d, rng=rng)
         limit = np.sqrt(3) * stddev
-        return rng.uniform(-limit, limit, size=self._sample_shape(n, d))
+        uniform = np.random.uniform if rng is None else rng.uniform
+        return uniform(-limit, limit, size=self._sample_shape(n, d))
 
 
 class Glorot(VarianceScaling):
@@ -149,7 +157,7 @@ class Glorot(VarianceScaling):
     networks. AISTATS. https://proceedings.mlr.press/v9/glorot10a.html
     """
 
-    def __init__(self, scale: float = 1, distribution: str = "uniform"):
+    def __init__(self, scale: float = 1, distribution: Literal["uniform", "normal"] = "uniform"):
         super().__init__(scale=scale, mode="fan_avg", distribution=distribution)
 
 
@@ -169,7 +177,7 @@ class He(VarianceScaling):
     He, Zhang, Ren and Sun (2015). Delving deep into rectifiers. https://arxiv.org/abs/1502.01852
     """
 
-    def __init__(self, scale: float = 1, distribution: str = "normal"):
+    def __init__(self, scale: float = 1, distribution: Literal["uniform", "normal"] = "normal"):
         super().__init__(scale=scale, mode="fan_in", distribution=distribution)
 
     def _variance(self, n: int, d: int | None) -> float:

@@ -10,18 +10,24 @@ applied to Nengo's operators before they are compiled.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeAlias
+
+from nengo.builder.operator import Operator
+from nengo.builder.signal import Signal
+
+#: Groups of operators, in order.
+Plan: TypeAlias = Sequence[tuple[Operator, ...]]
 
 
-def _as_they_are(operators: Sequence[Any]) -> list[Any]:
+def _as_they_are(operators: Sequence[Operator]) -> list[Operator]:
     return list(operators)
 
 
-def _singly(operators: Sequence[Any]) -> list[tuple[Any]]:
+def _singly(operators: Sequence[Operator]) -> list[tuple[Operator]]:
     return [(op,) for op in operators]
 
 
-def tree_planner(op_list: Sequence[Any], max_depth: int = 3) -> list[tuple[Any]]:
+def tree_planner(op_list: Sequence[Operator], max_depth: int = 3) -> list[tuple[Operator]]:
     """Stand for the default planner.
 
     Parameters
@@ -39,7 +45,7 @@ def tree_planner(op_list: Sequence[Any], max_depth: int = 3) -> list[tuple[Any]]
     return _singly(op_list)
 
 
-def greedy_planner(operators: Sequence[Any]) -> list[tuple[Any]]:
+def greedy_planner(operators: Sequence[Operator]) -> list[tuple[Operator]]:
     """Stand for the default planner.
 
     Parameters
@@ -55,7 +61,7 @@ def greedy_planner(operators: Sequence[Any]) -> list[tuple[Any]]:
     return _singly(operators)
 
 
-def transitive_planner(op_list: Sequence[Any]) -> list[tuple[Any]]:
+def transitive_planner(op_list: Sequence[Operator]) -> list[tuple[Operator]]:
     """Stand for the default planner.
 
     Parameters
@@ -71,7 +77,7 @@ def transitive_planner(op_list: Sequence[Any]) -> list[tuple[Any]]:
     return _singly(op_list)
 
 
-def noop_planner(operators: Sequence[Any]) -> list[tuple[Any]]:
+def noop_planner(operators: Sequence[Operator]) -> list[tuple[Operator]]:
     """Compute every operator by itself.
 
     Parameters
@@ -87,7 +93,7 @@ def noop_planner(operators: Sequence[Any]) -> list[tuple[Any]]:
     return _singly(operators)
 
 
-def order_signals(plan: Sequence[Any], n_passes: int = 10) -> tuple[list, Sequence[Any]]:
+def order_signals(plan: Plan, n_passes: int = 10) -> tuple[list[Signal], Plan]:
     """Stand for the default arrangement of signals.
 
     Parameters
@@ -105,7 +111,7 @@ def order_signals(plan: Sequence[Any], n_passes: int = 10) -> tuple[list, Sequen
     return [], plan
 
 
-def noop_order_signals(plan: Sequence[Any], **_: Any) -> tuple[list, Sequence[Any]]:
+def noop_order_signals(plan: Plan, **_: object) -> tuple[list[Signal], Plan]:
     """Stand for the default arrangement of signals.
 
     Parameters
@@ -123,7 +129,7 @@ def noop_order_signals(plan: Sequence[Any], **_: Any) -> tuple[list, Sequence[An
     return [], plan
 
 
-def remove_unmodified_resets(operators: Sequence[Any]) -> list[Any]:
+def remove_unmodified_resets(operators: Sequence[Operator]) -> list[Operator]:
     """Part of the default simplifications.
 
     Parameters
@@ -139,7 +145,7 @@ def remove_unmodified_resets(operators: Sequence[Any]) -> list[Any]:
     return _as_they_are(operators)
 
 
-def remove_zero_incs(operators: Sequence[Any]) -> list[Any]:
+def remove_zero_incs(operators: Sequence[Operator]) -> list[Operator]:
     """Part of the default simplifications.
 
     Parameters
@@ -155,7 +161,7 @@ def remove_zero_incs(operators: Sequence[Any]) -> list[Any]:
     return _as_they_are(operators)
 
 
-def remove_identity_muls(operators: Sequence[Any]) -> list[Any]:
+def remove_identity_muls(operators: Sequence[Operator]) -> list[Operator]:
     """Part of the default simplifications.
 
     Parameters
@@ -171,7 +177,7 @@ def remove_identity_muls(operators: Sequence[Any]) -> list[Any]:
     return _as_they_are(operators)
 
 
-def remove_constant_copies(operators: Sequence[Any]) -> list[Any]:
+def remove_constant_copies(operators: Sequence[Operator]) -> list[Operator]:
     """Part of the default simplifications.
 
     Parameters
@@ -187,7 +193,7 @@ def remove_constant_copies(operators: Sequence[Any]) -> list[Any]:
     return _as_they_are(operators)
 
 
-def remove_reset_incs(operators: Sequence[Any]) -> list[Any]:
+def remove_reset_incs(operators: Sequence[Operator]) -> list[Operator]:
     """Part of the default simplifications.
 
     Parameters

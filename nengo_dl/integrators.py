@@ -5,6 +5,9 @@ They are part of `nengo_dl.neurons`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ClassVar
+
 import numpy as np
 from nengo.dists import Choice, Uniform
 from nengo.exceptions import ValidationError
@@ -111,7 +114,7 @@ class IntegrateAndFire(SpikingRectifiedLinear):
             n_spikes -= taken
         output[...] = (self.amplitude / dt) * n_spikes
 
-    step_math = step  # the name before Nengo 3.1
+    step_math: ClassVar[Callable[..., None]] = step  # the name before Nengo 3.1
 
 
 class SignedIntegrateAndFire(IntegrateAndFire):
@@ -159,7 +162,7 @@ class SignedIntegrateAndFire(IntegrateAndFire):
     ):
         super().__init__(amplitude, max_spikes=max_spikes, initial_state=initial_state)
 
-    def step(
+    def step(  # type: ignore[override]  # Nengo gives as many arguments as there is state
         self,
         dt: float,
         J: np.ndarray,
@@ -184,6 +187,7 @@ class SignedIntegrateAndFire(IntegrateAndFire):
         """
         voltage += dt * J
         allowed += self.max_spikes
+        # no more is taken back than was emitted
         n_spikes = np.clip(np.floor(voltage), -emitted, allowed)
         output[...] = (self.amplitude / dt) * n_spikes
         voltage -= n_spikes

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
+
+from .utils import Tensor
 
 from .runtimes.quiet import keras  # isort: skip
 from keras import ops
 from nengo.exceptions import ValidationError
 
 
-def nan_mse(y_true: Any, y_pred: Any) -> Any:
+def nan_mse(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """Compute the mean squared error, where NaN targets count as no error.
 
     NaN marks the steps or dimensions at which any output is right. They have no gradient, but
@@ -59,23 +61,28 @@ class Regularize(keras.losses.Loss):
         If ``order`` is not a positive number or ``"euclidean"``, or if the output has no ``axis``.
     """
 
-    def __init__(self, order: float | str = 2, axis: int | None = None, **kwargs: Any):
+    def __init__(
+        self, order: float | Literal["euclidean"] = 2, axis: int | None = None, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.order = order
         self.axis = axis
-        self._exponent = 2 if order == "euclidean" else order
-        if isinstance(self._exponent, str) or not self._exponent > 0:
+        exponent = 2 if order == "euclidean" else order
+        if isinstance(exponent, str) or not exponent > 0:
             raise ValidationError(
                 f"got {order!r}, expected a number greater than 0, np.inf or 'euclidean'",
                 attr="order",
                 obj=self,
             )
+        self._exponent = exponent
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+    def __call__(
+        self, y_true: Tensor | None, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
         """Compute the loss; ``y_true`` may be None."""
         return super().__call__(y_pred if y_true is None else y_true, y_pred, sample_weight)
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Compute the norm at each step.
 
         Parameters
@@ -108,7 +115,7 @@ class Regularize(keras.losses.Loss):
         norms = self._norm(y_pred, axis=2 + self.axis % len(signal))
         return ops.mean(norms, axis=tuple(range(2, len(signal) + 1))) if signal[1:] else norms
 
-    def _norm(self, x: Any, axis: int) -> Any:
+    def _norm(self, x: Tensor, axis: int) -> Tensor:
         p = self._exponent
         x = ops.abs(x)
         if p == float("inf"):

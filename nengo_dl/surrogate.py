@@ -16,11 +16,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 from nengo.exceptions import ValidationError
 
-from .utils import is_positive
+from .utils import Tensor, is_positive
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ class Surrogate(ABC):
             )
 
     @abstractmethod
-    def shape(self, x: Any) -> Any:
+    def shape(self, x: Tensor) -> Tensor:
         r"""Compute :math:`\varphi`, from arithmetic and ``abs`` alone.
 
         Parameters
@@ -131,7 +130,7 @@ class Surrogate(ABC):
             Of the same shape; 1 at 0.
         """
 
-    def derivative(self, x: Any) -> Any:
+    def derivative(self, x: Tensor) -> Tensor:
         r"""Compute the derivative of a spike by the voltage, :math:`h \, \varphi(k x)`.
 
         Parameters
@@ -144,6 +143,7 @@ class Surrogate(ABC):
         array or tensor
             Of the same shape.
         """
+        # a product with 1 would be one more operation of each step
         value = self.shape(x if self.slope == 1 else self.slope * x)
         return value if self.height == 1 else self.height * value
 
@@ -170,7 +170,7 @@ class FastSigmoid(Surrogate):
 
     slope: float = 3.0
 
-    def shape(self, x: Any) -> Any:
+    def shape(self, x: Tensor) -> Tensor:
         r"""Compute :math:`1 / (1 + |x|)^2`."""
         root = 1 + abs(x)
         return 1 / (root * root)
@@ -200,7 +200,7 @@ class Arctangent(Surrogate):
 
     slope: float = 3.141592653589793
 
-    def shape(self, x: Any) -> Any:
+    def shape(self, x: Tensor) -> Tensor:
         r"""Compute :math:`1 / (1 + x^2)`."""
         return 1 / (1 + x * x)
 
@@ -229,13 +229,13 @@ class Triangle(Surrogate):
 
     slope: float = 1.0
 
-    def shape(self, x: Any) -> Any:
+    def shape(self, x: Tensor) -> Tensor:
         r"""Compute :math:`\max(0, 1 - |x|)`."""
         inner = 1 - abs(x)
         return (inner + abs(inner)) / 2
 
 
-def _check_positive(obj: Any, name: str) -> None:
+def _check_positive(obj: object, name: str) -> None:
     value = getattr(obj, name)
     if not is_positive(value):
         raise ValidationError(f"got {value!r}, expected a number greater than 0", name, obj)
@@ -253,7 +253,7 @@ NAMED: dict[str, type] = {
 EXPECTED = f"one of {', '.join(map(repr, NAMED))}, or an object of a class in nengo_dl.surrogate"
 
 
-def is_choice(value: Any) -> bool:
+def is_choice(value: object) -> bool:
     """Whether a value is a choice, or the name of one.
 
     Parameters

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias, overload
 
 import nengo
 import numpy as np
 from nengo.base import NengoObject
 from nengo.config import SupportDefaultsMixin
+from nengo.ensemble import Neurons
 from nengo.exceptions import SimulationError, ValidationError
+from nengo.neurons import NeuronType
 from nengo.params import BoolParam, Default, Parameter, ShapeParam
+from numpy.typing import ArrayLike, DTypeLike
 
 from .config.settings import configure_settings
 from .kernels.tensor_node import check_output
 from .runtimes.later import keras
+from .utils import Connectable, Synapse, Tensor
 
 # Arguments of what a `Layer` makes that it gives itself.
 FIXED_BY_LAYERS = {
@@ -24,11 +28,18 @@ FIXED_BY_LAYERS = {
     *("n_neurons", "dimensions", "neuron_type"),
 }
 
+#: What a `Layer` applies: tensor code, or a type of neurons.
+LayerFunction: TypeAlias = Callable[..., Tensor] | NeuronType
+#: What a `Layer` makes.
+LayerObject: TypeAlias = "TensorNode | Neurons"
+#: What a connection multiplies by: weights, where they come from, or nothing.
+Transform: TypeAlias = nengo.transforms.Transform | nengo.dists.Distribution | ArrayLike | None
+
 
 class TensorFuncParam(Parameter):
     """A callable; if the node has no `shape_out`, it is found out by calling it."""
 
-    def coerce(self, instance: TensorNode, value: Any) -> Callable:
+    def coerce(self, instance: TensorNode, value: Callable[..., Tensor]) -> Callable:
         """Raise ValidationError if the value cannot be called."""
         value = super().coerce(instance, value)
         if not callable(value):
@@ -68,19 +79,20 @@ class TensorNode(nengo.Node):
     The Keras layer itself becomes part of the simulation: what is trained is its weights.
     """
 
-    tensor_func = TensorFuncParam("tensor_func")
+    tensor_func: Callable[..., Tensor] = TensorFuncParam("tensor_func")
     shape_in = ShapeParam("shape_in", default=None, optional=True, low=1)
     shape_out = ShapeParam("shape_out", default=None, optional=True, low=1)
     pass_time = BoolParam("pass_time", default=True)
 
     def __init__(
         self,
-        tensor_func: Callable,
-        shape_in: tuple[int, ...] | Any = Default,
-        shape_out: tuple[int, ...] | Any = Default,
-        pass_time: bool | Any = Default,
-        label: str | Any = Default,
+        tensor_func: Callable[..., Tensor],
+        shape_in: tuple[int, ...] | None = Default,
+        shape_out: tuple[int, ...] | None = Default,
+        pass_time: bool = Default,
+        label: str | None = Default,
     ) -> None:
+        # not that of Node, which would call `output` to find out its size
         NengoObject.__init__(self, label=label, seed=Default)
         self.shape_in = shape_in
         self.shape_out = shape_out
@@ -91,12 +103,14 @@ class TensorNode(nengo.Node):
                 attr="pass_time",
                 obj=self,
             )
+        # after the shapes: what it returns is found out by calling it with them
         self.tensor_func = tensor_func
         self._check_arguments()
         if self.shape_out is None:
             self.shape_out = self._infer_shape_out()
         self.size_in = 0 if self.shape_in is None else int(np.prod(self.shape_in))
         self.size_out = int(np.prod(self.shape_out))
+        # so that other back ends say what is wrong, when they run it
         self.output = _not_here if self.size_in else _not_here_without_input
 
     @property
@@ -104,7 +118,7 @@ class TensorNode(nengo.Node):
         """The Keras layer, if `tensor_func` is one."""
         return self.tensor_func if isinstance(self.tensor_func, keras.layers.Layer) else None
 
-    def call(self, args: list, training: bool, dtype: str) -> Any:
+    def call(self, args: Sequence[Tensor], training: bool, dtype: str) -> Tensor:
         """Call `tensor_func` on tensors; a layer of another precision gives the simulation's."""
         if self.layer is None:
             return self.tensor_func(*args)
@@ -168,20 +182,20 @@ class TensorNode(nengo.Node):
             )
         return tuple(int(n) for n in shape[1:]) or (1,)
 
-    def _example_output(self) -> Any:
+    def _example_output(self) -> Tensor:
         if self.layer is not None:
             return _layer_output(self.layer, self._example(keras.KerasTensor))
         zeros = lambda shape, dtype: keras.ops.zeros(shape, dtype)  # noqa: E731
         return self.tensor_func(*self._example(zeros))
 
-    def _example(self, make: Callable) -> list:
+    def _example(self, make: Callable[..., Tensor]) -> list[Tensor]:
         args = [make((), dtype="float32")] if self.pass_time else []
         if self.shape_in is not None:
             args.append(make((1, *self.shape_in), dtype="float32"))
         return args
 
 
-def _layer_output(layer: keras.layers.Layer, args: list) -> Any:
+def _layer_output(layer: keras.layers.Layer, args: Sequence[Tensor]) -> Tensor:
     """What a layer gives for symbolic inputs; a layer without weights yet keeps being so."""
     inputs = args[0] if len(args) == 1 else args
     if layer.built:
@@ -201,11 +215,12 @@ def _training_argument(
     parameters = inspect.signature(function).parameters.values()
     if any(p.name == "training" for p in parameters):
         return {"training": training}
-    hands_on = call is not None and any(p.kind is p.VAR_KEYWORD for p in parameters)
-    return _training_argument(call, training) if hands_on else {}
+    if call is not None and any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return _training_argument(call, training)
+    return {}
 
 
-def _not_here(t: float, x: np.ndarray) -> None:
+def _not_here(t: float, x: np.ndarray | None) -> None:
     raise SimulationError("A TensorNode can only be simulated by NengoDL (nengo_dl.Simulator)")
 
 
@@ -224,18 +239,41 @@ class Layer(SupportDefaultsMixin):
         A function or layer becomes a `TensorNode`, a neuron type an Ensemble of such neurons.
     """
 
-    def __init__(self, layer_func: Callable | nengo.neurons.NeuronType) -> None:
+    def __init__(self, layer_func: LayerFunction) -> None:
         self.layer_func = layer_func
+
+    @overload
+    def __call__(
+        self,
+        input: Connectable,
+        transform: Transform = None,
+        shape_in: tuple[int, ...] | None = None,
+        synapse: Synapse = None,
+        return_conn: Literal[False] = False,
+        **layer_args: object,
+    ) -> LayerObject: ...
+
+    @overload
+    def __call__(
+        self,
+        input: Connectable,
+        transform: Transform = None,
+        shape_in: tuple[int, ...] | None = None,
+        synapse: Synapse = None,
+        *,
+        return_conn: Literal[True],
+        **layer_args: object,
+    ) -> tuple[LayerObject, nengo.Connection]: ...
 
     def __call__(
         self,
-        input: Any,
-        transform: Any = None,
+        input: Connectable,
+        transform: Transform = None,
         shape_in: tuple[int, ...] | None = None,
-        synapse: Any = None,
+        synapse: Synapse = None,
         return_conn: bool = False,
         **layer_args: Any,
-    ) -> Any:
+    ) -> LayerObject | tuple[LayerObject, nengo.Connection]:
         """Apply the layer to a Nengo object.
 
         Parameters
@@ -265,7 +303,7 @@ class Layer(SupportDefaultsMixin):
         """
         _check_arguments(self, input, layer_args)
         size = _input_size(input, transform, shape_in)
-        if isinstance(self.layer_func, nengo.neurons.NeuronType):
+        if isinstance(self.layer_func, NeuronType):
             obj = nengo.Ensemble(size, 1, neuron_type=self.layer_func, **layer_args).neurons
         else:
             shape = (size,) if shape_in is None else shape_in
@@ -280,7 +318,7 @@ class Layer(SupportDefaultsMixin):
         return f"Layer({name})"
 
 
-def _check_arguments(layer: Layer, input: Any, given: dict[str, Any]) -> None:
+def _check_arguments(layer: Layer, input: Connectable, given: dict[str, Any]) -> None:
     """Raise ValidationError for an input or an argument that cannot be meant."""
     if not hasattr(input, "size_out"):
         raise ValidationError(
@@ -290,7 +328,7 @@ def _check_arguments(layer: Layer, input: Any, given: dict[str, Any]) -> None:
             attr="input",
         )
     made = TensorNode
-    if isinstance(layer.layer_func, nengo.neurons.NeuronType):
+    if isinstance(layer.layer_func, NeuronType):
         made = nengo.Ensemble
     taken = {*inspect.signature(made.__init__).parameters} - FIXED_BY_LAYERS
     unknown = [name for name in given if name not in taken]
@@ -303,7 +341,7 @@ def _check_arguments(layer: Layer, input: Any, given: dict[str, Any]) -> None:
         )
 
 
-def _input_size(input: Any, transform: Any, shape_in: tuple[int, ...] | None) -> int:
+def _input_size(input: Connectable, transform: Transform, shape_in: tuple[int, ...] | None) -> int:
     if shape_in is not None and all(n is not None for n in shape_in):
         return int(np.prod(shape_in))
     if isinstance(transform, np.ndarray) and transform.ndim == 2:
@@ -319,17 +357,17 @@ def _freeze(conn: nengo.Connection) -> None:
     config[conn].trainable = False
 
 
-def _params_of(config: Any) -> set[str]:
+def _params_of(config: nengo.Config) -> set[str]:
     if nengo.Connection not in config.params:
         return set()
     return set(config[nengo.Connection].extra_params)
 
 
 def validate_output(
-    output: Any,
+    output: Tensor,
     minibatch_size: int | None = None,
     output_d: int | None = None,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
 ) -> None:
     """Check what the function of a `TensorNode` returned.
 
@@ -339,7 +377,7 @@ def validate_output(
         Expected to be (minibatch_size, ...), with `output_d` elements for each item.
     minibatch_size, output_d : int, optional
         None: any.
-    dtype : str or tf.DType, optional
+    dtype : str or tf.DTypeLike, optional
         None: any.
 
     Raises
@@ -351,7 +389,9 @@ def validate_output(
     check_output(output, minibatch_size, output_d, dtype, "TensorNode")
 
 
-def tensor_layer(input: Any, layer_func: Callable, **kwargs: Any) -> Any:
+def tensor_layer(
+    input: Connectable, layer_func: LayerFunction, **kwargs: Any
+) -> LayerObject | tuple[LayerObject, nengo.Connection]:
     """Deprecated: use ``nengo_dl.Layer(layer_func)(input, **kwargs)``."""
     warnings.warn(
         "tensor_layer is deprecated, use nengo_dl.Layer", DeprecationWarning, stacklevel=2

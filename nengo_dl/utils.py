@@ -1,35 +1,48 @@
-"""Names of objects and functions, and warnings."""
+"""Names of objects, functions and types, and warnings."""
 
 from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import re
-import sys
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 import nengo
 import numpy as np
+from nengo.base import NengoObject, ObjView
+from nengo.ensemble import Neurons
 from nengo.exceptions import SimulationError
+from numpy.typing import DTypeLike
+
+#: A tensor of TensorFlow's, JAX's or Keras's, symbolic or not, or a NumPy array in its place. They
+#: share no class, and no type is known of any.
+Tensor: TypeAlias = Any
+#: What a connection comes from or goes to: an object, neurons, or some elements of these.
+Connectable: TypeAlias = NengoObject | Neurons | ObjView
+#: What filters a connection: a synapse, the time constant [s] of a lowpass, or nothing.
+Synapse: TypeAlias = nengo.synapses.Synapse | float | None
 
 # Names of the input and the output that the Keras model has besides nodes and probes.
 RESERVED_NAMES = ("n_steps", "steps_run")
 
 
-def is_bool(value: Any) -> bool:
+def is_bool(value: object) -> bool:
     """Whether it is a truth value, NumPy's included."""
     return isinstance(value, (bool, np.bool_))
 
 
-def is_positive(value: Any) -> bool:
+def is_positive(value: object) -> bool:
     """Whether it is a finite number greater than 0."""
-    return isinstance(value, (int, float, np.number)) and not is_bool(value) and 0 < value < np.inf
+    if is_bool(value) or not isinstance(value, (int, float, np.number)):
+        return False
+    return bool(0 < value < np.inf)
 
 
-def sanitize_name(name: Any) -> str:
+def sanitize_name(name: object) -> str:
     """Make a name that TensorFlow and Keras accept.
 
     Parameters
@@ -56,7 +69,8 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     category : type, default UserWarning
         The class of the warning.
     """
-    level, frame = 1, sys._getframe(0)
+    # each frame of this package is one level more
+    level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").startswith("nengo_dl."):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
@@ -96,7 +110,7 @@ def function_name(func: Callable, sanitize: bool = True) -> str:
     return sanitize_name(name) if sanitize else name
 
 
-def align_func(dtype: Any) -> Callable:
+def align_func(dtype: DTypeLike) -> Callable:
     """Return a decorator that makes a function return an array of one type.
 
     Parameters
@@ -112,7 +126,7 @@ def align_func(dtype: Any) -> Callable:
 
     def decorate(function: Callable) -> Callable:
         @functools.wraps(function)
-        def aligned(*args: Any) -> np.ndarray:
+        def aligned(*args: object) -> np.ndarray:
             value = function(*args)
             name = function_name(function, sanitize=False)
             try:
@@ -122,7 +136,7 @@ def align_func(dtype: Any) -> Callable:
                 raise SimulationError(
                     f"Function {name!r} returned a value {value!r} of invalid type {type(value)!r}"
                 ) from error
-            if not finite:
+            if array is None or not finite:
                 raise SimulationError(f"Function {name!r} returned non-finite value {value!r}")
             return array
 
@@ -131,7 +145,12 @@ def align_func(dtype: Any) -> Callable:
     return decorate
 
 
-def numpy_function(func: Callable, inp: Any, Tout: Any, name: str | None = None) -> Any:
+def numpy_function(
+    func: Callable,
+    inp: Sequence[Tensor],
+    Tout: DTypeLike | Sequence[DTypeLike],
+    name: str | None = None,
+) -> Tensor:
     """Call a Python function on arrays, from TensorFlow code.
 
     Parameters
@@ -140,7 +159,7 @@ def numpy_function(func: Callable, inp: Any, Tout: Any, name: str | None = None)
         Takes arrays that are its own: it may change them.
     inp : list of tensor
         Its arguments, of any shape.
-    Tout : tf.DType, or list of tf.DType
+    Tout : tf.DTypeLike, or list of tf.DTypeLike
         Types of what it returns.
     name : str, optional
         Of the operation.
@@ -204,7 +223,7 @@ def io_names(nodes: Iterable[nengo.Node], probes: Iterable[nengo.Probe]) -> dict
     return names
 
 
-def _label(obj: Any) -> str:
+def _label(obj: NengoObject) -> str:
     default = type(obj).__name__.lower()
     if obj.label is None:
         return default

@@ -11,5 +11,5 @@ try:
 except PackageNotFoundError:  # a source tree that was not installed
     version = "0+unknown"
 
-version_info = tuple(int(part) for part in re.match(r"\d+(\.\d+)*", version)[0].split("."))
+version_info = tuple(map(int, re.findall(r"\d+", re.split(r"[^\d.]", version)[0])))
 dev = "dev" in version

@@ -98,7 +98,10 @@ def main(
 
 
 def _report_speed(
-    names: tuple[str, ...], console: Console, options: dict[str, Any], _sizes: dict
+    names: tuple[str, ...],
+    console: Console,
+    options: dict[str, Any],
+    _sizes: dict[str, tuple[int, ...]],
 ) -> dict[str, Any]:
     measured = []
     for name in names:

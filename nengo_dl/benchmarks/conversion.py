@@ -69,6 +69,7 @@ def random_model(name: str, size: int, seed: int = 0) -> keras.Model:
         weights=None, input_shape=(size, size, 3), classes=CLASSES, classifier_activation=None
     )
     rng = np.random.RandomState(seed)
+    # as Keras makes them, moving averages change nothing, and no error would show
     for weight in model.weights:
         if "variance" in weight.path:
             weight.assign(rng.uniform(0.5, 1.5, weight.shape))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nengo
 import numpy as np
@@ -24,6 +24,9 @@ from ..compiler import costs
 from . import networks
 from .measure import our_simulator, run, start_backend, until_compiled
 from .single_steps import NETWORKS as TIMED
+
+if TYPE_CHECKING:
+    from ..simulator.simulator import Simulator
 
 MORE = 10**9  # than anything here
 #: Fitted to times of networks in NumPy, and of compiling these.
@@ -203,11 +206,13 @@ class _Fit:
             elements += sum(b.size for g in program.groups for b in g.writes)
             factors = sum(r.size for r in reads if r.fixed)
             counts = (len(program.groups), len(reads), elements / 1000, factors / 1000)
+            # all turns have to fit into the steps that NumPy takes
             steps = max(first_steps // (turns + 2), 1)
             run(sim, steps)
             step_s = median(run(sim, steps) for _ in range(turns)) / steps
             left = first_steps - sim.n_steps
             run(sim, left)
+            # the first step behind those of NumPy's is the first that is compiled
             compile_s = run(sim, 1)
         self.numpy.append(counts)
         self.numpy_us.append(1e6 * step_s)
@@ -271,7 +276,7 @@ def measure_bound(name: str, trial: Trial, turns: int = 5, steps: int = 1000) ->
     return found
 
 
-def _opened(trial: Trial, size: int, way: dict[str, Any], steps: int) -> Any:
+def _opened(trial: Trial, size: int, way: dict[str, Any], steps: int) -> Simulator:
     """A simulator that has run as many steps, and so compiled, with other costs."""
     with costs.assuming(**way):
         sim = our_simulator()(trial.make(size), minibatch_size=trial.minibatch, progress_bar=False)

@@ -141,7 +141,9 @@ def measure_first_result(
     given["arguments"] = arguments
     _write_byte_code()
     with _caches(cached) as caches:
-        pairs = [(dict(given, ours=ours, cache=cache), []) for ours, cache in caches.items()]
+        pairs: list[tuple[dict[str, Any], list[dict[str, Any]]]] = [
+            (dict(given, ours=ours, cache=cache), []) for ours, cache in caches.items()
+        ]
         for script, _ in pairs if cached else []:
             _run(script)
         for _ in range(repeats):
@@ -168,6 +170,7 @@ def _caches(cached: bool) -> Iterator[dict[bool, dict[str, str]]]:
 
 
 def _run(script: dict[str, Any]) -> dict[str, Any]:
+    # without byte code each process would compile the packages anew
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, json.dumps(script)],

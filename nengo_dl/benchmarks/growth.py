@@ -6,15 +6,18 @@ import contextlib
 import gc
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nengo
 from nengo.builder import Model
 
-from .measure import make, nengo_setting, our_simulator, start_backend
+from .measure import Factory, make, nengo_setting, our_simulator, start_backend
+
+if TYPE_CHECKING:
+    from ..simulator.simulator import Simulator
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Size:
 
 
 def measure_growth(
-    factory: Callable[..., nengo.Network],
+    factory: Factory,
     argument: str,
     values: Sequence[int],
     minibatch: int = 1,
@@ -115,11 +118,12 @@ def _compile(model: Model, minibatch: int, steps: int) -> tuple[int, float, floa
     sim = our_simulator()(None, model=model, minibatch_size=minibatch, progress_bar=False)
     made = time.perf_counter()
     with contextlib.closing(sim):
+        # the first compiles and runs, the second runs
         first, second = (_seconds(sim, steps) for _ in range(2))
         return len(sim.program.groups), made - start, max(first - second, 0.0)
 
 
-def _seconds(sim: Any, steps: int) -> float:
+def _seconds(sim: Simulator, steps: int) -> float:
     """Seconds that a prediction takes: all of its steps are compiled."""
     start = time.perf_counter()
     sim.predict(n_steps=steps)

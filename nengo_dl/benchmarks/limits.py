@@ -14,12 +14,14 @@ of that network only:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeAlias
 
 import nengo
 import numpy as np
 import tensorflow as tf
+from nengo.base import NengoObject
 from nengo.builder import Model
+from numpy.typing import ArrayLike
 
 CHUNK = 2048  # steps that a compiled function has room for
 ROW = 64  # terms that are summed together: XLA adds up a single row one by one
@@ -28,6 +30,13 @@ LIF = nengo.LIF()
 DT = 0.001
 STEP = DT / LIF.tau_rc
 REFRACTORY = LIF.tau_ref / LIF.tau_rc
+
+#: Arrays that change from step to step.
+State: TypeAlias = tuple[tf.Tensor, ...]
+#: The new state, and a row of results.
+Stepped: TypeAlias = tuple[State, tf.Tensor]
+#: `step(one, *state)`.
+Step: TypeAlias = Callable[..., Stepped]
 
 
 class Loop:
@@ -47,17 +56,17 @@ class Loop:
 
     def __init__(
         self,
-        step: Callable,
+        step: Step,
         state: Sequence[np.ndarray],
-        finish: Callable | None = None,
+        finish: Callable[[tf.Tensor], tf.Tensor] | None = None,
         unroll: int = 1,
     ) -> None:
         self.unroll = unroll
         self._state = [_tensor(array) for array in state]
 
         @tf.function(jit_compile=True)
-        def run(steps: Any, one: Any, *state: Any) -> tuple:
-            def body(i: Any, state: tuple, rows: Any) -> tuple:
+        def run(steps: tf.Tensor, one: tf.Tensor, *state: tf.Tensor) -> tuple[State, tf.Tensor]:
+            def body(i: tf.Tensor, state: State, rows: tf.TensorArray) -> tuple:
                 for _ in range(unroll):
                     state, row = step(one, *state)
                     rows, i = rows.write(i, row), i + 1
@@ -121,7 +130,7 @@ def communication_channel(net: nengo.Network, model: Model) -> Loop:
     inp = _tensor(net.inp.output[None])
     keep, keep_probed = _decay(_connection(model, net.inp).synapse), _decay(net.p.synapse)
 
-    def step(one: Any, state: Any, x: Any, probed: Any) -> tuple:
+    def step(one: tf.Tensor, state: tf.Tensor, x: tf.Tensor, probed: tf.Tensor) -> Stepped:
         # small arrays: a kernel less is worth more than its work
         fired, state = _lif_in_one(encoders * x + bias, state, one)
         decoded = tf.matmul(tf.where(fired, decoders, 0.0), ones)
@@ -160,7 +169,7 @@ def cconv(net: nengo.Network, model: Model) -> Loop:
     out = _tensor(np.concatenate([out * sign for sign in signs], axis=1).T)
     keep = _decay(_connection(model, net.inp_a).synapse)
 
-    def step(one: Any, state: Any, x: Any) -> tuple:
+    def step(one: tf.Tensor, state: tf.Tensor, x: tf.Tensor) -> Stepped:
         fired, state = _lif(encoders * x + bias, state, one)
         decoded = tf.reduce_sum(tf.where(fired, decoders, 0.0), axis=0)
         return (state, keep * x + (1 - keep) * target), decoded
@@ -176,7 +185,7 @@ def lif_population(net: nengo.Network, model: Model) -> Loop:
     whole = n - n % ROW
     keep, inp = _decay(_connection(model, net.inp).synapse), net.inp.output.item()
 
-    def step(one: Any, state: Any, x: Any) -> tuple:
+    def step(one: tf.Tensor, state: tf.Tensor, x: tf.Tensor) -> Stepped:
         fired, state = _lif(encoders * x + bias, state, one)
         spikes = tf.where(fired, np.float32(1 / (n * DT)), 0.0)
         rows = tf.matmul(tf.reshape(spikes[:whole], (-1, ROW)), tf.ones((ROW, 1)))
@@ -194,7 +203,7 @@ LIMITS: dict[str, Callable[[nengo.Network, Model], Loop]] = {
 }
 
 
-def _lif(current: Any, state: Any, one: Any) -> tuple[Any, Any]:
+def _lif(current: tf.Tensor, state: tf.Tensor, one: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Which neurons fire, and the new state."""
     left, voltage = _integrate(current, state)
     voltage = voltage / one
@@ -202,7 +211,9 @@ def _lif(current: Any, state: Any, one: Any) -> tuple[Any, Any]:
     return fired, _next(fired, left, voltage, _since(current, voltage))
 
 
-def _lif_in_one(current: Any, state: Any, one: Any) -> tuple[Any, Any]:
+def _lif_in_one(
+    current: tf.Tensor, state: tf.Tensor, one: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """The same in one pass: who fired is seen by the new state.
 
     Its time lies in another step than that of all others. A spike right at the beginning of its
@@ -214,7 +225,7 @@ def _lif_in_one(current: Any, state: Any, one: Any) -> tuple[Any, Any]:
     return state < STEP * (1 - 5e-7) - REFRACTORY, state
 
 
-def _integrate(current: Any, state: Any) -> tuple[Any, Any]:
+def _integrate(current: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Time to integrate for, if less than a step, and the voltage after it; J is constant."""
     left = state + STEP
     voltage = tf.maximum(state, 0.0)
@@ -223,14 +234,14 @@ def _integrate(current: Any, state: Any) -> tuple[Any, Any]:
     return left, voltage + (current - voltage) * decay
 
 
-def _since(current: Any, voltage: Any) -> Any:
+def _since(current: tf.Tensor, voltage: tf.Tensor) -> tf.Tensor:
     """Time since the spike: ln((J - 1) / (J - v)) = 2 artanh z; z < 0.026."""
     z = (voltage - 1) / (2 * current - 1 - voltage)
     square = z * z
     return z * (2 + square * (2 / 3 + square * (2 / 5)))
 
 
-def _next(fired: Any, left: Any, voltage: Any, since: Any) -> Any:
+def _next(fired: tf.Tensor, left: tf.Tensor, voltage: tf.Tensor, since: tf.Tensor) -> tf.Tensor:
     resting = tf.where(left <= 0, left, tf.maximum(voltage, 0.0))
     return tf.where(fired, since - REFRACTORY, resting)
 
@@ -245,7 +256,9 @@ def _populations(
     return encoders, np.stack([b.bias for b in built]), np.stack(voltages)
 
 
-def _connection(model: Model, pre: Any, post: Any = None) -> nengo.Connection:
+def _connection(
+    model: Model, pre: NengoObject, post: NengoObject | None = None
+) -> nengo.Connection:
     """Find the connection from an object, also that of a probe; to `post` if there are several."""
     for found in model.params:
         if isinstance(found, nengo.Connection) and found.pre_obj is pre:
@@ -254,7 +267,7 @@ def _connection(model: Model, pre: Any, post: Any = None) -> nengo.Connection:
     raise ValueError(f"nothing is connected to {pre}")
 
 
-def _weights(model: Model, pre: Any, post: Any = None) -> np.ndarray:
+def _weights(model: Model, pre: NengoObject, post: NengoObject | None = None) -> np.ndarray:
     return np.asarray(model.params[_connection(model, pre, post)].weights)
 
 
@@ -262,9 +275,9 @@ def _decay(synapse: nengo.Lowpass) -> float:
     return float(np.exp(-DT / synapse.tau))
 
 
-def _tensor(array: Any) -> Any:
+def _tensor(array: ArrayLike) -> tf.Tensor:
     return tf.constant(np.asarray(array), tf.float32)
 
 
-def _row_shape(step: Callable, state: Sequence[Any]) -> tuple[int, ...]:
+def _row_shape(step: Step, state: Sequence[tf.Tensor]) -> tuple[int, ...]:
     return tuple(step(tf.constant(1.0), *state)[1].shape)

@@ -16,15 +16,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import nengo
+from nengo.builder import Model
 
 from ..config.settings import configure_settings
+
+if TYPE_CHECKING:
+    from ..simulator.simulator import Simulator
 
 PACKAGES = ("nengo-dl", "nengo", "numpy", "scipy", "tensorflow", "tensorflow-cpu", "keras")
 
 DERIVED = ("ratio", "times_by_hand", "first_result_s")
+
+
+Made = TypeVar("Made")  # a simulator
+#: Makes a network, given its sizes and whatever else it depends on.
+Factory: TypeAlias = Callable[..., nengo.Network]
+#: What takes some steps, and returns the seconds; and how many it is to take.
+Run: TypeAlias = tuple[Callable[[int], float], int]
 
 
 @dataclass(frozen=True)
@@ -118,7 +129,8 @@ class Measurement:
     @property
     def times_by_hand(self) -> float | None:
         """How many times longer a step takes here than written by hand: of the medians."""
-        return self.by_hand_us and self.nengo_dl.step_us.median / self.by_hand_us.median
+        by_hand = self.by_hand_us
+        return None if by_hand is None else self.nengo_dl.step_us.median / by_hand.median
 
     @property
     def first_result_s(self) -> float:
@@ -134,7 +146,7 @@ class Measurement:
 
 
 def measure(
-    factory: Callable[..., nengo.Network],
+    factory: Factory,
     name: str | None = None,
     steps: int = 1000,
     repeats: int = 5,
@@ -180,6 +192,7 @@ def measure(
     start_backend()
     before = _peak_mb()
     with contextlib.ExitStack() as scope:
+        # whoever builds second would read the decoders of the first
         scope.enter_context(nengo_setting("decoder_cache", "enabled", "False"))
         core_net = make(factory, arguments, dtype)
         reference, core_build = _build(nengo.Simulator, core_net)
@@ -192,7 +205,7 @@ def measure(
         until_compiled(ours)
         our_steps = _enough(ours, steps, min_seconds)
         peak = _peak_mb()  # without the network written by hand
-        runs = [
+        runs: list[Run] = [
             (functools.partial(run, reference), steps),
             (functools.partial(run, ours), our_steps),
         ]
@@ -245,7 +258,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def make(factory: Callable, arguments: dict[str, Any], dtype: str) -> nengo.Network:
+def make(factory: Factory, arguments: dict[str, Any], dtype: str) -> nengo.Network:
     """Make a network, of that precision here."""
     net = factory(**arguments)
     with net:
@@ -253,20 +266,20 @@ def make(factory: Callable, arguments: dict[str, Any], dtype: str) -> nengo.Netw
     return net
 
 
-def our_simulator() -> Callable:
+def our_simulator() -> type[Simulator]:
     """Import and return our simulator's class."""
     from ..simulator.simulator import Simulator
 
     return Simulator
 
 
-def _build(simulator: Callable, net: nengo.Network, **kwargs: Any) -> tuple[Any, float]:
+def _build(simulator: Callable[..., Made], net: nengo.Network, **kwargs: Any) -> tuple[Made, float]:
     start = time.perf_counter()
     sim = simulator(net, progress_bar=False, **kwargs)
     return sim, time.perf_counter() - start
 
 
-def run(sim: Any, steps: int) -> float:
+def run(sim: nengo.Simulator | Simulator, steps: int) -> float:
     """Seconds that a run takes; what it records is forgotten, and garbage is collected before."""
     gc.collect()
     start = time.perf_counter()
@@ -276,14 +289,14 @@ def run(sim: Any, steps: int) -> float:
     return seconds
 
 
-def until_compiled(sim: Any) -> None:
+def until_compiled(sim: Simulator) -> None:
     """Take the steps that NumPy takes, and the first that is compiled."""
     end = sim.session.first_steps.end
     if sim.n_steps <= end < math.inf:
         run(sim, int(end) - sim.n_steps + sim.unroll)
 
 
-def _enough(sim: Any, steps: int, seconds: float) -> int:
+def _enough(sim: Simulator, steps: int, seconds: float) -> int:
     """As many steps as take some time, but no fewer than `steps`; they have been run once."""
     run(sim, steps)  # compiles, if these are more steps than before
     while (took := run(sim, steps)) < seconds:
@@ -292,7 +305,7 @@ def _enough(sim: Any, steps: int, seconds: float) -> int:
     return steps
 
 
-def _by_hand(name: str, net: nengo.Network, model: Any, steps: int) -> list[tuple[Callable, int]]:
+def _by_hand(name: str, net: nengo.Network, model: Model, steps: int) -> list[Run]:
     """The run of a network written by hand, already warm; nothing if it is not written."""
     from .limits import by_hand
 
@@ -311,8 +324,9 @@ def _by_hand(name: str, net: nengo.Network, model: Any, steps: int) -> list[tupl
     return [(timed, steps)]
 
 
-def _by_turns(runs: list[tuple[Callable, int]], repeats: int) -> list[Spread]:
+def _by_turns(runs: list[Run], repeats: int) -> list[Spread]:
     """Microseconds a step of each run, given the steps of each."""
+    # by turns, so that a machine that slows down slows all of them
     times = [[1e6 * call(steps) / steps for call, steps in runs] for _ in range(repeats)]
     return [Spread.of(list(each)) for each in zip(*times, strict=True)]
 
@@ -333,7 +347,7 @@ def _peak_mb() -> float:
     return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> bool | int | float | str | None:
     return value if isinstance(value, bool | int | float | str | None) else str(value)
 
 

@@ -65,6 +65,7 @@ def train(
     x = np.random.RandomState(1).uniform(-1, 1, (batch, steps, 1))
     net = recurrent(n_neurons, dtype, checkpoint_steps)
     with our_simulator()(net, minibatch_size=batch, progress_bar=False, seed=0) as sim:
+        # at a rate of 1, the gradient is what training changes
         sim.compile(keras.optimizers.SGD(1.0), loss="mse")
         weights = sim.keras_model.trainable_weights
         before = [w.numpy() for w in weights]
@@ -88,6 +89,7 @@ def in_own_process(setting: int | str | None, dtype: str, steps: int) -> dict[st
     """What `train` returns, and "MB" of the largest program."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        # XLA reads its flags once in a process
         flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_dump_to={folder} --xla_dump_hlo_as_text"
         arguments = [json.dumps(setting), dtype, str(steps), str(folder / "gradients.npz")]
         done = subprocess.run(

@@ -15,13 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
-import nengo
 from rich.console import Console
 from rich.table import Table
 
-from .measure import nengo_setting, our_simulator, until_compiled
+from .measure import Factory, nengo_setting, our_simulator, until_compiled
 from .networks import spaun_sized
 
 
@@ -64,10 +63,10 @@ class Scale:
 
 
 def measure_scale(
-    factory: Callable[..., nengo.Network] = spaun_sized,
+    factory: Factory = spaun_sized,
     steps: int = 200,
     repeats: int = 5,
-    progress_bar: Any = False,
+    progress_bar: bool | Literal["always"] = False,
     **arguments: Any,
 ) -> Scale:
     """Measure one network.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nengo
 import numpy as np
@@ -20,6 +20,9 @@ from rich.table import Table
 from ..compiler import costs
 from . import networks
 from .measure import our_simulator, start_backend, until_compiled
+
+if TYPE_CHECKING:
+    from ..simulator.simulator import Simulator
 
 NETWORKS: dict[str, Callable[[], nengo.Network]] = {
     "chain": partial(networks.communication_channel, 50),
@@ -93,13 +96,14 @@ def measure_single_steps(
         median(ours / nengo_us for nengo_us, ours in pairs),
         median(loops),
         costs.current().numpy_step_us(program),
+        # less the steps that NumPy still had to take until then
         compile_us - (first_steps - calls * (turns + 1) - 10 * turns) * median(loops),
         costs.current().compile_us(program),
         first_steps,
     )
 
 
-def _step_us(sim: Any, calls: int) -> float:
+def _step_us(sim: Simulator, calls: int) -> float:
     def all_calls() -> None:
         for _ in range(calls):
             sim.step()

@@ -16,10 +16,10 @@ import multiprocessing
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 import nengo
@@ -30,13 +30,21 @@ from rich.table import Table
 
 from ..config.settings import configure_settings
 from . import deep
-from .measure import our_simulator
+from .measure import Factory, our_simulator
 
-Train = Callable[[], list[float]]  # trains on some batches; seconds of each
-Clock = Callable[[], float]
+if TYPE_CHECKING:
+    from ..simulator.simulator import Simulator
+
+#: Trains on some batches; returns the seconds of each.
+Train: TypeAlias = Callable[[], list[float]]
+#: Gives the time [s].
+Clock: TypeAlias = Callable[[], float]
 
 #: Network, minibatch size, steps.
-SPIKING = {"dense": (deep.dense_spiking, 128, 25), "conv": (deep.conv_spiking, 64, 10)}
+SPIKING: dict[str, tuple[Factory, int, int]] = {
+    "dense": (deep.dense_spiking, 128, 25),
+    "conv": (deep.conv_spiking, 64, 10),
+}
 #: The same networks, that are shown one image for all steps.
 HELD = {f"{name}_held": name for name in SPIKING}
 NAMES = (*SPIKING, *HELD, "autoencoder")
@@ -78,13 +86,15 @@ def trainer(name: str, label: str, clock: Clock = time.perf_counter, **sizes: in
     **sizes : int
         `n_batches` that are trained on in each turn; for the autoencoder `batch` and `n_hidden`.
     """
-    make = _autoencoder if name == "autoencoder" else partial(_spiking, name)
-    return make(label, clock, **sizes)
+    if name == "autoencoder":
+        return _autoencoder(label, clock, **sizes)
+    return _spiking(name, label, clock, **sizes)
 
 
 def _spiking(name: str, label: str, clock: Clock, n_batches: int = 6) -> Train:
     network, batch, steps = SPIKING[HELD.get(name, name)]
     rng = np.random.default_rng(0)
+    # what is held is given as a single step, and repeated by who trains
     different = 1 if name in HELD else steps
     x = rng.random((n_batches, batch, different, N_PIXELS), dtype=np.float32)
     y = rng.integers(0, 10, (n_batches, batch))
@@ -124,7 +134,7 @@ def _spiking_trainer(
     return _by_fit(sim, *flat, clock, n_steps=steps)
 
 
-def _crossentropy_of_mean(y_true: Any, y_pred: Any) -> Any:
+def _crossentropy_of_mean(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     """Cross-entropy of the outputs' mean over time."""
     logits = keras.ops.mean(y_pred, axis=1)
     return keras.ops.sparse_categorical_crossentropy(y_true[:, 0, 0], logits, from_logits=True)
@@ -156,11 +166,13 @@ class _Timer(keras.callbacks.Callback):
         self.clock = clock
         self.times: list[float] = []
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         self.times.append(self.clock())
 
 
-def _by_fit(model: Any, x: np.ndarray, y: np.ndarray, clock: Clock, **options: Any) -> Train:
+def _by_fit(
+    model: keras.Model | Simulator, x: np.ndarray, y: np.ndarray, clock: Clock, **options: Any
+) -> Train:
     def train() -> list[float]:
         timer = _Timer(clock)
         model.fit(x, y, epochs=1, shuffle=False, verbose=0, callbacks=[timer], **options)
@@ -174,9 +186,10 @@ def in_processes(
     name: str, labels: Sequence[str], threads: int, processor_time: bool = False
 ) -> Iterator[dict[str, Train]]:
     """Trainers of a network, each in a process of its own."""
+    # a forked process would lack TensorFlow's threads, and hang
     context = multiprocessing.get_context("spawn")
     with contextlib.ExitStack() as stack:
-        trainers = {}
+        trainers: dict[str, Train] = {}
         for label in labels:
             ours, theirs = context.Pipe()
             arguments = (theirs, name, label, threads, processor_time)

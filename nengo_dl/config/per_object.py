@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import nengo
+from nengo.base import NengoObject
 from nengo.ensemble import Neurons
 
 from .settings import UNSET, Settings, object_value, says
@@ -24,7 +25,8 @@ class Opinions:
 
     def __init__(self, toplevel: nengo.Network | None, name: str) -> None:
         self._name = name
-        self._configs: dict[Any, tuple[nengo.Config, ...]] = {}
+        self._configs: dict[NengoObject, tuple[nengo.Config, ...]] = {}
+        stack: list[tuple[nengo.Network, tuple[nengo.Config, ...]]]
         stack = [] if toplevel is None else [(toplevel, ())]
         while stack:
             network, above = stack.pop()
@@ -33,7 +35,7 @@ class Opinions:
                 self._configs[obj] = configs
             stack.extend((subnetwork, configs) for subnetwork in network.networks)
 
-    def __contains__(self, obj: Any) -> bool:
+    def __contains__(self, obj: NengoObject | Neurons) -> bool:
         return _container(obj) in self._configs
 
     def explicit(self, obj: nengo.Ensemble | nengo.Connection) -> bool:
@@ -43,6 +45,7 @@ class Opinions:
     def setting(self, obj: nengo.Ensemble | nengo.Connection | Neurons) -> Any:
         """Return what the user chose for an object, or None for no opinion."""
         container = _container(obj)
+        # from the innermost network outwards
         for config in reversed(self._configs.get(container, ())):
             value = object_value(config, obj, self._name)
             if value is not UNSET and value is not None:
@@ -64,7 +67,7 @@ class Trainability(Opinions):
         return self.setting(obj) is not False
 
 
-def _container(obj: Any) -> Any:
+def _container(obj: NengoObject | Neurons) -> NengoObject:
     return obj.ensemble if isinstance(obj, Neurons) else obj
 
 

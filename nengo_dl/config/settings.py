@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, field, fields
 from inspect import cleandoc
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import nengo
+from nengo.base import NengoObject
 from nengo.builder import Model
 from nengo.ensemble import Neurons
 from nengo.exceptions import BuildError, ConfigError, NetworkContextError, ValidationError
@@ -40,7 +41,7 @@ NEAREST = (*TRAINABLE_TYPES, nengo.Node)  # whose options apply to the nearest e
 UNSET = object()
 
 
-def _option(default: Any, rule: Rule, doc: str, per: type = nengo.Network) -> Any:
+def _option(default: object, rule: Rule, doc: str, per: type = nengo.Network) -> Any:
     """Declare an option; ``per`` is the Nengo class whose config holds it."""
     return field(default=default, metadata={"rule": rule, "doc": doc, "per": per})
 
@@ -170,7 +171,7 @@ class Settings:
         "known, no bound.",
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in OPTIONS:
             _validate(name, getattr(self, name), obj=self)
         if self.inference_only and self.learning_phase:
@@ -179,6 +180,7 @@ class Settings:
                 "force it; configure only one of them"
             )
         if self.simplifications is not None:
+            # a tuple, as whoever gave a list may go on changing it
             object.__setattr__(self, "simplifications", tuple(self.simplifications))
         object.__setattr__(self, "skip_passes", tuple(self.skip_passes))
 
@@ -202,6 +204,28 @@ class Settings:
         return cls(**{name: value for name, value in values.items() if value is not UNSET})
 
 
+class Choices(TypedDict, total=False):
+    """What `configure_settings` takes, for editors and checkers of types: as in `Settings`."""
+
+    trainable: bool | None
+    planner: Callable | None
+    sorter: Callable | None
+    simplifications: Sequence[Callable] | None
+    skip_passes: Sequence[str]
+    inference_only: bool
+    lif_smoothing: float | None
+    training_spikes: surrogate.TrainingSpikes | str | None
+    trainable_synapses: bool | str | None
+    pure: bool | None
+    dtype: str
+    keep_history: bool
+    stateful: bool
+    use_loop: bool
+    learning_phase: bool | None
+    checkpoint_steps: int | str | None
+    training_memory: float | None
+
+
 OPTIONS: dict[str, Field] = {f.name: f for f in fields(Settings)}
 
 
@@ -209,7 +233,7 @@ def _owner(name: str) -> type:
     return OPTIONS[name].metadata["per"]
 
 
-def _validate(name: str, value: Any, obj: Any = nengo.Network) -> None:
+def _validate(name: str, value: object, obj: NengoObject | Neurons = nengo.Network) -> None:
     rule = OPTIONAL_BOOL if name == "trainable" else OPTIONS[name].metadata["rule"]
     if not rule.accepts(value):
         raise ValidationError(f"got {value!r}, expected {rule.expects}", attr=name, obj=obj)
@@ -218,7 +242,7 @@ def _validate(name: str, value: Any, obj: Any = nengo.Network) -> None:
 class _OptionParam(Parameter):
     """Holds an option in a Nengo config, and rejects values that the option does not accept."""
 
-    def coerce(self, instance, value):
+    def coerce(self, instance: nengo.config.ClassParams | None, value: object) -> object:
         _validate(self.name, value)
         return value
 
@@ -230,12 +254,13 @@ def _make_param(name: str) -> Parameter:
     return make(name, default=OPTIONS[name].default)
 
 
-def _set_class_value(config: nengo.Config, cls: type, name: str, value: Any) -> None:
+def _set_class_value(config: nengo.Config, cls: type, name: str, value: object) -> None:
     if cls not in config.params:
         config.configures(cls)
     params = config.params[cls]
     if name not in params.extra_params:
         params.set_param(name, _make_param(name))
+    # Nengo's BoolParam takes no truth values of NumPy's
     setattr(params, name, bool(value) if is_bool(value) else value)
 
 
@@ -245,7 +270,7 @@ def _document_options(func: Callable) -> Callable:
         f"{name} : {f.type}, default {f.default!r}\n    {f.metadata['doc']}"
         for name, f in OPTIONS.items()
     ]
-    func.__doc__ = cleandoc(func.__doc__).replace("<OPTIONS>", "\n".join(entries))
+    func.__doc__ = cleandoc(func.__doc__ or "").replace("<OPTIONS>", "\n".join(entries))
     return func
 
 
@@ -253,7 +278,7 @@ _document_options(Settings)
 
 
 @_document_options
-def configure_settings(**settings: Any) -> None:
+def configure_settings(**settings: Unpack[Choices]) -> None:
     """Choose how the Simulator treats the network that is being defined.
 
     To be called inside a ``with network:`` block. A call changes the options that it names, and
@@ -295,6 +320,7 @@ def configure_settings(**settings: Any) -> None:
             raise ConfigError(f"unknown option {name!r}; the options are {', '.join(known)}")
         _validate(name, value)
 
+    # all values were valid: either all options are set, or none
     toplevel, nearest = nengo.Network.context[0], nengo.Network.context[-1]
     for name, value in settings.items():
         if name == "trainable":
@@ -317,7 +343,7 @@ def _class_params(config: nengo.Config, cls: type) -> Any:
     return next((config.params[base] for base in cls.__mro__ if base in config.params), None)
 
 
-def object_value(config: nengo.Config, obj: Any, name: str) -> Any:
+def object_value(config: nengo.Config, obj: NengoObject | Neurons, name: str) -> Any:
     """Look up what was set on the object, else on its class.
 
     ``config[obj]`` would write an entry into the user's config; this does not.
@@ -327,7 +353,7 @@ def object_value(config: nengo.Config, obj: Any, name: str) -> Any:
     return _class_value(config, type(obj), name)
 
 
-def says(config: nengo.Config, obj: Any, name: str) -> bool:
+def says(config: nengo.Config, obj: NengoObject | Neurons, name: str) -> bool:
     """Whether something was set on the object itself."""
     params, instance = _class_params(config, type(obj)), config.params.get(obj)
     if instance is None or name not in params.extra_params:
@@ -336,7 +362,10 @@ def says(config: nengo.Config, obj: Any, name: str) -> bool:
 
 
 def get_setting(
-    model_or_network: Model | nengo.Network | None, name: str, default: Any = None, obj: Any = None
+    model_or_network: Model | nengo.Network | None,
+    name: str,
+    default: Any = None,
+    obj: NengoObject | Neurons = None,
 ) -> Any:
     """Read one option from the config of a network.
 

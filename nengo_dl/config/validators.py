@@ -19,16 +19,16 @@ class Rule(NamedTuple):
     expects: str
 
 
-def _is_steps(value: Any) -> bool:
-    whole = isinstance(value, (int, np.integer)) and not is_bool(value) and value > 0
+def _is_steps(value: object) -> bool:
+    whole = isinstance(value, (int, np.integer)) and not is_bool(value) and bool(value > 0)
     return whole or (isinstance(value, str) and value == "auto")
 
 
-def _is_callables(value: Any) -> bool:
+def _is_callables(value: object) -> bool:
     return isinstance(value, Sequence) and all(callable(f) for f in value)
 
 
-def _is_names(value: Any) -> bool:
+def _is_names(value: object) -> bool:
     return (
         isinstance(value, Sequence)
         and not isinstance(value, str)
@@ -36,7 +36,7 @@ def _is_names(value: Any) -> bool:
     )
 
 
-def _is_dtype(value: Any) -> bool:
+def _is_dtype(value: object) -> bool:
     if not isinstance(value, str):
         raise TypeError(
             f"dtype is {value!r}, of type {type(value).__name__}; "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import nengo
@@ -32,7 +32,7 @@ class Term:
 class Unknown:
     """A function that no neurons have."""
 
-    function: Any
+    function: Any  # callable, or the user's mistake, which its call will show
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,21 @@ class Rectifiers:
     constant: float = 0.0
 
 
+#: What a layer applies: a function or a layer of Keras's, or what that becomes. None is linear.
+Activation: TypeAlias = Callable | NeuronType | Rectifiers | Unknown | None
+
+
 def clipped(max_value: float, negative_slope: float = 0.0) -> Rectifiers:
     """X up to a largest value, and times the slope where x is negative."""
     first = LeakyReLU(negative_slope) if negative_slope else nengo.RectifiedLinear()
     return Rectifiers((Term(neuron_type=first), Term(bias=-max_value, weight=-1.0)))
 
 
-def _function_map() -> dict[Callable, Any]:
+def _function_map() -> dict[Activation, Activation]:
     """Neurons, or sums of them, by function of Keras or TensorFlow."""
     of_keras, of_tensorflow = keras.activations, activation_functions()
     sixth = 1.0 / 6.0
-    found = {
+    found: dict[Activation, Activation] = {
         of_keras.linear: None,
         of_keras.leaky_relu: LeakyReLU(0.2),
         of_keras.hard_tanh: Rectifiers((Term(bias=1.0), Term(bias=-1.0, weight=-1.0)), -1.0),
@@ -72,10 +76,10 @@ def _function_map() -> dict[Callable, Any]:
     return found
 
 
-ACTIVATIONS: dict[Callable | None, Any] = {None: None, **_function_map()}
+ACTIVATIONS: dict[Activation, Activation] = {None: None, **_function_map()}
 
 
-class Swaps(Mapping):
+class Swaps(Mapping[Activation, Activation]):
     """The user's replacements of activations, and which of them were of use.
 
     Parameters
@@ -89,44 +93,44 @@ class Swaps(Mapping):
         If it is no dict, or has keys or values that can be no activation.
     """
 
-    def __init__(self, swaps: Mapping | None) -> None:
+    def __init__(self, swaps: Mapping[Activation, Activation] | None) -> None:
         if swaps is not None and not isinstance(swaps, Mapping):
             raise ValidationError(
                 f"got {swaps!r}, expected a dict from activations to activations",
                 attr="swap_activations",
             )
         self._swaps = dict(swaps or {})
-        self._used: set[Any] = set()
+        self._used: set[Activation] = set()
         for value in [*self._swaps, *self._swaps.values()]:
             _check_activation(value)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Activation) -> Any:
         value = self._swaps[key]
         self._used.add(key)
         return value
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> Iterator[Activation]:
         return iter(self._swaps)
 
     def __len__(self) -> int:
         return len(self._swaps)
 
-    def __contains__(self, key: Any) -> bool:  # that of Mapping would count as a use
+    def __contains__(self, key: object) -> bool:  # that of Mapping would count as a use
         return key in self._swaps
 
-    def swapped(self, activation: Any) -> Any:
+    def swapped(self, activation: Activation) -> Activation:
         """The replacement of an activation, or itself."""
         try:
             return self[activation]
         except (KeyError, TypeError):  # of a type that cannot be a key
             return activation
 
-    def unused_keys(self) -> set:
+    def unused_keys(self) -> set[Activation]:
         """The keys that no layer asked for."""
         return set(self._swaps) - self._used
 
 
-def _check_activation(value: Any) -> None:
+def _check_activation(value: object) -> None:
     if isinstance(value, type) and issubclass(value, NeuronType | keras.layers.Layer):
         raise ValidationError(
             f"{value.__name__} is a class; expected an instance, such as {value.__name__}()",
@@ -146,8 +150,11 @@ def _check_activation(value: Any) -> None:
 
 
 def resolve(
-    activation: Any, known: Mapping, swaps: Swaps, applied: Callable[[Any], Any] = lambda x: x
-) -> Any:
+    activation: Activation,
+    known: Mapping[Activation, Activation],
+    swaps: Swaps,
+    applied: Callable[[Activation], Activation] = lambda x: x,
+) -> Activation:
     """What an activation becomes: None (linear), a neuron type, `Rectifiers`, or `Unknown`.
 
     Parameters
@@ -160,6 +167,7 @@ def resolve(
     applied : callable
         Gives what an activation that is a layer applies, where that is known.
     """
+    # a user may swap a layer or what it applies, and may put a layer in its place
     activation = function = applied(swaps.swapped(applied(activation)))
     if not isinstance(activation, NeuronType | Rectifiers):
         try:
@@ -169,7 +177,7 @@ def resolve(
     return swaps.swapped(activation) if isinstance(activation, NeuronType) else activation
 
 
-def with_parameters(neuron_type: NeuronType, **changes: Any) -> NeuronType:
+def with_parameters(neuron_type: NeuronType, **changes: object) -> NeuronType:
     """A copy of a neuron type, some of whose parameters differ."""
     state = {**neuron_type.__getstate__(), **changes}
     state.pop("_FrozenObject__argreprs", None)  # how it is shown is found out anew

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TypeAlias
 
 import nengo
 import numpy as np
 from nengo.exceptions import ValidationError
+from numpy.typing import ArrayLike
+
+from ..utils import Synapse
+
+#: Inputs (B, ...) for the inputs of a model: one array, one for each, or by the name of the input.
+Inputs: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
 
 
-def check_flags(**flags: Any) -> None:
+def check_flags(**flags: bool) -> None:
     """Raise ValidationError unless all are True or False, and maxima become one thing.
 
     Parameters
@@ -27,7 +34,7 @@ def check_flags(**flags: Any) -> None:
         )
 
 
-def check_synapse(synapse: Any) -> Any:
+def check_synapse(synapse: Synapse) -> Synapse:
     """The synapse itself, if Nengo takes it.
 
     Parameters
@@ -39,10 +46,11 @@ def check_synapse(synapse: Any) -> Any:
     ValidationError
         If it is none of these, or a time constant is negative or not finite.
     """
-    is_number = isinstance(synapse, int | float | np.number) and not isinstance(synapse, bool)
-    if is_number and not (np.isfinite(synapse) and synapse >= 0):
-        is_number = False
-    if not (synapse is None or is_number or isinstance(synapse, nengo.synapses.Synapse)):
+    if isinstance(synapse, int | float | np.number) and not isinstance(synapse, bool):
+        is_valid = bool(np.isfinite(synapse) and synapse >= 0)
+    else:
+        is_valid = synapse is None or isinstance(synapse, nengo.synapses.Synapse)
+    if not is_valid:
         raise ValidationError(
             f"got {synapse!r}, expected a time constant [s] of at least 0, a synapse such as "
             f"nengo.Alpha(0.01), or None",

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
+import nengo
 import numpy as np
 from nengo.exceptions import ValidationError
 
 from ..simulator.simulator import Simulator
+from .arguments import Inputs
 from .recipes.statistics import as_arrays
+from .seams import Converted
 
 EPOCHS, LEARNING_RATE = 3, 0.1
 
 
-def verify(converter: Any, training: bool, inputs: Any, atol: float, rtol: float) -> bool:
+def verify(
+    converter: Converted, training: bool, inputs: Inputs | None, atol: float, rtol: float
+) -> bool:
     """See `Converter.verify`."""
     for name, value in (("atol", atol), ("rtol", rtol)):
         if not isinstance(value, int | float | np.number) or not value >= 0:
@@ -22,6 +28,7 @@ def verify(converter: Any, training: bool, inputs: Any, atol: float, rtol: float
     model = converter.model
     arrays = _inputs(converter, inputs)
     batch = len(arrays[0])
+    # one minibatch of all items, as Keras gets it: a gradient is a mean over its items
     with Simulator(converter.net, minibatch_size=batch, progress_bar=False) as sim:
         if training:
             _train(converter, sim, arrays)
@@ -35,7 +42,7 @@ def verify(converter: Any, training: bool, inputs: Any, atol: float, rtol: float
     return True
 
 
-def _inputs(converter: Any, inputs: Any) -> list[np.ndarray]:
+def _inputs(converter: Converted, inputs: Inputs | None) -> list[np.ndarray]:
     if inputs is not None:
         return _checked(converter.model, inputs, 2 if converter.temporal_model else 1)
     shapes = [list(t.shape[1:]) for t in converter.model.inputs]
@@ -44,9 +51,9 @@ def _inputs(converter: Any, inputs: Any) -> list[np.ndarray]:
     return [np.ones((2, *shape)) for shape in shapes]
 
 
-def _checked(model: keras.Model, inputs: Any, first: int) -> list[np.ndarray]:
+def _checked(model: keras.Model, inputs: Inputs, first: int) -> list[np.ndarray]:
     """Arrays for the inputs of the model, whose shapes are known from an axis on."""
-    if isinstance(inputs, dict):
+    if isinstance(inputs, Mapping):
         return as_arrays(model.inputs, inputs, "inputs")
     arrays = list(map(np.asarray, inputs if isinstance(inputs, list | tuple) else [inputs]))
     shapes = [tuple(t.shape) for t in model.inputs]
@@ -64,7 +71,7 @@ def _checked(model: keras.Model, inputs: Any, first: int) -> list[np.ndarray]:
     return as_arrays(model.inputs, arrays, "inputs")
 
 
-def data_for(converter: Any, arrays: list[np.ndarray]) -> dict[Any, np.ndarray]:
+def data_for(converter: Converted, arrays: list[np.ndarray]) -> dict[nengo.Node, np.ndarray]:
     """Arrays (B, ...) of Keras, as data (B, steps, size) for the input Nodes.
 
     Parameters
@@ -80,18 +87,19 @@ def data_for(converter: Any, arrays: list[np.ndarray]) -> dict[Any, np.ndarray]:
     return data
 
 
-def _train(converter: Any, sim: Simulator, arrays: list[np.ndarray]) -> None:
+def _train(converter: Converted, sim: Simulator, arrays: list[np.ndarray]) -> None:
     """Train both models towards ones."""
     model, batch = converter.model, len(arrays[0])
     ours = sum(int(np.prod(w.shape)) for w in sim.keras_model.trainable_weights)
     theirs = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    # outputs would differ too, but nobody could tell why
     if ours != theirs:
         raise ValueError(
             f"the converted network has {ours} trainable parameters, the Keras model {theirs}"
         )
     packed = keras.tree.pack_sequence_as(model.input, arrays)
     targets = [np.ones(x.shape) for x in keras.tree.flatten(model(packed))]
-    options = {"epochs": EPOCHS, "verbose": 0}
+    options: dict[str, Any] = {"epochs": EPOCHS, "verbose": 0}
     model.compile(optimizer=keras.optimizers.SGD(LEARNING_RATE), loss="mse")
     aimed = keras.tree.pack_sequence_as(model.output, targets)
     model.fit(packed, aimed, batch_size=batch, **options)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import ClassVar, Literal
 
 import keras
 import nengo
@@ -12,9 +12,9 @@ from nengo.ensemble import Neurons
 from nengo.exceptions import ValidationError
 
 from ..config.settings import configure_settings
-from ..utils import warn
-from .activations import Swaps
-from .arguments import check_flags, check_synapse
+from ..utils import Connectable, Synapse, Tensor, warn
+from .activations import Activation, Swaps
+from .arguments import Inputs, check_flags, check_synapse
 from .checks import verify
 from .folding import find_foldings
 from .frame import Frame
@@ -24,6 +24,7 @@ from .layers.nested import ConvertModel
 from .mapping import KerasTensorDict
 from .models import check_known, check_shapes, functional
 from .recipes import choose
+from .recipes.base import Recipe
 from .records import FALLBACK, LayerRecord
 from .reports import Reports
 
@@ -95,12 +96,12 @@ class Converter(Reports):
         inference_only: bool = False,
         max_to_avg_pool: bool = False,
         split_shared_weights: bool = False,
-        swap_activations: dict | None = None,
-        scale_firing_rates: float | dict | str | None = None,
-        synapse: Any = None,
+        swap_activations: Mapping[Activation, Activation] | None = None,
+        scale_firing_rates: float | Mapping[keras.Layer, float] | Literal["auto"] | None = None,
+        synapse: Synapse = None,
         temporal_model: bool = False,
-        calibration: Any = None,
-        recipe: Any = None,
+        calibration: Inputs | None = None,
+        recipe: Recipe | None = None,
         true_max_pool: bool = False,
     ) -> None:
         check_flags(
@@ -123,9 +124,9 @@ class Converter(Reports):
         self.records: list[LayerRecord] = []
         self._frames: list[Frame] = []
         self._converters: dict[tuple[int, bool], LayerConverter] = {}
-        self._graphs: dict[int, tuple[Any, Graph]] = {}
+        self._graphs: dict[int, tuple[keras.Model, Graph]] = {}
         self._copied: set[int] = set()
-        self.copies: dict[int, Any] = {}
+        self.copies: dict[int, keras.Layer] = {}
         self.graph = Graph.of(self.model)
         self.recipe.prepare(self, calibration)
         self.net = self._network()
@@ -139,6 +140,7 @@ class Converter(Reports):
             frame = self.convert_graph(self.graph, network)
             probes = KerasTensorDict("outputs")
             for tensor in self.graph.outputs:
+                # a model may give out a tensor twice: one Probe serves both
                 if tensor not in list(probes):
                     obj = frame.value(tensor)
                     probes[tensor] = nengo.Probe(obj, synapse=self.synapse_of(obj))
@@ -158,7 +160,7 @@ class Converter(Reports):
             configure_settings(trainable=None)
 
     def convert_graph(
-        self, graph: Graph, network: nengo.Network, path: str = "", nodes: Sequence = ()
+        self, graph: Graph, network: nengo.Network, path: str = "", nodes: Sequence[nengo.Node] = ()
     ) -> Frame:
         """Convert all calls of a graph into a network.
 
@@ -178,6 +180,7 @@ class Converter(Reports):
         network.outputs, network.layers = KerasTensorDict("outputs"), KerasTensorDict("layers")
         for tensor, node in zip(graph.inputs, nodes, strict=False):
             frame.set(tensor, node)
+        # before any layer is converted: weights take in a normalisation that comes after them
         frame.foldings = find_foldings(graph, self)
         with network:
             for call in graph.calls:
@@ -191,6 +194,7 @@ class Converter(Reports):
 
     def _convert(self, call: Call) -> None:
         frame = self.frame
+        # what was noted about the last layer is not to get into this one's record
         frame.begin()
         if all(t in frame for t in call.outputs):  # an input of a nested model
             for tensor in call.outputs:
@@ -199,6 +203,7 @@ class Converter(Reports):
         check_known(call, self.temporal_model)
         converter = self._converter(call.layer, call.is_plain)
         self._check_sharing(call, converter)
+        # ensembles that are there from here on are this layer's: nothing else says whose they are
         n_ensembles = len(frame.network.ensembles)
         made = self._each(converter.convert(call.index), call)
         objects = tuple(frame.set(t, obj) for t, obj in zip(call.outputs, made, strict=True))
@@ -208,7 +213,9 @@ class Converter(Reports):
             frame.network.layers[tensor] = obj
         self._record(call, converter, objects, tuple(frame.network.ensembles[n_ensembles:]))
 
-    def _each(self, made: Any, call: Call) -> list[Any]:
+    def _each(
+        self, made: Connectable | Sequence[Connectable] | nengo.Network, call: Call
+    ) -> list[Connectable]:
         """The object of each output tensor, of what a `LayerConverter` gave."""
         graph = self.graph_of(call.layer)
         if isinstance(made, nengo.Network) and graph is not None:
@@ -226,7 +233,13 @@ class Converter(Reports):
             )
         return found
 
-    def _record(self, call: Call, converter: Any, objects: tuple, ensembles: tuple) -> None:
+    def _record(
+        self,
+        call: Call,
+        converter: LayerConverter,
+        objects: tuple[Connectable, ...],
+        ensembles: tuple[nengo.Ensemble, ...],
+    ) -> None:
         frame, layer = self.frame, call.layer
         has_weights = isinstance(layer, keras.layers.Layer) and layer.built
         self.records.append(
@@ -248,7 +261,7 @@ class Converter(Reports):
         """The graph that is being converted."""
         return self._frames[-1]
 
-    def graph_of(self, layer: Any) -> Graph | None:
+    def graph_of(self, layer: keras.Operation) -> Graph | None:
         """The graph of a nested model; None for a layer that is converted as a whole.
 
         Parameters
@@ -260,10 +273,11 @@ class Converter(Reports):
             return None
         if id(layer) not in self._graphs:
             found = layer if is_model(layer) else functional(layer)
+            # the model is kept too: another one could get its id
             self._graphs[id(layer)] = found, Graph.of(found)
         return self._graphs[id(layer)][1]
 
-    def activations(self, x: Any) -> Iterator[tuple[str, Call, list[Any]]]:
+    def activations(self, x: Inputs) -> Iterator[tuple[str, Call, list[Tensor]]]:
         """Compute what each layer gives in Keras, one after the other.
 
         Parameters
@@ -284,7 +298,7 @@ class Converter(Reports):
         values = [keras.ops.convert_to_tensor(a, dtype=t.dtype) for a, t in pairs]
         return compute(self.graph, values, self.graph_of)
 
-    def get_converter(self, layer: Any) -> LayerConverter:
+    def get_converter(self, layer: keras.Layer) -> LayerConverter:
         """The converter of a layer.
 
         Parameters
@@ -299,7 +313,7 @@ class Converter(Reports):
         """
         return self._converter(layer, plain=True)
 
-    def _converter(self, layer: Any, plain: bool) -> LayerConverter:
+    def _converter(self, layer: keras.Operation, plain: bool) -> LayerConverter:
         """That of calls with tensors alone, or of others."""
         key = id(layer), plain
         if key not in self._converters:
@@ -318,7 +332,7 @@ class Converter(Reports):
             )
         self._copied.add(id(layer))
 
-    def synapse_of(self, pre: Any) -> Any:
+    def synapse_of(self, pre: Connectable) -> nengo.synapses.Synapse | None:
         """The synapse of a connection from an object: the user's, if that is neurons.
 
         Parameters
@@ -332,7 +346,7 @@ class Converter(Reports):
         """
         return self.synapse if isinstance(getattr(pre, "obj", pre), Neurons) else None
 
-    def size_of(self, tensor: Any) -> int:
+    def size_of(self, tensor: keras.KerasTensor) -> int:
         """Number of elements that a tensor has in one step.
 
         Parameters
@@ -359,7 +373,7 @@ class Converter(Reports):
     def verify(
         self,
         training: bool = False,
-        inputs: Any = None,
+        inputs: Inputs | None = None,
         atol: float = 1e-8,
         rtol: float = 1e-5,
     ) -> bool:
@@ -388,7 +402,9 @@ class Converter(Reports):
         return verify(self, training, inputs, atol, rtol)
 
     @classmethod
-    def register(cls, layer_class: type) -> Callable:
+    def register(
+        cls, layer_class: type[keras.Layer]
+    ) -> Callable[[type[LayerConverter]], type[LayerConverter]]:
         """Register the decorated `LayerConverter` for a class of layers.
 
         Parameters

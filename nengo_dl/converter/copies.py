@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
+from .conversion import Conversion
 
-def copy_of(layer: Any, converter: Any) -> Any:
+
+def copy_of(layer: keras.Operation, converter: Conversion) -> keras.Operation:
     """A copy with the same weights: one for each layer, so that its calls share them.
 
     What has no weights, and cannot be copied, is used itself, and so are operations.
@@ -25,13 +25,15 @@ def copy_of(layer: Any, converter: Any) -> Any:
     return converter.copies[id(layer)]
 
 
-def _copied(layer: Any) -> Any:
+def _copied(layer: keras.Layer) -> keras.Layer:
     try:
         made = type(layer).from_config(layer.get_config())
+        # there are no weights to set before
         if layer.built and not made.built:
             made.build_from_config(layer.get_build_config())
         made.set_weights(layer.get_weights())
     except Exception:  # of a user's own class
+        # without weights, training changes nothing that both could share
         if layer.weights:
             raise
         return layer

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import nengo
 import numpy as np
-from nengo.base import ObjView
+from nengo.base import NengoObject, ObjView
 from nengo.ensemble import Neurons
 
 from ..config.settings import Settings, configure_settings
@@ -29,9 +28,10 @@ class Decoupled:
         For each of `taught`, the Node whose output its readers get.
     """
 
-    def __init__(self, network: nengo.Network, taught: Sequence[Any]) -> None:
-        self.teachers: dict[Any, nengo.Node] = {}
-        self._copies: dict[Any, Any] = {}
+    def __init__(self, network: nengo.Network, taught: Sequence[NengoObject | Neurons]) -> None:
+        self.teachers: dict[NengoObject | Neurons, nengo.Node] = {}
+        self._copies: dict[NengoObject, NengoObject] = {}
+        # a seed, so that the same layers are blamed each time
         with nengo.Network(label=f"layers of {network.label}", seed=network.seed or 0) as made:
             configure_settings(
                 inference_only=True, stateful=False, dtype=Settings.of(network).dtype
@@ -44,7 +44,7 @@ class Decoupled:
                 self._connect(conn)
         self.network = made
 
-    def copy_of(self, obj: Any) -> Any:
+    def copy_of(self, obj: NengoObject | Neurons) -> NengoObject | Neurons:
         """What an object of the original network is here."""
         if isinstance(obj, Neurons):
             return self._copies[obj.ensemble].neurons
@@ -61,7 +61,7 @@ class Decoupled:
         )
 
 
-def _copy(obj: Any) -> Any:
+def _copy(obj: NengoObject | Neurons) -> NengoObject | Neurons:
     if type(obj) is nengo.Node and obj.output is None:  # `copy` would warn of its size
         return nengo.Node(size_in=obj.size_in, label=obj.label)
     return obj.copy()

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
+import keras
 import nengo
 import numpy as np
 from nengo.ensemble import Neurons
 from nengo.exceptions import ValidationError
 
+from ..utils import Connectable, Synapse
+from .arguments import Inputs
+from .conversion import Conversion
 from .decoupling import Decoupled
+from .recipes.readout import first_averaged
 from .recipes.statistics import as_arrays
+from .records import LayerRecord
 from .running import (
+    Reduction,
     around,
     check_size,
     check_start,
     check_steps,
     check_still,
-    first_averaged,
     run,
     show,
 )
 from .tables import as_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.table import Table
 
 STEP = 0.001  # [s]
 
@@ -55,7 +65,7 @@ class LayerDiagnosis:
     """
 
     name: str
-    layer: Any
+    layer: keras.Layer
     expected: np.ndarray
     actual: np.ndarray
     alone: np.ndarray
@@ -121,7 +131,7 @@ class Diagnosis:
                 return layer
         raise KeyError(f"{name!r} is none of {', '.join(layer.name for layer in self.layers)}")
 
-    def plot(self, path: Any = None) -> Any:
+    def plot(self, path: str | os.PathLike | None = None) -> Figure:
         """Draw errors and correlations; see `nengo_dl.converter.drawing.diagnosis`."""
         from .drawing import diagnosis
 
@@ -130,7 +140,7 @@ class Diagnosis:
     def __str__(self) -> str:
         return as_text(self.table())
 
-    def table(self) -> Any:
+    def table(self) -> Table:
         """A table for `rich`."""
         from rich.markup import escape
         from rich.table import Table
@@ -175,8 +185,8 @@ def _correlation(actual: np.ndarray, expected: np.ndarray) -> float:
 
 
 def diagnose(
-    converter: Any,
-    x: Any,
+    converter: Conversion,
+    x: Inputs,
     n_steps: int = 64,
     start: int | None = None,
     minibatch_size: int | None = None,
@@ -186,7 +196,11 @@ def diagnose(
     n_steps = check_steps(n_steps)
     arrays = as_arrays(converter.model.inputs, x, "x")
     check_size(minibatch_size)
-    start = first_averaged(converter, n_steps) if start is None else check_start(start, n_steps)
+    start = (
+        first_averaged(converter.recipe, converter, n_steps)
+        if start is None
+        else check_start(start, n_steps)
+    )
     records = _records(converter)
     if not records:
         raise ValidationError(
@@ -202,6 +216,7 @@ def diagnose(
     for record, made, own in zip(records, actual, alone, strict=True):
         name, layer = folded.get(record.name, (record.name, record.layer))
         row = LayerDiagnosis(name, layer, expected[record.name], made, own)
+        # rows of all inputs are there: each call comes after those that it depends on
         before = [rows[name].error for name in input_of[record.name] if name in rows]
         row.input_error = max(before, default=0.0)
         _look_at_neurons(row, record)
@@ -213,7 +228,7 @@ def _mean_from(outputs: np.ndarray, start: int) -> np.ndarray:
     return outputs[:, start:].mean(axis=1)
 
 
-def _records(converter: Any) -> list[Any]:
+def _records(converter: Conversion) -> list[LayerRecord]:
     """Records of layers whose output is an object of their own; inputs left out."""
     seen, found = {converter.inputs[t] for t in converter.model.inputs}, []
     for record in converter.records:
@@ -224,8 +239,8 @@ def _records(converter: Any) -> list[Any]:
 
 
 def _exact(
-    converter: Any, arrays: list[np.ndarray], names: set[str]
-) -> tuple[dict[str, np.ndarray], dict[str, list[str]], dict[str, tuple[str, Any]]]:
+    converter: Conversion, arrays: list[np.ndarray], names: set[str]
+) -> tuple[dict[str, np.ndarray], dict[str, list[str]], dict[str, tuple[str, keras.Layer]]]:
     """What the Keras model does, by name of the layer.
 
     Activations (B, N); the layers whose outputs are its inputs; and, for a normalisation that the
@@ -235,10 +250,11 @@ def _exact(
     found: dict[str, np.ndarray] = {}
     made_by: dict[int, list[str]] = {}
     input_of: dict[str, list[str]] = {}
-    waiting: dict[int, tuple[str, Any]] = {}
-    folded: dict[str, tuple[str, Any]] = {}
+    waiting: dict[int, tuple[str, keras.Layer]] = {}
+    folded: dict[str, tuple[str, keras.Layer]] = {}
     for name, call, outputs in converter.activations(arrays):
         before = [n for t in call.inputs for n in made_by.get(id(t), [])]
+        # normalisations that weights have taken in, and others without an object, have no row
         if name in names:
             found[name] = np.asarray(outputs[0]).reshape(len(arrays[0]), -1)
             input_of[name] = before
@@ -254,25 +270,30 @@ def _exact(
 
 
 def _in_network(
-    converter: Any, arrays: list, records: list, n_steps: int, size: int | None, reduce: Callable
+    converter: Conversion,
+    arrays: list[np.ndarray],
+    records: list[LayerRecord],
+    n_steps: int,
+    size: int | None,
+    reduce: Reduction,
 ) -> list[np.ndarray]:
     with around(converter.net) as outer:
         probes = [nengo.Probe(r.obj, synapse=_synapse(converter, r.obj)) for r in records]
     return run(converter, arrays, n_steps, outer, probes, size, reduce).probes
 
 
-def _synapse(converter: Any, obj: Any) -> Any:
+def _synapse(converter: Conversion, obj: Connectable) -> Synapse:
     return converter.synapse if isinstance(obj, Neurons) else None
 
 
 def _alone(
-    converter: Any,
-    arrays: list,
-    records: list,
+    converter: Conversion,
+    arrays: list[np.ndarray],
+    records: list[LayerRecord],
     expected: dict[str, np.ndarray],
     n_steps: int,
     size: int | None,
-    reduce: Callable,
+    reduce: Reduction,
 ) -> list[np.ndarray]:
     decoupled = Decoupled(converter.net, [record.obj for record in records])
     with decoupled.network:
@@ -286,7 +307,7 @@ def _alone(
     return show(decoupled.network, data, n_steps, probes, size, reduce)
 
 
-def _look_at_neurons(row: LayerDiagnosis, record: Any) -> None:
+def _look_at_neurons(row: LayerDiagnosis, record: LayerRecord) -> None:
     """Note how many neurons never spike, and how many do in each step."""
     row.neurons = record.neurons
     if len(record.ensembles) != 1 or record.neurons != row.actual.shape[1]:

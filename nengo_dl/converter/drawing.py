@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .diagnosis import Diagnosis, LayerDiagnosis
 from .energy import FIGURES
+from .evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY = "#1f6fb2", "#d9822b", "#6e7781"
 
 
-def _pyplot() -> Any:
+def _pyplot() -> ModuleType:
     try:
         from matplotlib import pyplot
     except ImportError as error:
@@ -19,14 +27,14 @@ def _pyplot() -> Any:
     return pyplot
 
 
-def _finished(figure: Any, path: Any) -> Any:
+def _finished(figure: Figure, path: str | os.PathLike | None) -> Figure:
     if path is not None:
         figure.savefig(path)
         _pyplot().close(figure)
     return figure
 
 
-def evaluation(result: Any, path: Any = None) -> Any:
+def evaluation(result: Evaluation, path: str | os.PathLike | None = None) -> Figure:
     """Draw scores, rates, operations and energies against the number of steps.
 
     Parameters
@@ -69,7 +77,7 @@ def evaluation(result: Any, path: Any = None) -> Any:
     return _finished(figure, path)
 
 
-def _draw_energies(axes: Any, result: Any) -> None:
+def _draw_energies(axes: Axes, result: Evaluation) -> None:
     for i, figure in enumerate(FIGURES):
         energies = result.energies[figure.name]
         axes.plot(result.steps, energies, "o-", ms=3, lw=1, color=f"C{i}", label=figure.name)
@@ -80,7 +88,7 @@ def _draw_energies(axes: Any, result: Any) -> None:
     axes.legend(fontsize="x-small")
 
 
-def diagnosis(result: Any, path: Any = None) -> Any:
+def diagnosis(result: Diagnosis, path: str | os.PathLike | None = None) -> Figure:
     """Draw the error of each layer, and outputs against activations for the one that loses most.
 
     Parameters
@@ -114,7 +122,7 @@ def diagnosis(result: Any, path: Any = None) -> Any:
     return _finished(figure, path)
 
 
-def _draw_points(axes: Any, row: Any, most: int = 5000) -> None:
+def _draw_points(axes: Axes, row: LayerDiagnosis, most: int = 5000) -> None:
     expected = row.expected.ravel()
     chosen = np.random.RandomState(0).permutation(expected.size)[:most]
     for values, colour, label in (

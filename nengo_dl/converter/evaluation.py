@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import nengo
 import numpy as np
 from keras import ops
 from nengo.exceptions import ValidationError
+from numpy.typing import ArrayLike
 
 from ..tensor_node import TensorNode
+from ..utils import Tensor
+from .arguments import Inputs
+from .conversion import Conversion
 from .energy import FIGURES
 from .fanout import FanOut
+from .recipes.readout import first_averaged
 from .recipes.statistics import as_arrays
+from .records import LayerRecord
 from .running import (
     around,
     check_size,
     check_steps,
     check_still,
     expected_outputs,
-    first_averaged,
     run,
 )
 from .tables import as_text, si
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.table import Table
+
 STEP = 0.001  # [s]
+#: What a score is, of what is right (B, ...) and of averaged outputs (B, size).
+Metric: TypeAlias = Callable[[np.ndarray, np.ndarray], float]
 
 
 @dataclass(eq=False)
@@ -101,7 +113,7 @@ class Evaluation:
         """Energy of the Keras model for one item [J], by published figure."""
         return {figure.name: figure.keras(self.multiply_adds) for figure in FIGURES}
 
-    def plot(self, path: Any = None) -> Any:
+    def plot(self, path: str | os.PathLike | None = None) -> Figure:
         """Draw it all against steps; see `nengo_dl.converter.drawing.evaluation`."""
         from .drawing import evaluation
 
@@ -110,7 +122,7 @@ class Evaluation:
     def __str__(self) -> str:
         return as_text(*self.tables())
 
-    def tables(self) -> list[Any]:
+    def tables(self) -> list[Table]:
         """Tables for `rich`: counts first, then energies with their sources."""
         from rich.table import Table
 
@@ -135,7 +147,7 @@ class Evaluation:
         )
         return [counts, self._energy_table()]
 
-    def _energy_table(self) -> Any:
+    def _energy_table(self) -> Table:
         from rich.table import Table
 
         table = Table(title="Estimated energy for one item", title_justify="left")
@@ -161,11 +173,11 @@ def accuracy(expected: np.ndarray, outputs: np.ndarray) -> float:
 
 
 def evaluate(
-    converter: Any,
-    x: Any,
-    y: Any = None,
+    converter: Conversion,
+    x: Inputs,
+    y: ArrayLike | None = None,
     n_steps: int | Sequence[int] = (4, 8, 16, 32, 64),
-    metric: Callable[[np.ndarray, np.ndarray], float] | None = None,
+    metric: Metric | None = None,
     minibatch_size: int | None = None,
 ) -> Evaluation:
     """See `Converter.evaluate`."""
@@ -180,9 +192,10 @@ def evaluate(
     fan_out = FanOut(converter.net)
     with around(converter.net) as outer:
         probes = [_counter(ens, fan_out) for record in layers for ens in record.ensembles]
+        # the longest run passes through all other numbers of steps
         found = run(converter, arrays, int(steps[-1]), outer, probes, minibatch_size)
     outputs = found.outputs[0]
-    starts = np.array([first_averaged(converter, int(n)) for n in steps])
+    starts = np.array([first_averaged(converter.recipe, converter, int(n)) for n in steps])
     means = [outputs[:, s:n].mean(axis=1) for s, n in zip(starts, steps, strict=True)]
     counted = _counts(layers, found.probes, int(steps[-1]))[:, :, steps - 1]
     neurons = np.array([record.neurons for record in layers], dtype=float)
@@ -202,7 +215,7 @@ def evaluate(
     )
 
 
-def _steps(n_steps: Any) -> np.ndarray:
+def _steps(n_steps: int | Sequence[int]) -> np.ndarray:
     """Different numbers of steps, in order."""
     given = np.atleast_1d(np.asarray(n_steps, dtype=object))
     if not given.size:
@@ -210,7 +223,7 @@ def _steps(n_steps: Any) -> np.ndarray:
     return np.unique([check_steps(n) for n in given])
 
 
-def _score(metric: Callable, targets: Any, outputs: np.ndarray) -> float:
+def _score(metric: Metric, targets: np.ndarray, outputs: np.ndarray) -> float:
     """What a metric, which may be the user's, says."""
     found = metric(targets, outputs)
     if np.ndim(found) or not np.issubdtype(np.asarray(found).dtype, np.number):
@@ -220,7 +233,9 @@ def _score(metric: Callable, targets: Any, outputs: np.ndarray) -> float:
     return float(found)
 
 
-def _targets(y: Any, keras_outputs: np.ndarray, metric: Any) -> tuple[Any, Callable]:
+def _targets(
+    y: ArrayLike | None, keras_outputs: np.ndarray, metric: Metric | None
+) -> tuple[np.ndarray, Metric]:
     """What is expected, and how outputs are compared with it; without labels, Keras's answers."""
     n, size = keras_outputs.shape
     if metric is not None:
@@ -262,26 +277,31 @@ def _counter(ens: nengo.Ensemble, fan_out: FanOut) -> nengo.Probe:
     height = getattr(ens.neuron_type, "amplitude", 1) / STEP
     fans = fan_out.of(ens.neurons) / height
 
-    def count(outputs: Any) -> Any:
+    def count(outputs: Tensor) -> Tensor:
         outputs = ops.abs(outputs)
         operations = ops.sum(outputs * ops.cast(fans, outputs.dtype), axis=-1)
         return ops.stack([ops.sum(outputs, axis=-1) / height, operations], axis=-1)
 
+    # two numbers a step: spikes of all neurons in all steps would fill the memory
     node = TensorNode(count, shape_in=(ens.n_neurons,), shape_out=(2,), pass_time=False)
     nengo.Connection(ens.neurons, node, synapse=None)
     return nengo.Probe(node)
 
 
-def _counts(layers: Sequence[Any], probes: Sequence[np.ndarray], n_steps: int) -> np.ndarray:
+def _counts(
+    layers: Sequence[LayerRecord], probes: Sequence[np.ndarray], n_steps: int
+) -> np.ndarray:
     """Spikes and operations of each layer up to each step; array (layers, 2, T)."""
     found, rest = [], list(probes)
     for record in layers:
-        own = [rest.pop(0) for _ in record.ensembles]
-        found.append(np.cumsum(sum(own).mean(axis=0), axis=0).T)
+        own = np.sum([rest.pop(0) for _ in record.ensembles], axis=0)
+        found.append(np.cumsum(own.mean(axis=0), axis=0).T)
     return np.array(found).reshape(len(layers), 2, n_steps)
 
 
-def _weights(converter: Any, layers: Sequence[Any], fan_out: FanOut) -> tuple[float, float]:
+def _weights(
+    converter: Conversion, layers: Sequence[LayerRecord], fan_out: FanOut
+) -> tuple[float, float]:
     """Weights that inputs pass, and that neurons pass."""
     inputs = sum(fan_out.of(converter.inputs[t]).sum() for t in converter.model.inputs)
     neural = sum(fan_out.of(ens.neurons).sum() for record in layers for ens in record.ensembles)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import product
-from typing import Any
 
 import nengo
 import numpy as np
 import scipy.sparse
+from nengo.base import NengoObject
+from nengo.ensemble import Neurons
 from nengo.transforms import ChannelShape, Convolution, ConvolutionTranspose, Dense, Sparse
 
 
@@ -25,13 +26,13 @@ class FanOut:
     """
 
     def __init__(self, network: nengo.Network) -> None:
-        self._outgoing: dict[Any, list[nengo.Connection]] = defaultdict(list)
+        self._outgoing: dict[NengoObject | Neurons, list[nengo.Connection]] = defaultdict(list)
         for conn in network.all_connections:
             self._outgoing[conn.pre_obj].append(conn)
         self._read = {probe.obj for probe in network.all_probes}
-        self._known: dict[Any, np.ndarray] = {}
+        self._known: dict[NengoObject | Neurons, np.ndarray] = {}
 
-    def of(self, obj: Any) -> np.ndarray:
+    def of(self, obj: NengoObject | Neurons) -> np.ndarray:
         """Targets that each element of an object's output reaches; array (size_out,)."""
         if obj not in self._known:
             found = np.zeros(obj.size_out)
@@ -40,14 +41,14 @@ class FanOut:
             self._known[obj] = found
         return self._known[obj]
 
-    def _arriving(self, obj: Any) -> np.ndarray:
+    def _arriving(self, obj: NengoObject | Neurons) -> np.ndarray:
         """For each element of an object's input: how many operations a value there is worth."""
         if not _passes_on(obj):
             return np.ones(obj.size_in)
         return self.of(obj) + (obj in self._read)
 
 
-def _passes_on(obj: Any) -> bool:
+def _passes_on(obj: NengoObject | Neurons) -> bool:
     return type(obj) is nengo.Node and obj.output is None
 
 
@@ -88,7 +89,7 @@ def _sparse(transform: Sparse, values: np.ndarray) -> np.ndarray:
     return (matrix.tocsr() != 0).astype(float).T @ values
 
 
-def _mask(transform: Any) -> np.ndarray:
+def _mask(transform: Convolution | ConvolutionTranspose) -> np.ndarray:
     """Whether weights of a kernel (*kernel_size, channels in, channels out) are other than zero."""
     kernel = transform.init
     if isinstance(kernel, nengo.dists.Distribution):
@@ -128,7 +129,9 @@ def _mixed(mask: np.ndarray, values: np.ndarray, groups: int) -> np.ndarray:
     return np.concatenate([part @ weights.T for weights, part in parts], axis=-1)
 
 
-def _overlap(transform: Any, offset: tuple, given: tuple, made: tuple) -> tuple:
+def _overlap(
+    transform: Convolution | ConvolutionTranspose, offset: tuple, given: tuple, made: tuple
+) -> tuple:
     """Slices of the inputs that one place of a kernel multiplies, and of the outputs they reach."""
     sources, targets = [], []
     sizes = zip(offset, given, made, transform.kernel_size, transform.strides, strict=True)

@@ -6,14 +6,13 @@ and bias b it makes another, with  s W  and  s b + t.
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
+from .conversion import Conversion
 from .graph import Call, Graph
 
 
-def find_foldings(graph: Graph, converter: Any) -> dict[int, Call]:
+def find_foldings(graph: Graph, converter: Conversion) -> dict[int, Call]:
     """The normalisation that each product takes in, by the id of the product's call.
 
     Only for inference: in training, the weights would not be those of Keras.
@@ -35,11 +34,12 @@ def find_foldings(graph: Graph, converter: Any) -> dict[int, Call]:
     return found
 
 
-def _folds(graph: Graph, converter: Any, maker: Call, call: Call) -> bool:
+def _folds(graph: Graph, converter: Conversion, maker: Call, call: Call) -> bool:
     layer, tensor = maker.layer, call.inputs[0]
     known = converter.converters.get(type(layer))
     if known is None or not known.folds or not maker.is_plain:
         return False
+    # another reader would get what the normalisation has changed
     is_read_once = len(graph.readers(tensor)) == 1 and all(t is not tensor for t in graph.outputs)
     return (
         is_read_once
@@ -50,11 +50,11 @@ def _folds(graph: Graph, converter: Any, maker: Call, call: Call) -> bool:
     )
 
 
-def _is_linear(layer: Any, converter: Any) -> bool:
+def _is_linear(layer: keras.Layer, converter: Conversion) -> bool:
     linear = (None, keras.activations.linear)
     return layer.activation in linear and not any(f in converter.swap_activations for f in linear)
 
 
-def _channel_axis(layer: Any, tensor: Any) -> int:
+def _channel_axis(layer: keras.Layer, tensor: keras.KerasTensor) -> int:
     is_first = getattr(layer, "data_format", None) == "channels_first"
     return 1 if is_first else len(tensor.shape) - 1

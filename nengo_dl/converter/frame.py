@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import keras
 import nengo
+import numpy as np
 
+from ..utils import Connectable
 from .graph import Call, Graph
 
 
@@ -31,26 +32,27 @@ class Frame:
 
     def __init__(self, graph: Graph, network: nengo.Network, path: str = "") -> None:
         self.graph, self.network, self.path = graph, network, path
-        self._values: dict[int, Any] = {}
-        self.outlets: dict[Any, Any] = {}
+        self._values: dict[int, Connectable] = {}
+        self.outlets: dict[Connectable, Connectable] = {}
         self.foldings: dict[int, Call] = {}
         self.begin()
 
     def begin(self) -> None:
         """Forget what was noted about the last layer."""
-        self.scale: Any = None
+        self.scale: float | np.ndarray | None = None
         self.fallback = ""
 
-    def value(self, tensor: Any) -> Any:
+    def value(self, tensor: keras.KerasTensor) -> Connectable:
         """The object whose output a tensor is."""
         return self._values[id(tensor)]
 
-    def set(self, tensor: Any, obj: Any) -> Any:
+    def set(self, tensor: keras.KerasTensor, obj: Connectable) -> Connectable:
         """Remember the object of a tensor; return the one that it is read from."""
+        # readers connect to what gives out; what receives is behind it
         self._values[id(tensor)] = found = self.outlets.get(obj, obj)
         return found
 
-    def __contains__(self, tensor: Any) -> bool:
+    def __contains__(self, tensor: object) -> bool:
         return id(tensor) in self._values
 
     def is_absorbed(self, call: Call) -> bool:

@@ -7,11 +7,13 @@ them on the tensors and operations; this module alone reads these records.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+
+from ..utils import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +31,11 @@ class Call:
         All arguments as they were given, with ``args`` and ``kwargs``.
     """
 
-    layer: Any
+    layer: keras.Operation
     index: int
-    inputs: tuple
-    outputs: tuple
-    arguments: Any
+    inputs: tuple[keras.KerasTensor, ...]
+    outputs: tuple[keras.KerasTensor, ...]
+    arguments: Any  # Keras's `SymbolicArguments`, which has no public name
 
     @property
     def is_plain(self) -> bool:
@@ -45,7 +47,9 @@ class Call:
         given = [*self.arguments.args, *(kwargs[k] for k in kwargs if k != "training")]
         return all(map(_is_tensors, given))
 
-    def repeat(self, values: Callable[[Any], Any], training: Any = False) -> list[Any]:
+    def repeat(
+        self, values: Callable[[keras.KerasTensor], Tensor], training: bool = False
+    ) -> list[Tensor]:
         """Call the layer again, or another in its place.
 
         Parameters
@@ -62,11 +66,14 @@ class Call:
         return self.repeat_with(self.layer, values, training)
 
     def repeat_with(
-        self, layer: Any, values: Callable[[Any], Any], training: Any = False
-    ) -> list[Any]:
+        self,
+        layer: keras.Operation,
+        values: Callable[[keras.KerasTensor], Tensor],
+        training: bool = False,
+    ) -> list[Tensor]:
         """As `repeat`, with another layer in the place of the one that was called."""
 
-        def replace(value: Any) -> Any:
+        def replace(value: object) -> object:
             return values(value) if isinstance(value, keras.KerasTensor) else value
 
         args, kwargs = self.arguments.convert(replace)
@@ -75,7 +82,7 @@ class Call:
         return keras.tree.flatten(layer(*args, **kwargs))
 
 
-def _is_tensors(value: Any) -> bool:
+def _is_tensors(value: object) -> bool:
     """Whether it is a tensor, none, or several of these; masks and switches may be left out."""
     if isinstance(value, list | tuple | dict):
         return all(map(_is_tensors, value.values() if isinstance(value, dict) else value))
@@ -97,7 +104,12 @@ class Graph:
         Those that the outputs depend on; each after those it depends on.
     """
 
-    def __init__(self, inputs: Sequence, outputs: Sequence, has_keys: bool = False) -> None:
+    def __init__(
+        self,
+        inputs: Sequence[keras.KerasTensor],
+        outputs: Sequence[keras.KerasTensor],
+        has_keys: bool = False,
+    ) -> None:
         self.inputs, self.outputs = list(inputs), list(outputs)
         self.has_keys = has_keys
         counts: dict[int, int] = {}
@@ -118,43 +130,47 @@ class Graph:
         """The graph of a functional or Sequential model."""
         return cls(model.inputs, model.outputs, isinstance(model.input, dict))
 
-    def given(self, call: Call) -> list[Any]:
+    def given(self, call: Call) -> list[keras.KerasTensor]:
         """The tensors that a call of the model gives, in the order of its inputs.
 
         Keras matches a dict by the names of inputs, unless the inputs were given as a dict too.
         """
         args, kwargs = call.arguments.args, call.arguments.kwargs
         value = args[0] if args else kwargs.get("inputs")
+        # positions in a dict mean nothing to Keras: it looks for the names of the inputs
         if isinstance(value, dict) and not self.has_keys:
             return [value[tensor.name] for tensor in self.inputs]
         return list(call.inputs)
 
-    def call(self, layer: Any, index: int) -> Call:
+    def call(self, layer: keras.Operation, index: int) -> Call:
         """One of the calls of a layer."""
         return self._calls[id(layer), index]
 
-    def calls_of(self, layer: Any) -> list[Call]:
+    def calls_of(self, layer: keras.Operation) -> list[Call]:
         """All calls of a layer, in order."""
         return [call for call in self.calls if call.layer is layer]
 
-    def readers(self, tensor: Any) -> list[Call]:
+    def readers(self, tensor: keras.KerasTensor) -> list[Call]:
         """The calls that a tensor is an argument of."""
         return [call for call in self.calls if any(t is tensor for t in call.inputs)]
 
 
-def _node_of(tensor: Any) -> Any:
+def _node_of(tensor: keras.KerasTensor) -> Any:
     """What Keras recorded of the call that made a tensor."""
     history = tensor._keras_history
     return history.operation._inbound_nodes[history.node_index]
 
 
-def _sorted_nodes(inputs: Sequence, outputs: Sequence) -> list[Any]:
+def _sorted_nodes(
+    inputs: Sequence[keras.KerasTensor], outputs: Sequence[keras.KerasTensor]
+) -> list[Any]:
     """Depth first from the outputs; inputs that nothing reads come first."""
     given = {id(t) for t in inputs}
     found: dict[int, Any] = {}
     for tensor in inputs:
         node = _node_of(tensor)
         found[id(node)] = node
+    # no recursion: models may be deeper than Python's stack
     stack = [(_node_of(t), False) for t in reversed(outputs) if id(t) not in given]
     while stack:
         node, is_ready = stack.pop()
@@ -168,19 +184,23 @@ def _sorted_nodes(inputs: Sequence, outputs: Sequence) -> list[Any]:
     return list(found.values())
 
 
-def is_model(layer: Any) -> bool:
+def is_model(layer: keras.Operation) -> bool:
     """Whether a layer is a model whose graph Keras knows, and which does nothing else."""
     if not isinstance(layer, keras.Sequential) and not (
         isinstance(layer, keras.Model) and hasattr(layer, "operations")
     ):
         return False
+    # a `call` of the user's own may do more than its graph shows
     calls = (cls for cls in type(layer).__mro__ if "call" in vars(cls))
     return next(calls).__module__.startswith("keras.")
 
 
 def compute(
-    graph: Graph, values: Sequence[Any], graph_of: Callable[[Any], Graph | None], path: str = ""
-) -> Iterator[tuple[str, Call, list[Any]]]:
+    graph: Graph,
+    values: Sequence[Tensor],
+    graph_of: Callable[[keras.Operation], Graph | None],
+    path: str = "",
+) -> Iterator[tuple[str, Call, list[Tensor]]]:
     """What each call gives in inference, one after the other, those of nested models included.
 
     Parameters
@@ -214,14 +234,18 @@ def compute(
             results = call.repeat(lambda tensor: known[id(tensor)])
         known.update({id(t): v for t, v in zip(call.outputs, results, strict=True)})
         yield name, call, results
+        # all activations of a large model at once could take more memory than there is
         _forget(call, known, left)
 
 
 def _inner(
-    graph: Graph, values: Sequence[Any], graph_of: Callable[[Any], Graph | None], path: str
-) -> Iterator[tuple[str, Call, list[Any]]]:
+    graph: Graph,
+    values: Sequence[Tensor],
+    graph_of: Callable[[keras.Operation], Graph | None],
+    path: str,
+) -> Generator[tuple[str, Call, list[Tensor]], None, list[Tensor]]:
     """As `compute`; returns what the graph gives out."""
-    outputs: dict[int, Any] = {}
+    outputs: dict[int, Tensor] = {}
     wanted = {id(t) for t in graph.outputs}
     for step in compute(graph, values, graph_of, path):
         found = zip(step[1].outputs, step[2], strict=True)
@@ -241,7 +265,7 @@ def _counts(graph: Graph) -> dict[int, int]:
     return counts
 
 
-def _forget(call: Call, known: dict[int, Any], left: dict[int, int]) -> None:
+def _forget(call: Call, known: dict[int, Tensor], left: dict[int, int]) -> None:
     """Free what nothing will read."""
     for tensor in call.inputs:
         left[id(tensor)] -= 1

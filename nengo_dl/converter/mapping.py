@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import keras
 
+from ..utils import Connectable
 
-class KerasTensorDict(Mapping):
+#: A tensor, a layer that is called once, or several of these.
+Key: TypeAlias = "keras.KerasTensor | keras.Layer | Sequence[Key]"
+
+
+class KerasTensorDict(Mapping[Key, Any]):
     """Nengo objects by Keras tensor.
 
     Keys may be symbolic tensors, lists or tuples of them (for a list of objects; one for a single
@@ -22,9 +27,11 @@ class KerasTensorDict(Mapping):
 
     def __init__(self, kind: str = "tensors") -> None:
         self._kind = kind
-        self._items: dict[int, tuple[Any, Any]] = {}  # the tensor is kept, so that its id is
+        self._items: dict[
+            int, tuple[keras.KerasTensor, Connectable]
+        ] = {}  # the tensor is kept, so that its id is
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Key) -> Any:
         tensors = self._tensors(key)
         missing = [t for t in tensors if id(t) not in self._items]
         if missing or not tensors:
@@ -36,23 +43,23 @@ class KerasTensorDict(Mapping):
         found = [self._items[id(t)][1] for t in tensors]
         return found[0] if len(found) == 1 else found
 
-    def __setitem__(self, tensor: Any, obj: Any) -> None:
+    def __setitem__(self, tensor: keras.KerasTensor, obj: Connectable) -> None:
         self._items[id(tensor)] = tensor, obj
 
-    def __contains__(self, key: Any) -> bool:
+    def __contains__(self, key: object) -> bool:
         try:
             self[key]
         except KeyError:
             return False
         return True
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> Iterator[keras.KerasTensor]:
         return (tensor for tensor, _ in self._items.values())
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def _tensors(self, key: Any) -> list[Any]:
+    def _tensors(self, key: Key) -> list[keras.KerasTensor]:
         if isinstance(key, list | tuple):
             return [tensor for part in key for tensor in self._tensors(part)]
         if not isinstance(key, keras.layers.Layer):

@@ -9,10 +9,10 @@ import keras
 from nengo.exceptions import ValidationError
 
 from ..utils import warn
-from .graph import is_model
+from .graph import Call, is_model
 
 
-def functional(model: Any) -> keras.Model:
+def functional(model: keras.Model) -> keras.Model:
     """A functional model of the same layers.
 
     Parameters
@@ -50,6 +50,7 @@ def _traced(model: keras.Model) -> keras.Model:
     """Call a subclassed model with symbolic tensors, which record what it does."""
     try:
         inputs = _symbolic_inputs(model)
+        # not `model(...)`: that would be one operation, and hide the layers within
         outputs = model.call(inputs)
         return keras.Model(inputs, outputs, name=model.name)
     except Exception as error:
@@ -60,7 +61,7 @@ def _traced(model: keras.Model) -> keras.Model:
         ) from error
 
 
-def _symbolic_inputs(model: Any) -> Any:
+def _symbolic_inputs(model: keras.Model) -> Any:
     """Symbolic tensors like those that the model was built with; those of a dict have its names."""
     if getattr(model, "inputs", None):
         given = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
@@ -73,11 +74,11 @@ def _symbolic_inputs(model: Any) -> Any:
     return keras.tree.map_shape_structure(_input, shapes)
 
 
-def _input(shape: tuple, name: str | None = None) -> Any:
+def _input(shape: Sequence[int | None], name: str | None = None) -> keras.KerasTensor:
     return keras.Input(tuple(shape[1:]), name=name)
 
 
-def check_shapes(inputs: Sequence[Any], temporal: bool) -> None:
+def check_shapes(inputs: Sequence[keras.KerasTensor], temporal: bool) -> None:
     """Raise ValidationError unless the shapes of the inputs are fully known.
 
     Parameters
@@ -101,7 +102,7 @@ def check_shapes(inputs: Sequence[Any], temporal: bool) -> None:
             )
 
 
-def check_known(call: Any, temporal: bool) -> None:
+def check_known(call: Call, temporal: bool) -> None:
     """Raise ValidationError unless the shapes of what a layer gives out are fully known.
 
     Parameters

@@ -11,15 +11,18 @@ from nengo.ensemble import Neurons
 from nengo.neurons import NeuronType
 
 from ..tensor_node import TensorNode
-from ..utils import warn
-from .activations import Rectifiers, Term, Unknown, resolve, with_parameters
+from ..utils import Connectable, warn
+from .activations import Activation, Rectifiers, Term, Unknown, resolve, with_parameters
+from .conversion import Part
 from .copies import copy_of
 from .nodes import ConstantNode
 from .recipes.hooks import neurons_of, scale_of, with_state
 from .recipes.scaling import jumps, through_step
 
 
-def activated(part: Any, node_id: int, biases: np.ndarray | None, activation: Any) -> Any:
+def activated(
+    part: Part, node_id: int, biases: np.ndarray | None, activation: Activation
+) -> Connectable:
     """The object that applies an activation; see `LayerConverter.add_nengo_obj`.
 
     If what it receives and what it gives out are different objects, the converter remembers.
@@ -48,7 +51,9 @@ def activated(part: Any, node_id: int, biases: np.ndarray | None, activation: An
     return obj
 
 
-def _neurons(part: Any, node_id: int, neuron_type: NeuronType, biases: np.ndarray | None) -> Any:
+def _neurons(
+    part: Part, node_id: int, neuron_type: NeuronType, biases: np.ndarray | None
+) -> Connectable:
     label, trainable = part.label(node_id), _is_trained(part)
     neurons, scale = _ensemble(part, node_id, neuron_type, biases, label, trainable)
     outlet = _unscaled(part, neurons, scale, label)
@@ -57,12 +62,14 @@ def _neurons(part: Any, node_id: int, neuron_type: NeuronType, biases: np.ndarra
     return neurons
 
 
-def _is_trained(part: Any) -> bool:
+def _is_trained(part: Part) -> bool:
     """Whether training changes the layer, as Keras has it."""
     return bool(getattr(part.layer, "trainable", True))
 
 
-def _unscaled(part: Any, neurons: Neurons, scale: Any, label: str) -> Any:
+def _unscaled(
+    part: Part, neurons: Neurons, scale: float | np.ndarray | None, label: str
+) -> Connectable:
     """What gives the neurons' output as an activation: a Node, where scales differ."""
     if not isinstance(scale, np.ndarray):
         return neurons
@@ -71,7 +78,7 @@ def _unscaled(part: Any, neurons: Neurons, scale: Any, label: str) -> Any:
     return output
 
 
-def _sum(part: Any, node_id: int, inlet: nengo.Node, rectifiers: Rectifiers) -> nengo.Node:
+def _sum(part: Part, node_id: int, inlet: nengo.Node, rectifiers: Rectifiers) -> nengo.Node:
     """The Node in which the terms of a sum come together."""
     label = part.label(node_id)
     output = nengo.Node(size_in=inlet.size_out, label=f"{label}.output")
@@ -84,7 +91,7 @@ def _sum(part: Any, node_id: int, inlet: nengo.Node, rectifiers: Rectifiers) -> 
     return output
 
 
-def rectify(part: Any, node_id: int, inlet: nengo.Node, term: Term, label: str) -> Any:
+def rectify(part: Part, node_id: int, inlet: nengo.Node, term: Term, label: str) -> Connectable:
     """What gives  relu(gain · x + bias)  of a Node: neurons, or a Node after them.
 
     Parameters
@@ -106,7 +113,7 @@ def rectify(part: Any, node_id: int, inlet: nengo.Node, term: Term, label: str) 
     return _unscaled(part, neurons, scale, label)
 
 
-def largest(part: Any, node_id: int, index: np.ndarray) -> nengo.Node:
+def largest(part: Part, node_id: int, index: np.ndarray) -> nengo.Node:
     """The Node that gives the largest of some elements of the input.
 
     They are compared in pairs, round by round:  max(a, b) = a + relu(b - a).  These rectifiers
@@ -132,6 +139,7 @@ def largest(part: Any, node_id: int, index: np.ndarray) -> nengo.Node:
             bias=nengo.dists.Choice([0]),
             label=f"{label}.more",
         )
+        # trained, it would be the maximum no more
         part.set_trainable(ens, False)
         part.set_trainable(ens.neurons, False)
         found = nengo.Node(size_in=left * size, label=label if left == 1 else f"{label}.{left}")
@@ -146,7 +154,7 @@ def largest(part: Any, node_id: int, index: np.ndarray) -> nengo.Node:
 
 
 def _ensemble(
-    part: Any,
+    part: Part,
     node_id: int,
     neuron_type: NeuronType,
     biases: np.ndarray | None,
@@ -160,9 +168,11 @@ def _ensemble(
     neuron_type = neurons_of(recipe, layer, neuron_type, is_term)
     is_first = getattr(part.layer, "data_format", None) == "channels_first"
     scale = scale_of(recipe, layer, neuron_type, shape, is_first)
+    # a gain would move the currents at which they jump: they are made faster instead
     if scale is not None and jumps(neuron_type):
         neuron_type, scale = through_step(neuron_type, float(np.max(scale))), None
-    if scale is not None and np.ndim(scale) == 0:
+    # an array of scales is undone by a Node behind the neurons: amplitudes are numbers
+    if scale is not None and not isinstance(scale, np.ndarray):
         neuron_type = _lower(layer, neuron_type, scale)
     neuron_type = with_state(recipe, layer, neuron_type)
     factor = 1.0 if scale is None else scale
@@ -180,7 +190,7 @@ def _ensemble(
     return ens.neurons, scale
 
 
-def _lower(layer: Any, neuron_type: NeuronType, scale: float) -> NeuronType:
+def _lower(layer: keras.Layer, neuron_type: NeuronType, scale: float) -> NeuronType:
     """The neuron type with an output that the scale is taken from."""
     if not hasattr(neuron_type, "amplitude"):
         warn(
@@ -191,7 +201,7 @@ def _lower(layer: Any, neuron_type: NeuronType, scale: float) -> NeuronType:
     return with_parameters(neuron_type, amplitude=neuron_type.amplitude / scale)
 
 
-def _unknown(part: Any, node_id: int, activation: Any) -> TensorNode:
+def _unknown(part: Part, node_id: int, activation: Activation) -> TensorNode:
     """A TensorNode, for an activation that no neurons have."""
     layer = part.source
     is_layer = isinstance(activation, keras.layers.Layer)

@@ -6,11 +6,14 @@ emit as many spikes in L steps as there are levels below y.       [Bu et al. 202
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 from nengo.exceptions import ValidationError
+
+from ..utils import Tensor
 
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
@@ -59,7 +62,7 @@ class QCFS(keras.layers.Layer):
         self.levels, self.initial_threshold = levels, float(threshold)
         self.supports_masking = True
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Sequence[int | None]) -> None:
         """Create the threshold.
 
         Parameters
@@ -74,18 +77,18 @@ class QCFS(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, z: Any) -> Any:
+    def call(self, z: Tensor) -> Tensor:
         """Levels of the inputs (B, ...), in the same shape."""
         threshold = self.current_threshold()
         line = ops.clip(z / threshold, 0, 1)
         level = ops.clip(ops.floor(self.levels * (z / threshold) + 0.5), 0, self.levels)
         return threshold * (line + ops.stop_gradient(level / self.levels - line))
 
-    def current_threshold(self) -> Any:
+    def current_threshold(self) -> Tensor:
         """The threshold, kept positive."""
         return ops.maximum(self.threshold, keras.config.epsilon())
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Sequence[int | None]:
         """The shape of the input.
 
         Parameters

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+import keras
 import nengo
+import numpy as np
+
+from ..utils import Connectable
 
 EXACT, APPROXIMATE, FALLBACK = "exact", "approximate", "fallback"
 
@@ -37,14 +40,14 @@ class LayerRecord:
     """
 
     name: str
-    layer: Any
+    layer: keras.Operation
     exactness: str
     reason: str
-    objects: tuple
-    outputs: tuple
+    objects: tuple[Connectable, ...]
+    outputs: tuple[keras.KerasTensor, ...]
     ensembles: tuple[nengo.Ensemble, ...]
     parameters: int
-    scale: Any = None
+    scale: float | np.ndarray | None = None
 
     @property
     def class_name(self) -> str:
@@ -52,7 +55,7 @@ class LayerRecord:
         return type(self.layer).__name__
 
     @property
-    def obj(self) -> Any:
+    def obj(self) -> Connectable | None:
         """The Nengo object of the first output."""
         return self.objects[0] if self.objects else None
 

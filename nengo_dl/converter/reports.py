@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from .arguments import Inputs
+from .conversion import Conversion
 from .diagnosis import Diagnosis, diagnose
-from .evaluation import Evaluation, evaluate
+from .evaluation import Evaluation, Metric, evaluate
+from .recipes.base import Recipe
 from .recipes.statistics import Activations
+from .records import LayerRecord
 from .tables import as_text
 
+if TYPE_CHECKING:
+    from rich.table import Table
 
-class Reports:
+
+class Reports(Conversion):
     """Methods of `Converter`."""
-
-    records: Sequence[Any]
-    model: Any
-    recipe: Any
 
     def __str__(self) -> str:
         return as_text(self.table())
 
-    def __rich__(self) -> Any:
+    def __rich__(self) -> Table:
         return self.table()
 
-    def table(self) -> Any:
+    def table(self) -> Table:
         """What each layer became, as a table for `rich`; ``print(converter)`` shows it.
 
         Firing rates are those that neurons will have on the calibration data, if there are any.
@@ -62,7 +66,7 @@ class Reports:
 
     def diagnose(
         self,
-        x: Any,
+        x: Inputs,
         n_steps: int = 64,
         start: int | None = None,
         minibatch_size: int | None = None,
@@ -97,10 +101,10 @@ class Reports:
 
     def evaluate(
         self,
-        x: Any,
-        y: Any = None,
+        x: Inputs,
+        y: ArrayLike | None = None,
         n_steps: int | Sequence[int] = (4, 8, 16, 32, 64),
-        metric: Callable[[np.ndarray, np.ndarray], float] | None = None,
+        metric: Metric | None = None,
         minibatch_size: int | None = None,
     ) -> Evaluation:
         """Measure what the spiking network gets right, and what that costs, against steps.
@@ -131,33 +135,34 @@ class Reports:
         return evaluate(self, x, y, n_steps, metric, minibatch_size)
 
 
-def _became(record: Any) -> str:
+def _became(record: LayerRecord) -> str:
     if not record.ensembles:
         return type(record.obj).__name__ if record.obj is not None else "nothing"
     kinds = {type(ens.neuron_type).__name__: None for ens in record.ensembles}
     return ", ".join(kinds)
 
 
-def _numbers(record: Any) -> str:
+def _numbers(record: LayerRecord) -> str:
     spikes = any(ens.neuron_type.spiking for ens in record.ensembles)
     kind = f"{record.exactness} (mean of spikes)" if spikes else record.exactness
     return f"{kind}: {record.reason}" if record.reason else kind
 
 
-def _rates(recipe: Any, record: Any) -> tuple[str, str]:
+def _rates(recipe: Recipe, record: LayerRecord) -> tuple[str, str]:
     """Mean and largest rate [Hz] of a layer's neurons, if they spike and activations are known."""
     found: Activations | None = recipe.activations_of(record.layer)
     spiking = [ens for ens in record.ensembles if ens.neuron_type.spiking]
     if found is None or not spiking:
         return "", ""
     if isinstance(record.scale, np.ndarray):
-        factor = recipe.scale(record.layer, spiking[0].neuron_type)  # one for each channel
+        scale = recipe.scale(record.layer, spiking[0].neuron_type)  # one for each channel
+        factor = 1.0 if scale is None else scale
     else:
         factor = 1 / getattr(spiking[0].neuron_type, "amplitude", 1)
     return f"{np.mean(found.mean * factor):.1f} Hz", f"{np.max(found.largest * factor):.0f} Hz"
 
 
-def _counts(records: Sequence[Any]) -> str:
+def _counts(records: Sequence[LayerRecord]) -> str:
     kinds: dict[str, int] = {}
     for record in records:
         kinds[record.exactness] = kinds.get(record.exactness, 0) + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 import keras
 import nengo
@@ -14,6 +14,10 @@ from nengo.exceptions import ValidationError
 
 from ..config.settings import Settings, configure_settings
 from ..simulator.simulator import Simulator
+from .seams import Converted
+
+#: What is kept of a minibatch (B, T, ...) that a probe recorded.
+Reduction: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
 # Bounds of memory, and so no fields of `Costs`, which choose the faster of two ways.
 MEMORY = 2**28  # bytes that the inputs and outputs of one minibatch may take
@@ -51,7 +55,7 @@ def around(network: nengo.Network) -> Iterator[nengo.Network]:
         yield outer
 
 
-def check_still(converter: Any, what: str) -> None:
+def check_still(converter: Converted, what: str) -> None:
     """Raise ValidationError for models of series, whose inputs do not stand still."""
     if converter.temporal_model:
         raise ValidationError(
@@ -61,14 +65,14 @@ def check_still(converter: Any, what: str) -> None:
         )
 
 
-def check_steps(n_steps: Any) -> int:
+def check_steps(n_steps: int) -> int:
     """The number of steps, if it is a positive int."""
     if not isinstance(n_steps, int | np.integer) or isinstance(n_steps, bool) or n_steps < 1:
         raise ValidationError(f"got {n_steps!r}, expected a positive int", attr="n_steps")
     return int(n_steps)
 
 
-def check_size(minibatch_size: Any) -> None:
+def check_size(minibatch_size: int | None) -> None:
     """Raise ValidationError unless it is None or a positive int."""
     size = minibatch_size
     is_int = isinstance(size, int | np.integer) and not isinstance(size, bool)
@@ -76,12 +80,7 @@ def check_size(minibatch_size: Any) -> None:
         raise ValidationError(f"got {size!r}, expected a positive int", attr="minibatch_size")
 
 
-def first_averaged(converter: Any, n_steps: int) -> int:
-    """From which step on outputs are averaged, as the recipe says."""
-    return check_start(converter.recipe.readout(converter, n_steps), n_steps, "readout")
-
-
-def check_start(start: Any, n_steps: int, attr: str = "start") -> int:
+def check_start(start: int, n_steps: int, attr: str = "start") -> int:
     """The first step that is averaged, if it is one of the steps."""
     is_int = isinstance(start, int | np.integer) and not isinstance(start, bool)
     if not is_int or not 0 <= start < n_steps:
@@ -93,13 +92,13 @@ def check_start(start: Any, n_steps: int, attr: str = "start") -> int:
 
 
 def run(
-    converter: Any,
+    converter: Converted,
     arrays: Sequence[np.ndarray],
     n_steps: int,
     network: nengo.Network | None = None,
     probes: Sequence[nengo.Probe] = (),
     minibatch_size: int | None = None,
-    reduce: Callable[[np.ndarray], np.ndarray] = np.asarray,
+    reduce: Reduction = np.asarray,
 ) -> Recorded:
     """Show each item for some steps.
 
@@ -134,10 +133,11 @@ def show(
     n_steps: int,
     probes: Sequence[nengo.Probe],
     minibatch_size: int | None = None,
-    reduce: Callable[[np.ndarray], np.ndarray] = np.asarray,
+    reduce: Reduction = np.asarray,
 ) -> list[np.ndarray]:
     """Show constant inputs (B, N) for some steps; what each probe recorded (B, T, ...), reduced."""
     n_items = len(next(iter(data.values())))
+    # inputs are held for all steps and outputs recorded: that is what takes memory
     size = minibatch_size or _minibatch(network, data, n_steps, n_items)
     parts: list[list[np.ndarray]] = [[] for _ in probes]
     with Simulator(network, minibatch_size=size, progress_bar=False) as sim:
@@ -162,7 +162,7 @@ def _minibatch(
     return int(np.clip(MEMORY // (4 * values * n_steps), 1, min(LARGEST_MINIBATCH, n_items)))
 
 
-def expected_outputs(converter: Any, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+def expected_outputs(converter: Converted, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     """What the Keras model gives, for each of its outputs (B, ...)."""
     packed = keras.tree.pack_sequence_as(converter.model.input, list(arrays))
     found = converter.model.predict(packed, batch_size=LARGEST_MINIBATCH, verbose=0)

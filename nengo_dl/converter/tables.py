@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 WIDTH = 120
 PREFIXES = ((1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
 
 
-def as_text(*parts: Any, width: int = WIDTH) -> str:
+def as_text(*parts: RenderableType, width: int = WIDTH) -> str:
     """What `rich` prints of some parts, without colours."""
     from rich.console import Console
 
-    console = Console(file=io.StringIO(), width=width, highlight=False)
+    text = io.StringIO()
+    console = Console(file=text, width=width, highlight=False)
     for part in parts:
         console.print(part)
-    return console.file.getvalue().rstrip("\n")
+    return text.getvalue().rstrip("\n")
 
 
 def si(value: float, unit: str) -> str:

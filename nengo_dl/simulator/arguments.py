@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any
 
 import nengo
 import numpy as np
@@ -13,7 +12,7 @@ from nengo.exceptions import ValidationError
 LARGEST_SEED = 2**32 - 1
 
 
-def check_network(network: Any, model: Any) -> None:
+def check_network(network: nengo.Network | None, model: Model | None) -> None:
     """Raise ValidationError unless there is a network, or a built model, to simulate."""
     if model is not None and not isinstance(model, Model):
         raise ValidationError(
@@ -39,7 +38,7 @@ def check_network(network: Any, model: Any) -> None:
     )
 
 
-def step_length(dt: Any) -> float:
+def step_length(dt: float) -> float:
     """The length of a step [s], or ValidationError."""
     if isinstance(dt, bool | np.bool_) or not isinstance(dt, Real) or not 0 < dt < np.inf:
         raise ValidationError(
@@ -54,7 +53,7 @@ def step_length(dt: Any) -> float:
     return float(dt)
 
 
-def seconds(value: Any, name: str) -> float:
+def seconds(value: float, name: str) -> float:
     """A length of time [s], or ValidationError."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise ValidationError(f"expected a number of seconds, got {value!r}", attr=name)
@@ -63,7 +62,7 @@ def seconds(value: Any, name: str) -> float:
     return float(value)
 
 
-def whole(value: Any, name: str, lowest: float = 0, expected: str = "", advice: str = "") -> int:
+def whole(value: float, name: str, lowest: float = 0, expected: str = "", advice: str = "") -> int:
     """A whole number (also a float that is one) of at least `lowest`, or ValidationError."""
     if type(value) is int and value >= lowest:  # as in each single step
         return value
@@ -74,12 +73,12 @@ def whole(value: Any, name: str, lowest: float = 0, expected: str = "", advice: 
     return int(value)
 
 
-def items(minibatch_size: Any) -> int:
+def items(minibatch_size: int | None) -> int:
     """How many items a simulator has, 1 if None is given, or ValidationError."""
     return 1 if minibatch_size is None else whole(minibatch_size, "minibatch_size", 1)
 
 
-def steps(value: Any, lowest: float = 0) -> int:
+def steps(value: int, lowest: float = 0) -> int:
     """A number of steps, or ValidationError."""
     advice = " (a time in seconds is for `run`)"
     number = whole(value, "n_steps", -np.inf, "a whole number of steps", advice)
@@ -88,7 +87,7 @@ def steps(value: Any, lowest: float = 0) -> int:
     return number
 
 
-def seed_of(value: Any) -> int:
+def seed_of(value: int) -> int:
     """A seed of random numbers, or ValidationError."""
     seed = whole(value, "seed")
     if seed > LARGEST_SEED:
@@ -96,5 +95,5 @@ def seed_of(value: Any) -> int:
     return seed
 
 
-def _described(value: Any) -> str:
+def _described(value: object) -> str:
     return f"{value!r} of type {type(value).__name__}"

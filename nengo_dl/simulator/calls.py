@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import nengo
 import numpy as np
 from nengo.exceptions import ValidationError
 
-from ..session.session import Session
+from ..lowering.roles import Feed
+from ..session.session import Session, Sources
 from ..session.sources import Constant, PythonSource, Series, draw
 from ..utils import warn
 from . import arguments, checks
+from .types import ClassWeights, Data, ForProbes, Given, Targets, Weights
+
+#: Arrays by name of the Node or Probe, as Keras takes them.
+Named: TypeAlias = dict[str, np.ndarray]
+#: What is fed, the number of steps, and that of the items there are.
+Minibatch: TypeAlias = tuple[Sources, int, int]
 
 
 class Call:
@@ -46,7 +53,7 @@ class Call:
     def __init__(
         self,
         session: Session,
-        x: Any,
+        x: Data | None,
         n_steps: int | None,
         one_minibatch: bool = False,
         whole: bool = False,
@@ -58,19 +65,22 @@ class Call:
             raise ValidationError(
                 "'n_steps' is among the data; give it as the argument n_steps", attr="n_steps"
             )
+        # without a bound: what is too few is told below, where data are known
         n_steps = None if n_steps is None else arguments.steps(n_steps, lowest=-np.inf)
         data = checks.by_object(x, names, "input")
         self.flat = n_steps in (1, None) and takes_single_steps(session, n_steps)
         self.flat = self.flat and all(array.ndim == 2 for array in data.values())
         data = {n: array[:, None] if self.flat else array for n, array in data.items()}
+        # in this order: each takes for granted what those before it have found
         checks.check_rank(data, names, {n: n.size_out for n in data})
         checks.check_size(data, names)
         checks.check_batch(data, names, session.batch, one_minibatch, whole)
         self.batch = checks.agree(data, names, 0, "items") or session.batch
         steps = checks.agree_on_steps(data, names, n_steps if holds else None)
-        if steps is None and n_steps is None:
+        found = n_steps if steps is None else steps
+        if found is None:
             raise ValidationError("n_steps is needed where no input data are given", attr="n_steps")
-        self.n_steps = n_steps if steps is None else steps
+        self.n_steps = found
         checks.check_steps(self.n_steps, n_steps, session.unroll, session.settings.use_loop)
         data = {n: checks.one_step(a) for n, a in data.items()} if holds else data
         self.data = checks.cast(data, session.settings.dtype)
@@ -78,7 +88,7 @@ class Call:
 
     def minibatches(
         self, session: Session, stateful: bool, watched: bool = False
-    ) -> Iterator[tuple[dict, int, int]]:
+    ) -> Iterator[Minibatch]:
         """Sources, number of steps and number of items of each; made when it is its turn.
 
         Values of functions and processes are those of the beginning of the call for all. Of items
@@ -96,9 +106,9 @@ class Call:
             yield session.filled(self.data, self.n_steps), self.n_steps, self.batch
             return
         start, size = session.n_steps, session.batch
-        functions: dict = {}
+        functions: dict[Feed, np.ndarray] = {}
         for item in range(0, self.batch, size):
-            sources = dict(session.sources)
+            sources: Sources = dict(session.sources)
             if stateful and item:
                 others = range(item, item + size)
                 sources = {feed: source.begun(others) for feed, source in sources.items()}
@@ -108,6 +118,7 @@ class Call:
                 if feed.node not in self.data and not feed.called and feed not in functions
             }
             rows = self._drawn(session, ahead, start)
+            # the same for all minibatches, unless a callback changes what functions look at
             if not watched:
                 functions.update((f, r) for f, r in rows.items() if sources[f].items is None)
             series = {f: Series.of(r, session.n_steps) for f, r in {**functions, **rows}.items()}
@@ -119,13 +130,15 @@ class Call:
             sources = session.filled(given, self.n_steps, {**sources, **series})
             yield sources, self.n_steps, items
 
-    def _drawn(self, session: Session, sources: dict, start: int) -> dict:
+    def _drawn(self, session: Session, sources: Sources, start: int) -> dict[Feed, np.ndarray]:
         """What functions and processes give in all steps: arrays (n_steps, 1 or B, size)."""
         together = session.compiled.lowered.together
         called = {f: source for f, source in sources.items() if isinstance(source, PythonSource)}
         return draw(called, together, start, self.n_steps)
 
-    def for_keras(self, session: Session, y: Any, weights: Any = None) -> tuple[dict, Any, Any]:
+    def for_keras(
+        self, session: Session, y: Targets | None, weights: Weights | None = None
+    ) -> tuple[Named, Named | None, Named | None]:
         """All inputs by name (batch, n_steps or 1, size), targets, and sample weights."""
         inputs: dict[str, np.ndarray] = {}
         for feed, rows in self._fillings(session).items():
@@ -136,7 +149,7 @@ class Call:
         targets = _targets(session, y, self)
         return inputs, targets, _sample_weights(session, weights, targets, self.batch)
 
-    def _fillings(self, session: Session) -> dict:
+    def _fillings(self, session: Session) -> dict[Feed, np.ndarray]:
         """Values of the nodes without data (batch, n_steps or 1, size); others are called."""
         own = {
             feed: source
@@ -144,6 +157,7 @@ class Call:
             if feed.node is not None and feed.node not in self.data
         }
         dtype = session.settings.dtype
+        # NaN: nothing was given, so that the model calls their functions within the loop
         called = {f: Constant(np.full(f.size, np.nan), dtype) for f in own if f.called}
         sources = {**own, **called}
         together = session.compiled.lowered.together
@@ -162,7 +176,9 @@ class Call:
         return found
 
 
-def of_one_minibatch(session: Session, x: Any, n_steps: int) -> dict:
+def of_one_minibatch(
+    session: Session, x: Data | None, n_steps: int
+) -> dict[nengo.Node, np.ndarray]:
     """Inputs of a run: array (B, n_steps, size) of each node that the user gave data for."""
     if x is None:  # as in most single steps
         checks.check_steps(n_steps, None, session.unroll, session.settings.use_loop)
@@ -175,7 +191,7 @@ def whole_minibatch(array: np.ndarray, size: int) -> np.ndarray:
     return array if len(array) == size else array[np.arange(size) % len(array)]
 
 
-def _targets(session: Session, y: Any, call: Call) -> dict[str, np.ndarray] | None:
+def _targets(session: Session, y: Targets | None, call: Call) -> Named | None:
     """Targets by probe name, checked."""
     model = session.keras_model
     if y is None:
@@ -201,8 +217,8 @@ def _targets(session: Session, y: Any, call: Call) -> dict[str, np.ndarray] | No
 
 
 def _sample_weights(
-    session: Session, given: Any, targets: dict[str, np.ndarray] | None, batch: int
-) -> dict[str, np.ndarray] | None:
+    session: Session, given: Weights | None, targets: Named | None, batch: int
+) -> Named | None:
     """Weights (batch,) or (batch, n_steps) for each target: one array for all, or one each."""
     if given is None or targets is None:
         return None
@@ -229,7 +245,7 @@ def _sample_weights(
 
 
 def class_weights(
-    given: Any,
+    given: ClassWeights,
     targets: Mapping[str, np.ndarray],
     losses: Sequence[str],
     weights: Mapping[str, np.ndarray] | None,
@@ -253,10 +269,14 @@ def class_weights(
     """
     if not isinstance(given, Mapping):
         raise ValidationError(f"expected a dict, got {given!r}", attr="class_weight")
-    if given and all(isinstance(w, Mapping) for w in given.values()):
-        each = {names[checks.find(k, names, "class_weight", "probe")]: w for k, w in given.items()}
+    each: dict[str, Mapping[int, float]]
+    by_probe = {k: w for k, w in given.items() if isinstance(w, Mapping)}
+    if given and len(by_probe) == len(given):
+        each = {
+            names[checks.find(k, names, "class_weight", "probe")]: w for k, w in by_probe.items()
+        }
     elif len(losses) == 1:
-        each = {losses[0]: given}
+        each = {losses[0]: given}  # type: ignore[dict-item]  # no weight is a dict
     else:
         raise ValidationError(
             f"{len(losses)} probes have a loss ({', '.join(map(repr, losses))}); give a dict of "
@@ -287,7 +307,9 @@ def _weights_by_class(weights: Mapping[int, float], y: np.ndarray, name: str) ->
     return result
 
 
-def per_probe(session: Session, given: Any, kind: str, broadcast: bool) -> dict[str, Any]:
+def per_probe(
+    session: Session, given: ForProbes[Given] | None, kind: str, broadcast: bool
+) -> dict[str, Any]:
     """What a user gave for probes (losses, metrics, weights), by probe name.
 
     Parameters

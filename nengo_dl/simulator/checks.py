@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import nengo
 import numpy as np
+from nengo.base import NengoObject
 from nengo.exceptions import SimulationError, ValidationError
+from numpy.typing import ArrayLike
 
 from ..runtimes.by_position import align, unknown
 from ..utils import warn
+from .types import Data, Key, Unnamed
 
-Names = Mapping[Any, str]  # Nengo object -> io name
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
+#: Names of Nodes and Probes, as the Keras model has them.
+Names: TypeAlias = Mapping[NengoObject, str]
 
 
-def is_data(x: Any) -> bool:
+def is_data(x: object) -> TypeIs[Data | None]:
     """Whether `x` is arrays; anything else gives minibatches, one after the other."""
     return x is None or isinstance(x, Mapping | list | tuple | np.ndarray) or _is_tensor(x)
 
 
-def _is_tensor(x: Any) -> bool:
+def _is_tensor(x: object) -> bool:
     numbers = hasattr(x, "dtype") or hasattr(x, "to_numpy")  # such as pandas has
     return hasattr(x, "shape") and numbers and not hasattr(x, "element_spec")
 
 
 def by_object(
-    data: Any, names: Names, kind: str, first: Sequence[Any] = ()
-) -> dict[Any, np.ndarray]:
+    data: Data | None, names: Names, kind: str, first: Sequence[NengoObject] = ()
+) -> dict[NengoObject, np.ndarray]:
     """Arrays by Nengo object.
 
     Parameters
@@ -56,7 +63,9 @@ def by_object(
     return {obj: _as_array(value, names[obj]) for obj, value in found.items()}
 
 
-def by_key(data: Mapping, names: Names, attr: str, kind: str) -> dict[Any, Any]:
+def by_key(
+    data: Mapping[Key, ArrayLike], names: Names, attr: str, kind: str
+) -> dict[NengoObject, ArrayLike]:
     """Data by object, that were given by objects or their names; arguments as of `find`."""
     found = {find(key, names, attr, kind): value for key, value in data.items()}
     if len(found) < len(data):
@@ -68,7 +77,9 @@ def by_key(data: Mapping, names: Names, attr: str, kind: str) -> dict[Any, Any]:
     return found
 
 
-def _by_position(data: Any, names: Names, kind: str, losses: Sequence[Any]) -> dict:
+def _by_position(
+    data: Unnamed, names: Names, kind: str, losses: Sequence[NengoObject]
+) -> dict[NengoObject, ArrayLike]:
     """Where generators raise an error, this warns: nodes without data have their own output."""
     owner = "input Nodes" if kind == "input" else "Probes"
     values, owners = align(data, list(names), losses)
@@ -84,7 +95,7 @@ def _by_position(data: Any, names: Names, kind: str, losses: Sequence[Any]) -> d
     return dict(zip(owners, values, strict=False))
 
 
-def find(key: Any, names: Names, attr: str, kind: str) -> Any:
+def find(key: Key, names: Names, attr: str, kind: str) -> NengoObject:
     """The object that a key stands for: itself, or the one of that name.
 
     Parameters
@@ -108,7 +119,7 @@ def find(key: Any, names: Names, attr: str, kind: str) -> Any:
     raise unknown(key, kind, list(names.values()), attr)
 
 
-def _as_array(value: Any, name: str) -> np.ndarray:
+def _as_array(value: ArrayLike, name: str) -> np.ndarray:
     try:
         array = value.to_numpy() if hasattr(value, "to_numpy") else np.asarray(value)
     except ValueError:  # rows of different lengths
@@ -128,17 +139,17 @@ def _kind(array: np.ndarray) -> str:
     return "" if array.ndim == 0 else f" of type {array.dtype}"
 
 
-def _columns(value: Any) -> str:
+def _columns(value: ArrayLike) -> str:
     """Which columns of a table are no numbers."""
     kinds = getattr(value, "dtypes", None)
-    if not hasattr(kinds, "items"):
+    if kinds is None or not hasattr(kinds, "items"):
         return ""
     wrong = [f"{name!r} ({dtype})" for name, dtype in kinds.items() if dtype.kind not in "biuf"]
     return f" with columns {', '.join(wrong)}" if wrong else ""
 
 
 def check_rank(
-    arrays: Mapping[Any, np.ndarray], names: Names, sizes: Mapping[Any, int | None]
+    arrays: Mapping[NengoObject, np.ndarray], names: Names, sizes: Mapping[NengoObject, int | None]
 ) -> None:
     """Raise ValidationError unless arrays are (batch, steps, size).
 
@@ -162,7 +173,7 @@ def check_rank(
             )
 
 
-def check_size(arrays: Mapping[Any, np.ndarray], names: Names) -> None:
+def check_size(arrays: Mapping[NengoObject, np.ndarray], names: Names) -> None:
     """Raise ValidationError unless the last axis is the size of the node."""
     for node, array in arrays.items():
         if array.shape[2] != node.size_out:
@@ -173,7 +184,7 @@ def check_size(arrays: Mapping[Any, np.ndarray], names: Names) -> None:
             )
 
 
-def check_finite(arrays: Mapping[Any, np.ndarray], names: Names) -> None:
+def check_finite(arrays: Mapping[NengoObject, np.ndarray], names: Names) -> None:
     """Raise ValidationError for values that are NaN or infinite.
 
     Many neurons would take them for no input at all.
@@ -190,7 +201,7 @@ def check_finite(arrays: Mapping[Any, np.ndarray], names: Names) -> None:
 
 
 def check_batch(
-    arrays: Mapping[Any, np.ndarray], names: Names, minibatch: int, exact: bool, whole: bool
+    arrays: Mapping[NengoObject, np.ndarray], names: Names, minibatch: int, exact: bool, whole: bool
 ) -> None:
     """Raise ValidationError unless there is one minibatch, or all are whole, if so it must be."""
     for obj, array in arrays.items():
@@ -207,7 +218,9 @@ def check_batch(
         )
 
 
-def agree(arrays: Mapping[Any, np.ndarray], names: Names, axis: int, what: str) -> int | None:
+def agree(
+    arrays: Mapping[NengoObject, np.ndarray], names: Names, axis: int, what: str
+) -> int | None:
     """The length that all arrays have along an axis; None if there are no arrays."""
     lengths = {names[obj]: array.shape[axis] for obj, array in arrays.items()}
     if len(set(lengths.values())) > 1:
@@ -216,7 +229,9 @@ def agree(arrays: Mapping[Any, np.ndarray], names: Names, axis: int, what: str) 
     return next(iter(lengths.values()), None)
 
 
-def agree_on_steps(arrays: Mapping[Any, np.ndarray], names: Names, held: int | None) -> int | None:
+def agree_on_steps(
+    arrays: Mapping[NengoObject, np.ndarray], names: Names, held: int | None
+) -> int | None:
     """The steps that all arrays have; None if there are no arrays, or all are held.
 
     With `held` steps, more than one, data of a single step stand for all of them.
@@ -250,7 +265,7 @@ def check_steps(n_steps: int, given: int | None, unroll: int, use_loop: bool) ->
         )
 
 
-def check_stateful(stateful: Any) -> bool:
+def check_stateful(stateful: bool) -> bool:
     """Raise ValidationError unless this is a truth value: numbers are meant for something else."""
     if not isinstance(stateful, bool | np.bool_):
         raise ValidationError(
@@ -272,7 +287,7 @@ def check_trainable(inference_only: bool, why: str) -> None:
         )
 
 
-def check_spikes(spikes: Any) -> bool:
+def check_spikes(spikes: bool) -> bool:
     """Raise ValidationError unless this is a truth value."""
     if not isinstance(spikes, bool | np.bool_):
         raise ValidationError(
@@ -281,11 +296,11 @@ def check_spikes(spikes: Any) -> bool:
     return bool(spikes)
 
 
-def cast(arrays: Mapping[Any, np.ndarray], dtype: str) -> dict[Any, np.ndarray]:
+def cast(arrays: Mapping[NengoObject, np.ndarray], dtype: str) -> dict[NengoObject, np.ndarray]:
     """Bring arrays to the precision of the simulation."""
     return {obj: np.asarray(array, dtype=dtype) for obj, array in arrays.items()}
 
 
-def names_of(objects: Sequence[Any], names: Names) -> dict[Any, str]:
+def names_of(objects: Sequence[NengoObject], names: Names) -> dict[NengoObject, str]:
     """Names of some of the objects, in their order."""
     return {obj: names[obj] for obj in objects}

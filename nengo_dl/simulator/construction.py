@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import nengo
 import nengo.utils.numpy as npext
@@ -37,7 +36,7 @@ def warn_of_dt(model: Model | None, dt: float) -> None:
         )
 
 
-def check_device(device: Any) -> None:
+def check_device(device: str | None) -> None:
     """Raise ValidationError unless TensorFlow has a device here, or None was given."""
     if device is not None:
         from ..runtimes.tensorflow import backend

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 from nengo.exceptions import ValidationError
+from numpy.typing import ArrayLike
 
 from ..runtimes.by_position import check_complete, of_minibatch
 from ..session.session import Session
+from ..utils import Tensor
 from . import calls, checks
+from .types import Key, Minibatches, Unnamed
 
 
 class Items:
@@ -34,7 +37,7 @@ class Items:
         self._losses = [names[probe] for probe in session.loss_probes]
         self._flat = calls.takes_single_steps(session)
 
-    def for_keras(self, item: Any) -> tuple:
+    def for_keras(self, item: Any) -> tuple[dict[str, Tensor] | Tensor, ...]:
         """The parts of an item, by name, as Keras takes them."""
         parts = item if isinstance(item, tuple) else (item,)
         if not 1 <= len(parts) <= 3:
@@ -52,7 +55,7 @@ class Items:
             found.append(self._targets(parts[2], "sample_weight"))
         return tuple(found)
 
-    def for_predict(self, item: Any) -> dict[str, Any]:
+    def for_predict(self, item: Any) -> dict[str, Tensor]:
         """The inputs of an item, by name; targets are left out."""
         if isinstance(item, tuple) and self._has_targets(item):
             item = item[0]
@@ -65,9 +68,10 @@ class Items:
             return True
         return len(self._nodes) == 1 and not _counts_steps(item)
 
-    def _inputs(self, x: Any) -> tuple[dict[str, Any], bool]:
+    def _inputs(self, x: Mapping[Key, Tensor] | Unnamed) -> tuple[dict[str, Tensor], bool]:
         """Inputs by name, and whether they had no axis of steps."""
         names = list(self._nodes.values())
+        found: dict[str, Tensor]
         if isinstance(x, Mapping):
             given = {key: value for key, value in x.items() if key != "n_steps"}
             by_node = checks.by_key(given, self._nodes, "x", "input")
@@ -84,8 +88,9 @@ class Items:
         found[name] = _with_step(found[name])
         return found, flat
 
-    def _targets(self, given: Any, attr: str) -> Any:
+    def _targets(self, given: Mapping[Key, Tensor] | Unnamed, attr: str) -> Any:
         """Targets or weights by name; one array of weights stands for all targets."""
+        found: dict[str, Tensor]
         if isinstance(given, Mapping):
             kind = "target" if attr == "y" else attr
             by_probe = checks.by_key(given, self._probes, attr, kind)
@@ -97,18 +102,18 @@ class Items:
         return {name: _array(value) for name, value in found.items() if value is not None}
 
 
-def _array(value: Any) -> Any:
+def _array(value: ArrayLike | Tensor) -> Tensor:
     """An array of what has no axes yet, such as a list, or has names for them."""
     if hasattr(value, "to_numpy"):
         return value.to_numpy()
     return value if hasattr(value, "shape") else np.asarray(value)
 
 
-def _rank(value: Any) -> int:
+def _rank(value: Tensor) -> int:
     return len(value.shape)
 
 
-def _with_step(value: Any) -> Any:
+def _with_step(value: Tensor) -> Tensor:
     """A single step: (items, size) as (items, 1, size), and (items,) as (items, 1, 1)."""
     rank = _rank(value)
     return value[:, None] if rank == 2 else value[:, None, None] if rank == 1 else value
@@ -126,7 +131,7 @@ def _counts_steps(item: tuple) -> bool:
     )
 
 
-def for_keras(session: Session, x: Any) -> Any:
+def for_keras(session: Session, x: Minibatches) -> Minibatches:
     """Bring what gives minibatches into a form that Keras takes.
 
     Parameters
@@ -150,7 +155,8 @@ def for_keras(session: Session, x: Any) -> Any:
     if is_py_dataset(x):
         return NamedItems(x, items.for_keras)
     if is_dataset(x):
-        return x.map(lambda *parts: items.for_keras(parts if len(parts) > 1 else parts[0]))
+        dataset: Any = x  # TensorFlow's, which has no types
+        return dataset.map(lambda *parts: items.for_keras(parts if len(parts) > 1 else parts[0]))
     if isinstance(x, Iterator):
         return dataset_of(x, items.for_keras, session.graph.host)
     return x

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
-from typing import Any
+from typing import TypeAlias
 
 import nengo
 import numpy as np
@@ -13,14 +13,20 @@ from nengo.exceptions import SimulationError, ValidationError
 from ..runtimes.later import tf
 from ..session.session import Session
 from ..surrogate import Rates
+from ..utils import Tensor
 from . import calls
+from .types import Data
 
-Jacobians = dict[nengo.Probe, dict[str, list[np.ndarray]]]
+#: By Probe, "analytic" and "numeric": for each Node, (elements in, elements out).
+Jacobians: TypeAlias = dict[nengo.Probe, dict[str, list[np.ndarray]]]
+
+#: What a probe sees (B, T, size), of inputs like that.
+Simulation: TypeAlias = Callable[[list[Tensor]], Tensor]
 
 
 def check(
     session: Session,
-    inputs: Any,
+    inputs: Data | None,
     outputs: nengo.Probe | Sequence[nengo.Probe] | None,
     atol: float,
     rtol: float,
@@ -69,7 +75,7 @@ def _zeros(session: Session, node: nengo.Node, call: calls.Call) -> np.ndarray:
     return np.zeros((session.batch, call.n_steps, node.size_out), session.settings.dtype)
 
 
-def _simulation(session: Session, probe: nengo.Probe, steps: int) -> Callable[[list], Any]:
+def _simulation(session: Session, probe: nengo.Probe, steps: int) -> Simulation:
     """What the probe sees in training, as a function of the inputs (B, T, size) and no more."""
     from ..runtimes.tensorflow.chunk import Span
 
@@ -84,7 +90,7 @@ def _simulation(session: Session, probe: nengo.Probe, steps: int) -> Callable[[l
     how = graph.strategy("train", asked=False)
 
     @tf.function(autograph=False)
-    def simulate(arrays: list) -> Any:
+    def simulate(arrays: list[Tensor]) -> Tensor:
         series = [tf.transpose(x, (1, 0, 2)) for x in arrays]
         sources = {**hidden, **dict(zip(blocks, series, strict=True))}
         outputs, _ = graph.simulate(sources, carry, span, how)
@@ -93,13 +99,14 @@ def _simulation(session: Session, probe: nengo.Probe, steps: int) -> Callable[[l
     return simulate
 
 
-def _analytic(simulate: Callable, arrays: list[np.ndarray]) -> list[np.ndarray]:
+def _analytic(simulate: Simulation, arrays: list[np.ndarray]) -> list[np.ndarray]:
     tensors = [tf.constant(a) for a in arrays]
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(tensors)
         output = tf.reshape(simulate(tensors), (-1,))
     found = []
     for x in tensors:
+        # pfor would run all rows at once, and knows no loop with Python in it
         jacobian = tape.jacobian(output, x, experimental_use_pfor=False)
         shape = (int(output.shape[0]), int(tf.size(x)))
         flat = np.zeros(shape) if jacobian is None else np.reshape(jacobian, shape)
@@ -107,7 +114,7 @@ def _analytic(simulate: Callable, arrays: list[np.ndarray]) -> list[np.ndarray]:
     return found
 
 
-def _numeric(simulate: Callable, arrays: list[np.ndarray]) -> list[np.ndarray]:
+def _numeric(simulate: Simulation, arrays: list[np.ndarray]) -> list[np.ndarray]:
     """Central differences; the distance balances rounding and curvature."""
     found = []
     for number, array in enumerate(arrays):
@@ -125,7 +132,13 @@ def _numeric(simulate: Callable, arrays: list[np.ndarray]) -> list[np.ndarray]:
     return found
 
 
-def _compare(session: Session, probe: nengo.Probe, found: dict, atol: float, rtol: float) -> None:
+def _compare(
+    session: Session,
+    probe: nengo.Probe,
+    found: Mapping[str, list[np.ndarray]],
+    atol: float,
+    rtol: float,
+) -> None:
     name = session.compiled.names[probe]
     pairs = zip(session.compiled.nodes, found["analytic"], found["numeric"], strict=True)
     for node, analytic, numeric in pairs:

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 from nengo.exceptions import ValidationError
 
 from ..runtimes.later import keras
 from . import arguments
+from .types import Callbacks, Loss, Metric
 
 #: Arguments of `keras.Model.compile`, in its order.
-COMPILE = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics", "run_eagerly")
+COMPILE: tuple[str, ...] = (
+    "optimizer",
+    "loss",
+    "loss_weights",
+    "metrics",
+    "weighted_metrics",
+    "run_eagerly",
+)
 COMPILE += ("steps_per_execution", "jit_compile", "auto_scale_loss")
 #: Numbers of `keras.Model.fit`, `evaluate` and `predict`, and the lowest that means something.
 NUMBERS = {"epochs": 0, "initial_epoch": 0, "steps_per_epoch": 1, "validation_steps": 1, "steps": 1}
 
 
-def by_name(args: tuple, named: dict[str, Any]) -> dict[str, Any]:
+def by_name(args: Sequence[object], named: dict[str, Any]) -> dict[str, Any]:
     """Arguments of `compile` by name, those given by position in Keras's order.
 
     Parameters
@@ -40,13 +48,13 @@ def by_name(args: tuple, named: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def check_optimizer(given: Any) -> None:
+def check_optimizer(given: keras.optimizers.Optimizer | str | Mapping[str, Any] | None) -> None:
     """Raise ValidationError unless Keras knows the optimizer."""
     if given is not None and not isinstance(given, keras.optimizers.Optimizer):
         _identified(given, "optimizer", keras.optimizers.get, "keras.optimizers.SGD(0.1)")
 
 
-def check_loss(given: Any, probe: str) -> None:
+def check_loss(given: Loss, probe: str) -> None:
     """Raise ValidationError unless this is a loss, or the name of one.
 
     Parameters
@@ -59,16 +67,19 @@ def check_loss(given: Any, probe: str) -> None:
     _check_measure(given, probe, "loss", keras.losses.get, "keras.losses.MeanSquaredError()")
 
 
-def check_metric(given: Any, probe: str) -> None:
+def check_metric(given: Metric, probe: str) -> None:
     """Raise ValidationError unless this is a metric, or the name of one; as `check_loss`."""
     if not (isinstance(given, str) and given in ("accuracy", "acc")):
         example = "keras.metrics.MeanSquaredError()"
         _check_measure(given, probe, "metrics", keras.metrics.get, example)
 
 
-def _check_measure(given: Any, probe: str, attr: str, get: Callable, example: str) -> None:
+def _check_measure(
+    given: Loss | Metric, probe: str, attr: str, get: Callable[[Any], object], example: str
+) -> None:
     if isinstance(given, type) or not callable(given):
         _identified(given, attr, get, f"{example}, or a function of (y_true, y_pred)", probe)
+    # objects of Keras's take more, and check it themselves
     elif inspect.isroutine(given):
         _check_takes_two(given, probe, attr)
 
@@ -88,7 +99,9 @@ def _check_takes_two(function: Callable, probe: str, attr: str) -> None:
         ) from None
 
 
-def _identified(given: Any, attr: str, get: Callable, example: str, probe: str = "") -> None:
+def _identified(
+    given: object, attr: str, get: Callable[[Any], object], example: str, probe: str = ""
+) -> None:
     """Raise ValidationError unless `get` of Keras makes something of a name or a dict."""
     known = False
     if isinstance(given, str | Mapping):
@@ -118,7 +131,7 @@ def check_loss_weights(weights: Mapping[str, Any]) -> None:
             )
 
 
-def _is_finite(value: Any) -> bool:
+def _is_finite(value: SupportsFloat) -> bool:
     try:
         return bool(np.isfinite(float(value)))
     except (TypeError, ValueError):
@@ -141,7 +154,7 @@ def check_call(options: Mapping[str, Any]) -> None:
         if options.get(name) is not None:
             arguments.whole(options[name], name, lowest)
     split = options.get("validation_split")
-    if split is not None and not (isinstance(split, Real) and 0 <= split < 1):
+    if split is not None and not (isinstance(split, Real) and 0 <= float(split) < 1):
         raise ValidationError(
             f"expected a share of the items, from 0 to below 1, got {split!r}",
             attr="validation_split",
@@ -152,7 +165,7 @@ def check_call(options: Mapping[str, Any]) -> None:
     check_callbacks(options.get("callbacks"))
 
 
-def check_callbacks(given: Any) -> None:
+def check_callbacks(given: Callbacks | None) -> None:
     """Raise ValidationError unless these are callbacks of Keras's, or what behaves as such."""
     for callback in () if given is None else keras.tree.flatten(given):
         is_object = hasattr(callback, "set_model") and not isinstance(callback, type)

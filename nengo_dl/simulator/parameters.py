@@ -6,22 +6,28 @@ import contextlib
 import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias, overload
 
 import nengo
 import numpy as np
+from nengo.base import NengoObject
 from nengo.builder import Model
+from nengo.builder.signal import Signal as NengoSignal
 from nengo.ensemble import Neurons
 from nengo.exceptions import ValidationError
 from nengo.neurons import Direct
 from nengo.solvers import NoSolver
 from nengo.transforms import Convolution, ConvolutionTranspose, Dense, NoTransform, Sparse
 
-from ..compiler.ir import Role
+from ..compiler.ir import Block, Role
 from ..lowering.memory import coordinates, initial_of, positions
 from ..lowering.time_constants import LEAST_TAU, TimeConstant
 from ..session.compilation import Compilation
 from ..utils import warn
+from .types import Freezable, Parametrized
+
+#: Keyword arguments of a Nengo object's constructor.
+Arguments: TypeAlias = dict[str, Any]
 
 
 class Parameters:
@@ -45,7 +51,11 @@ class Parameters:
     """
 
     def __init__(
-        self, model: Model, compiled: Compilation, read: Callable, minibatched: bool
+        self,
+        model: Model,
+        compiled: Compilation,
+        read: Callable[[Block], np.ndarray | None],
+        minibatched: bool,
     ) -> None:
         self.model, self.minibatched = model, minibatched
         self._where, self._places = compiled.lowered.where, compiled.places
@@ -69,7 +79,16 @@ class Parameters:
         if self.closed:
             warn("The simulator is closed: parameters have the values that they were built with")
 
-    def live(self, obj: Any, attr: str) -> Any:
+    # An ensemble has always encoders and biases; there are connections without weights.
+    @overload
+    def live(
+        self, obj: nengo.Ensemble, attr: Literal["encoders", "scaled_encoders", "bias"]
+    ) -> np.ndarray: ...
+
+    @overload
+    def live(self, obj: NengoObject | Neurons, attr: str) -> np.ndarray | None: ...
+
+    def live(self, obj: NengoObject | Neurons, attr: str) -> np.ndarray | None:
         """Current value of "weights", "encoders" or "bias" of an object; None if it has none."""
         attr = "encoders" if attr == "scaled_encoders" else attr
         if attr == "bias" and isinstance(obj, nengo.Ensemble):
@@ -77,22 +96,30 @@ class Parameters:
         sig = self.signal(obj, attr)
         return None if sig is None else self.value(sig)
 
-    def single(self, obj: Any, attr: str) -> Any:
+    @overload
+    def single(self, obj: nengo.Ensemble, attr: Literal["encoders"]) -> np.ndarray: ...
+
+    @overload
+    def single(self, obj: NengoObject | Neurons, attr: str) -> np.ndarray | None: ...
+
+    def single(self, obj: NengoObject | Neurons, attr: str) -> np.ndarray | None:
         """As `live`, of the first batch item where each has learned values of its own."""
         sig = self.signal(obj, attr)
-        value = None if sig is None else self.value(sig)
-        if sig is None or not (self.minibatched and self._is_learned(sig)):
+        if sig is None:
+            return None
+        value = self.value(sig)
+        if not (self.minibatched and self._is_learned(sig)):
             return value
         if not np.array_equal(value, np.broadcast_to(value[:1], value.shape)):
             name = self.readable(str(obj))
             warn(f"{name} learned different {attr} in each batch item; those of the first are used")
         return value[0]
 
-    def signal(self, obj: Any, attr: str) -> Any:
+    def signal(self, obj: NengoObject | Neurons, attr: str) -> NengoSignal | None:
         """Nengo's signal of an attribute of an object; None if there is none."""
         return self.model.sig[obj].get(attr) if obj in self.model.sig else None
 
-    def _is_learned(self, sig: Any) -> bool:
+    def _is_learned(self, sig: NengoSignal) -> bool:
         source = self._where.get(sig.base)
         return source is not None and source.role is Role.ADAPTED and not self.closed
 
@@ -105,7 +132,7 @@ class Parameters:
 
     def is_changed(self, ens: nengo.Ensemble) -> bool:
         """Whether encoders or biases of an ensemble are not those that it was built with."""
-        signals = [self.signal(ens, "encoders"), self.signal(ens.neurons, "bias")]
+        signals = [self.model.sig[ens]["encoders"], self.model.sig[ens.neurons]["bias"]]
         return any(np.any(self.value(sig) != sig.initial_value) for sig in signals)
 
     def time_constants(self, conn: nengo.Connection) -> np.ndarray | None:
@@ -122,7 +149,7 @@ class Parameters:
         """The filter of a connection with trained time constants, if all are `tau` [s]."""
         return type(self._time_constants[conn].synapse)(tau)
 
-    def value(self, sig: Any) -> Any:
+    def value(self, sig: NengoSignal) -> np.ndarray:
         """Current value of a signal of Nengo's."""
         source = self._where.get(sig.base)
         if source is None or source.role not in (Role.PARAMETER, Role.ADAPTED):
@@ -135,6 +162,7 @@ class Parameters:
         flat = array[:, offset : offset + source.size]
         index = positions(sig)
         value = (flat if index is None else flat[:, index]).reshape(len(array), *shape)
+        # only what learning rules change has a value for each item
         shared = block.role is not Role.ADAPTED or not self.minibatched
         return value[0] if shared else value
 
@@ -145,7 +173,9 @@ class FullWeights(NoSolver):
     compositional = False
 
 
-def nengo_params(objs: Any, as_dict: bool, parameters: Parameters) -> Any:
+def nengo_params(
+    objs: Parametrized | Sequence[Parametrized], as_dict: bool, parameters: Parameters
+) -> Arguments | list[Arguments] | dict[str, Arguments]:
     """See `Simulator.get_nengo_params`."""
     parameters.warn_if_closed()
     single = not isinstance(objs, list | tuple)
@@ -157,7 +187,7 @@ def nengo_params(objs: Any, as_dict: bool, parameters: Parameters) -> Any:
     return params[0] if single else params
 
 
-def freeze(objs: Any, parameters: Parameters) -> None:
+def freeze(objs: Freezable | Sequence[Freezable], parameters: Parameters) -> None:
     """See `Simulator.freeze_params`."""
     network = parameters.model.toplevel
     known = set() if network is None else {network, *network.all_objects}
@@ -176,7 +206,9 @@ def freeze(objs: Any, parameters: Parameters) -> None:
             setattr(part, name, value)
 
 
-def _with_parameters(obj: Any, known: set, parameters: Parameters) -> list:
+def _with_parameters(
+    obj: Freezable, known: set[NengoObject | nengo.Network], parameters: Parameters
+) -> list[nengo.Ensemble | nengo.Connection]:
     """Ensembles and connections in an object of the network."""
     if not isinstance(obj, nengo.Network | nengo.Ensemble | nengo.Connection):
         raise TypeError(
@@ -200,7 +232,9 @@ def _with_parameters(obj: Any, known: set, parameters: Parameters) -> list:
     return [*ensembles, *obj.all_connections]
 
 
-def _decoded_probes(parts: Sequence[Any], parameters: Parameters) -> list[tuple[Any, dict]]:
+def _decoded_probes(
+    parts: Sequence[NengoObject], parameters: Parameters
+) -> list[tuple[nengo.Probe, Arguments]]:
     """Probes that decode frozen ensembles, with arguments that keep their decoders.
 
     A simulator solves for them when it is built, and would do so for trained neurons; here they
@@ -217,7 +251,7 @@ def _decoded_probes(parts: Sequence[Any], parameters: Parameters) -> list[tuple[
     return found
 
 
-def _warn_of_other_decoders(parts: Sequence[Any], parameters: Parameters) -> None:
+def _warn_of_other_decoders(parts: Sequence[NengoObject], parameters: Parameters) -> None:
     """Warn of connections that are not frozen, but decode what is, and was trained."""
     frozen, network = set(parts), parameters.model.toplevel
     left = [
@@ -243,7 +277,7 @@ def _is_decoded(conn: nengo.Connection) -> bool:
     return isinstance(ens, nengo.Ensemble) and not isinstance(ens.neuron_type, Direct)
 
 
-def nengo_arguments(obj: Any, parameters: Parameters) -> dict[str, Any]:
+def nengo_arguments(obj: Parametrized, parameters: Parameters) -> Arguments:
     """Constructor arguments with which a Nengo object has its current parameters.
 
     The rule about gains: what is trained is the product of gain and encoder (divided by the
@@ -270,7 +304,7 @@ def nengo_arguments(obj: Any, parameters: Parameters) -> dict[str, Any]:
     )
 
 
-def _ensemble_arguments(ens: nengo.Ensemble, parameters: Parameters) -> dict[str, Any]:
+def _ensemble_arguments(ens: nengo.Ensemble, parameters: Parameters) -> Arguments:
     if isinstance(ens.neuron_type, Direct):
         raise ValueError(
             f"{parameters.readable(str(ens))} is in Direct mode, and has no parameters"
@@ -307,7 +341,7 @@ def _gain(
     return np.where(wrong, 1, gain)
 
 
-def _connection_arguments(conn: nengo.Connection, parameters: Parameters) -> dict[str, Any]:
+def _connection_arguments(conn: nengo.Connection, parameters: Parameters) -> Arguments:
     arguments = _weight_arguments(conn, parameters)
     taus = parameters.time_constants(conn)
     if taus is not None:
@@ -324,7 +358,7 @@ def _connection_arguments(conn: nengo.Connection, parameters: Parameters) -> dic
     return arguments
 
 
-def _weight_arguments(conn: nengo.Connection, parameters: Parameters) -> dict[str, Any]:
+def _weight_arguments(conn: nengo.Connection, parameters: Parameters) -> Arguments:
     transform = conn.transform
     if isinstance(transform, Sparse) and parameters.signal(conn, "weights") is not None:
         return {"transform": _sparse(transform, conn, parameters)}
@@ -348,12 +382,12 @@ def _weight_arguments(conn: nengo.Connection, parameters: Parameters) -> dict[st
     return {"transform": weights.reshape(()) if weights.shape == (1,) else weights}
 
 
-def _zeros(x: Any, size: int) -> np.ndarray:
+def _zeros(x: object, size: int) -> np.ndarray:
     """A function of the right size that is never called; it can be pickled, as a network can."""
     return np.zeros(size)
 
 
-def _sparse(transform: Sparse, conn: Any, parameters: Parameters) -> Sparse:
+def _sparse(transform: Sparse, conn: nengo.Connection, parameters: Parameters) -> Sparse:
     sig = parameters.signal(conn, "weights")
     rows, columns, _ = coordinates(sig)
     indices = np.stack([rows, columns], axis=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import nengo
 import numpy as np
@@ -14,13 +14,15 @@ from ..session.interrupts import uninterrupted
 from ..session.recording import by_item
 from ..session.session import Session, Sources
 from . import calls, checks, options
+from .calls import Minibatch
 from .generators import Items
+from .types import Callbacks, Data, Minibatches
 
-Arrays = dict[nengo.Probe, np.ndarray]
-Item = tuple[Sources, int, int]  # what is fed, steps, and items that there are
+#: What probes saw: (batch, steps, *shape).
+Arrays: TypeAlias = dict[nengo.Probe, np.ndarray]
 
 
-class Outputs(dict):
+class Outputs(dict[nengo.Probe, np.ndarray]):
     """What probes saw: arrays (batch, steps, *shape) by probe, or by the name or label of one.
 
     Parameters
@@ -34,21 +36,21 @@ class Outputs(dict):
         super().__init__(arrays)
         self._names = names
 
-    def __missing__(self, key: Any) -> np.ndarray:
+    def __missing__(self, key: nengo.Probe | str) -> np.ndarray:
         probe = self._find(key)
         if probe is None:
             known = ", ".join(repr(self._names[p]) for p in self) or "none"
             raise KeyError(f"{key!r} is not one of the network's probes (their names: {known})")
         return self[probe]
 
-    def __contains__(self, key: Any) -> bool:
+    def __contains__(self, key: object) -> bool:
         return super().__contains__(key) or self._find(key) is not None
 
-    def get(self, key: Any, default: Any = None) -> Any:
+    def get(self, key: nengo.Probe | str, default: Any = None) -> Any:
         """As of a dict."""
         return self[key] if key in self else default
 
-    def _find(self, key: Any) -> nengo.Probe | None:
+    def _find(self, key: object) -> nengo.Probe | None:
         if not isinstance(key, str):
             return None
         named = [p for p in self if self._names[p] == key]
@@ -76,20 +78,21 @@ class Unwatched:
 
 def predict(
     session: Session,
-    x: Any,
+    x: Data | Minibatches | None,
     n_steps: int | None,
     stateful: bool,
     *,
     one_minibatch: bool = False,
     steps: int | None = None,
     verbose: int | str = "auto",
-    callbacks: Any = None,
+    callbacks: Callbacks | None = None,
 ) -> Arrays:
     """See `Simulator.predict`; with `one_minibatch` data of any other length are refused."""
     checks.check_stateful(stateful)
     options.check_call({"steps": steps, "callbacks": callbacks})
     if one_minibatch or checks.is_data(x):
-        call = calls.Call(session, x, n_steps, holds=True)
+        # what is no data, but is to be one minibatch, fails in there
+        call = calls.Call(session, x, n_steps, holds=True)  # type: ignore[arg-type]  # see above
         if one_minibatch and call.batch > session.batch:
             raise ValidationError(
                 f"data have {call.batch} items, expected at most one minibatch, {session.batch}",
@@ -97,7 +100,7 @@ def predict(
             )
         calls.warn_about_synapses(session, call, stateful)
         items = call.minibatches(session, stateful, watched=bool(callbacks))
-        total = -(-call.batch // session.batch)
+        total: int | None = -(-call.batch // session.batch)
     elif n_steps is None:
         items, total = _from_iterable(session, x), None
     else:
@@ -118,7 +121,7 @@ def predict(
 
 def _each(
     session: Session,
-    items: Iterator[Item],
+    items: Iterator[Minibatch],
     total: int | None,
     stateful: bool,
     watchers: keras.callbacks.CallbackList | Unwatched,
@@ -141,7 +144,9 @@ def _each(
 
 def _stopped(watchers: keras.callbacks.CallbackList | Unwatched) -> bool:
     """Whether a callback asked to stop."""
-    return bool(watchers.callbacks) and getattr(watchers.model, "stop_predicting", False)
+    if isinstance(watchers, Unwatched) or not watchers.callbacks:
+        return False
+    return getattr(watchers.model, "stop_predicting", False)
 
 
 def _minibatch(
@@ -154,14 +159,17 @@ def _minibatch(
     with uninterrupted() as interrupt_here:
         for chunk in session.chunks(sources, before, first, end, predicts=True):
             for output, array in chunk.outputs.items():
+                # dropped chunk by chunk: all of them may not fit into memory
                 if output.last_only:
                     parts[output.key].clear()
                 parts[output.key].append(by_item(array, output, chunk.steps))
             carry = chunk.carry
+            # Ctrl-C waits until here, where no chunk is half done
             interrupt_here()
     if present < session.batch:
         from ..runtimes.tensorflow.keras.padding import only_present
 
+        # items that only fill up the minibatch leave no state behind
         carry = only_present(carry, before, present)
     session.keep(carry, end, stateful)
     arrays = {p: np.concatenate(a, axis=1) if len(a) > 1 else a[0] for p, a in parts.items()}
@@ -169,7 +177,7 @@ def _minibatch(
 
 
 def _callbacks(
-    session: Session, callbacks: Any, verbose: int | str, total: int | None
+    session: Session, callbacks: Callbacks | None, verbose: int | str, total: int | None
 ) -> keras.callbacks.CallbackList | Unwatched:
     show = verbose not in (0, "auto")  # Keras's own default would print; ours is silent
     if not callbacks and not show:
@@ -183,7 +191,7 @@ def _callbacks(
     )
 
 
-def _from_iterable(session: Session, x: Iterable) -> Iterator[Item]:
+def _from_iterable(session: Session, x: Iterable) -> Iterator[Minibatch]:
     """Minibatches of a generator or Dataset; see `Items` for the forms they may have."""
     compiled = session.compiled
     names = checks.names_of(compiled.nodes, compiled.names)
@@ -202,7 +210,7 @@ def _from_iterable(session: Session, x: Iterable) -> Iterator[Item]:
             )
         stated = int(np.ravel(data["n_steps"])[0]) if "n_steps" in data else None
         length = checks.agree_on_steps(given, names, stated)
-        steps = stated if length is None else length
+        steps = stated or 0 if length is None else length  # an item has one of both
         checks.check_steps(steps, stated, session.unroll, session.settings.use_loop)
         given = checks.cast(given, session.settings.dtype)
         checks.check_finite(given, names)

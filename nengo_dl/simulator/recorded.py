@@ -13,6 +13,7 @@ from nengo.exceptions import ValidationError
 from nengo.neurons import Direct
 
 from .parameters import Parameters
+from .types import Described
 
 
 class SimulationData(Mapping):
@@ -55,7 +56,7 @@ class SimulationData(Mapping):
         # number of arrays recorded, the last of them, and all as one
         self._cache: dict[nengo.Probe, tuple[int, np.ndarray, np.ndarray]] = {}
 
-    def __getitem__(self, obj: Any) -> Any:
+    def __getitem__(self, obj: Described) -> Any:
         if obj not in self._params:
             raise ValidationError(
                 f"{obj!r} is not part of the simulated network", attr=str(obj), obj=self
@@ -68,7 +69,7 @@ class SimulationData(Mapping):
             return self._connection(obj)
         return self._params[obj]
 
-    def __contains__(self, obj: Any) -> bool:
+    def __contains__(self, obj: object) -> bool:
         return obj in self._params
 
     def __iter__(self) -> Iterator:
@@ -77,7 +78,7 @@ class SimulationData(Mapping):
     def __len__(self) -> int:
         return len(self._params)
 
-    def get_params(self, *requests: tuple[Any, str]) -> list[np.ndarray]:
+    def get_params(self, *requests: tuple[Described, str]) -> list[np.ndarray | None]:
         """Live values of parameters.
 
         Parameters
@@ -101,9 +102,11 @@ class SimulationData(Mapping):
             shape = (*self._parameters.items, 0)  # as Nengo's
             return np.empty(shape, dtype).view(NothingRecorded)
         count, last, array = self._cache.get(probe, (0, None, None))
+        # deleting steps replaces parts, perhaps by as many
         if count != len(parts) or last is not parts[-1] or array is None:
             array = np.concatenate(parts, axis=1)
             array = array if self.minibatched else array[0]
+            # it is given out again the next time
             array.setflags(write=False)
             self._cache[probe] = (len(parts), parts[-1], array)
         return array
@@ -160,7 +163,7 @@ class RawData(Mapping):
     def __init__(self, params: Mapping, rows: Callable[[nengo.Probe], Rows]) -> None:
         self._params, self._rows = params, rows
 
-    def __getitem__(self, obj: Any) -> Any:
+    def __getitem__(self, obj: Described) -> Any:
         stored = self._params[obj]
         return self._rows(obj) if isinstance(obj, nengo.Probe) else stored
 
@@ -191,13 +194,13 @@ class Rows(Sequence):
     def __len__(self) -> int:
         return sum(part.shape[1] for part in list(self._parts))
 
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: int | slice | np.ndarray) -> Any:
         parts = list(self._parts)
         array = np.concatenate(parts, axis=1) if parts else np.empty((1, 0))
         steps = np.swapaxes(array, 0, 1) if self._minibatched else array[0]
         return list(steps[index]) if isinstance(index, slice) else steps[index]
 
-    def __delitem__(self, index: Any) -> None:
+    def __delitem__(self, index: int | slice | np.ndarray) -> None:
         parts = list(self._parts)
         kept = [np.delete(np.concatenate(parts, axis=1), index, axis=1)] if parts else []
         # what was recorded meanwhile stays
@@ -207,10 +210,10 @@ class Rows(Sequence):
 class NothingRecorded(np.ndarray):
     """What a probe shows before it has recorded anything: no steps; equal to an empty list."""
 
-    def __eq__(self, other: Any) -> Any:
+    def __eq__(self, other: object) -> Any:
         return True if isinstance(other, list) and not other else super().__eq__(other)
 
-    def __ne__(self, other: Any) -> Any:
+    def __ne__(self, other: object) -> Any:
         return False if isinstance(other, list) and not other else super().__ne__(other)
 
     __hash__ = None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from nengo.builder import Model
 from nengo.builder.signal import Signal as NengoSignal
 from nengo.exceptions import ValidationError
+from numpy.typing import ArrayLike
 
 from ..compiler.ir import Block, Role
 from ..lowering.memory import initial_of, positions
@@ -23,12 +23,12 @@ HELD = (Role.PARAMETER, Role.ADAPTED, Role.STATE, Role.CONSTANT)
 class _Shown:
     """An array that somebody may have, what was in it, and, until the next call, itself."""
 
-    reference: weakref.ref
+    reference: weakref.ref[np.ndarray]
     before: np.ndarray
     array: np.ndarray | None
 
 
-class LiveSignals(Mapping):
+class LiveSignals(Mapping[NengoSignal, np.ndarray]):
     """Values of signals to read and write: ``sim.signals[sim.model.sig[conn]["weights"]]``.
 
     Arrays are live, as those of `nengo.Simulator`: after each call they have the new values, and
@@ -59,12 +59,12 @@ class LiveSignals(Mapping):
         self._shown[sig].array = array
         return array
 
-    def __setitem__(self, sig: NengoSignal, value: Any) -> None:
+    def __setitem__(self, sig: NengoSignal, value: ArrayLike) -> None:
         array = self[sig]
         array[...] = value
         self.write()
 
-    def __contains__(self, sig: Any) -> bool:
+    def __contains__(self, sig: object) -> bool:
         return sig in (self._model.time, self._model.step) or self._place(sig) is not None
 
     def __iter__(self) -> Iterator[NengoSignal]:
@@ -86,6 +86,7 @@ class LiveSignals(Mapping):
                 try:
                     self._assign(sig, array)
                 except ValidationError:
+                    # an array shows what holds, and not what was refused
                     array[...] = shown.before
                     raise
                 shown.before = array.copy()
@@ -99,7 +100,7 @@ class LiveSignals(Mapping):
             else:
                 array[...] = shown.before = self._value(sig)
 
-    def _place(self, sig: Any) -> tuple[Block, slice | np.ndarray] | None:
+    def _place(self, sig: NengoSignal) -> tuple[Block, slice | np.ndarray] | None:
         """The block that holds a signal, and where in it; None if there is none."""
         compiled = self._session.compiled
         source = compiled.lowered.where.get(getattr(sig, "base", None))
@@ -112,7 +113,7 @@ class LiveSignals(Mapping):
         every = np.arange(start, start + source.size)
         return block, slice(start, start + source.size) if index is None else every[index]
 
-    def _found(self, sig: Any) -> tuple[Block, slice | np.ndarray]:
+    def _found(self, sig: NengoSignal) -> tuple[Block, slice | np.ndarray]:
         place = self._place(sig)
         if place is None:
             raise KeyError(
@@ -121,7 +122,7 @@ class LiveSignals(Mapping):
             )
         return place
 
-    def _value(self, sig: Any) -> np.ndarray:
+    def _value(self, sig: NengoSignal) -> np.ndarray:
         n_steps = self._session.n_steps
         if sig is self._model.step:
             return np.array(n_steps)
@@ -139,7 +140,7 @@ class LiveSignals(Mapping):
             return block.initial().reshape(1, block.size)
         return np.array(memory.state[block] if block.role is Role.STATE else memory.array(block))
 
-    def _assign(self, sig: Any, value: np.ndarray) -> None:
+    def _assign(self, sig: NengoSignal, value: np.ndarray) -> None:
         if sig in (self._model.step, self._model.time):
             raise ValidationError("the time of a simulation cannot be set", attr="signals")
         block, where = self._found(sig)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import nengo
@@ -17,6 +17,7 @@ from nengo.exceptions import (
     ValidationError,
 )
 
+from ..compiler.ir import Program
 from ..config.settings import Settings
 from ..runtimes import later
 from ..runtimes.replicas import Replicas
@@ -42,6 +43,7 @@ from .recorded import SimulationData
 from .signals import LiveSignals
 from .summary import summarize
 from .turns import Turns, exclusive
+from .types import Data, ForProbes, Freezable, Loss, Metric, Minibatches, Parametrized, Targets
 
 if TYPE_CHECKING:
     import keras
@@ -134,6 +136,7 @@ class Simulator:
     ) -> None:
         self.closed = True  # until everything is there
         self.turns = Turns()
+        # without importing it, which takes seconds, unless Keras runs on something else already
         later.require_tensorflow(now=False)
         arguments.check_network(network, model)
         dt = arguments.step_length(dt)
@@ -146,7 +149,7 @@ class Simulator:
         progress = Progress(self.progress_bar)
         replicas = Replicas(self.minibatch_size, device)
         construction.log_device(device)
-        settings = Settings.of(network if network is not None else model.toplevel)
+        settings = Settings.of(model.toplevel if model and network is None else network)
         with later.precision(settings.dtype), later.on_device(device):
             with progress.stage("Build") as stage:
                 self.model = build(network, model, dt, settings, stage)
@@ -173,7 +176,7 @@ class Simulator:
         self._scope.enter_context(self._open().block())
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self._scope.close()
         self.close()
 
@@ -197,6 +200,7 @@ class Simulator:
         """Free the compiled program. Recorded data stay; a closed simulator cannot run again."""
         if not self.closed:
             self.session.require_idle("close", "fit", "evaluate", "predict")
+            # even if closing fails half-way: what is left cannot be used
             self.closed = True
             self.session.close()
 
@@ -294,7 +298,7 @@ class Simulator:
     def run_steps(
         self,
         n_steps: int,
-        data: Any = None,
+        data: Data | None = None,
         progress_bar: bool | str | None = None,
         stateful: bool = True,
         *,
@@ -354,7 +358,7 @@ class Simulator:
         return self.model.dt
 
     @dt.setter
-    def dt(self, _: Any) -> None:
+    def dt(self, _: object) -> None:
         raise ReadonlyError(attr="dt", obj=self)
 
     @property
@@ -392,7 +396,7 @@ class Simulator:
         return self._compiled.settings.stateful
 
     @property
-    def program(self) -> Any:
+    def program(self) -> Program:
         """What is computed, for any machine; print it to see stages and groups.
 
         A notebook draws it.
@@ -487,11 +491,11 @@ class Simulator:
             )
         return self.dt * self._recorder.steps(self.n_steps, period)
 
-    def train(self, *_: Any, **__: Any) -> None:
+    def train(self, *_: object, **__: object) -> None:
         """Removed: use `compile` and `fit`."""
         raise SimulationError("Simulator.train was removed; use Simulator.compile and .fit")
 
-    def loss(self, *_: Any, **__: Any) -> None:
+    def loss(self, *_: object, **__: object) -> None:
         """Removed: use `compile` and `evaluate`."""
         raise SimulationError("Simulator.loss was removed; use Simulator.compile and .evaluate")
 
@@ -500,7 +504,7 @@ class Simulator:
     @exclusive
     def predict(
         self,
-        x: Any = None,
+        x: Data | Minibatches | None = None,
         n_steps: int | None = None,
         stateful: bool = False,
         *,
@@ -548,7 +552,7 @@ class Simulator:
     @exclusive
     def predict_on_batch(
         self,
-        x: Any = None,
+        x: Data | None = None,
         n_steps: int | None = None,
         stateful: bool = False,
         *,
@@ -565,9 +569,9 @@ class Simulator:
     def compile(
         self,
         *args: Any,
-        loss: Any = None,
-        metrics: Any = None,
-        loss_weights: Any = None,
+        loss: ForProbes[Loss] | None = None,
+        metrics: ForProbes[Metric | Sequence[Metric]] | None = None,
+        loss_weights: ForProbes[float] | None = None,
         **kwargs: Any,
     ) -> None:
         """Set how `fit` trains and what `evaluate` measures.
@@ -599,8 +603,8 @@ class Simulator:
     @exclusive
     def fit(
         self,
-        x: Any = None,
-        y: Any = None,
+        x: Data | Minibatches | None = None,
+        y: Targets | None = None,
         n_steps: int | None = None,
         stateful: bool = False,
         **kwargs: Any,
@@ -639,8 +643,8 @@ class Simulator:
     @exclusive
     def evaluate(
         self,
-        x: Any = None,
-        y: Any = None,
+        x: Data | Minibatches | None = None,
+        y: Targets | None = None,
         n_steps: int | None = None,
         stateful: bool = False,
         *,
@@ -668,7 +672,11 @@ class Simulator:
 
     @exclusive
     def check_gradients(
-        self, inputs: Any = None, outputs: Any = None, atol: float = 1e-5, rtol: float = 1e-3
+        self,
+        inputs: Data | None = None,
+        outputs: nengo.Probe | Sequence[nengo.Probe] | None = None,
+        atol: float = 1e-5,
+        rtol: float = 1e-3,
     ) -> dict[nengo.Probe, dict[str, list[np.ndarray]]]:
         """Compare the gradients that training uses with finite differences.
 
@@ -703,7 +711,9 @@ class Simulator:
 
     # ------------------------------------------------------------------ parameters
 
-    def get_nengo_params(self, nengo_objs: Any, as_dict: bool = False) -> Any:
+    def get_nengo_params(
+        self, nengo_objs: Parametrized | Sequence[Parametrized], as_dict: bool = False
+    ) -> Any:
         """Arguments with which Nengo makes objects that have the present parameters.
 
         Parameters
@@ -725,7 +735,7 @@ class Simulator:
         return nengo_params(nengo_objs, as_dict, self._parameters)
 
     @exclusive
-    def freeze_params(self, objs: Any) -> None:
+    def freeze_params(self, objs: Freezable | Sequence[Freezable]) -> None:
         """Write the present parameters into Nengo's objects, for use in any simulator.
 
         Parameters

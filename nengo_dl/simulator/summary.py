@@ -134,12 +134,14 @@ def summarize(session: Session, line_length: int | None, print_fn: Callable | No
             row.trainable,
             ", ".join(row.groups) or "unused",
         )
-    console = Console(file=io.StringIO() if print_fn else None, width=line_length, highlight=False)
+    text = io.StringIO()
+    file = text if print_fn is not None else None
+    console = Console(file=file, width=line_length, highlight=False)
     console.print(table)
     for line in _totals(session, listed):
         console.print(line)
     if print_fn is not None:
-        print_fn(console.file.getvalue().rstrip("\n"))
+        print_fn(text.getvalue().rstrip("\n"))
 
 
 def _totals(session: Session, listed: list[Row]) -> Iterator[str]:

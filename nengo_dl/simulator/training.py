@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from nengo.exceptions import SimulationError, ValidationError
@@ -9,14 +10,15 @@ from nengo.exceptions import SimulationError, ValidationError
 from ..runtimes.later import keras
 from ..session.session import Session
 from . import calls, checks, generators, options
+from .types import Data, ForProbes, Loss, Metric, Minibatches, Targets
 
 
 def compile(
     session: Session,
-    loss: Any,
-    metrics: Any,
-    loss_weights: Any,
-    weighted_metrics: Any = None,
+    loss: ForProbes[Loss] | None,
+    metrics: ForProbes[Metric | Sequence[Metric]] | None,
+    loss_weights: ForProbes[float] | None,
+    weighted_metrics: ForProbes[Metric | Sequence[Metric]] | None = None,
     **others: Any,
 ) -> None:
     """See `Simulator.compile`; `others` are those of `keras.Model.compile`."""
@@ -26,7 +28,7 @@ def compile(
     losses = calls.per_probe(session, loss, "loss", broadcast=True)
     weights = calls.per_probe(session, loss_weights, "loss_weights", broadcast=False)
     listed = [
-        {k: v if isinstance(v, list | tuple) else [v] for k, v in each.items()}
+        {k: list(v) if isinstance(v, list | tuple) else [v] for k, v in each.items()}
         for each in (
             calls.per_probe(session, metrics, "metrics", broadcast=True),
             calls.per_probe(session, weighted_metrics, "weighted_metrics", broadcast=True),
@@ -46,7 +48,12 @@ def compile(
 
 
 def fit(
-    session: Session, x: Any, y: Any, n_steps: int | None, stateful: bool, keywords: dict[str, Any]
+    session: Session,
+    x: Data | Minibatches | None,
+    y: Targets | None,
+    n_steps: int | None,
+    stateful: bool,
+    keywords: dict[str, Any],
 ) -> keras.callbacks.History:
     """See `Simulator.fit`; `keywords` are those of `keras.Model.fit`."""
     with session.lending(stateful, training=True):
@@ -54,7 +61,12 @@ def fit(
 
 
 def _fit(
-    session: Session, x: Any, y: Any, n_steps: int | None, stateful: bool, keywords: dict[str, Any]
+    session: Session,
+    x: Data | Minibatches | None,
+    y: Targets | None,
+    n_steps: int | None,
+    stateful: bool,
+    keywords: dict[str, Any],
 ) -> keras.callbacks.History:
     options.check_call(keywords)
     calls.ignore_batch_size(session, keywords)
@@ -81,7 +93,12 @@ def _fit(
 
 
 def evaluate(
-    session: Session, x: Any, y: Any, n_steps: int | None, stateful: bool, keywords: dict[str, Any]
+    session: Session,
+    x: Data | Minibatches | None,
+    y: Targets | None,
+    n_steps: int | None,
+    stateful: bool,
+    keywords: dict[str, Any],
 ) -> dict[str, float]:
     """See `Simulator.evaluate`; `keywords` are those of `keras.Model.evaluate`."""
     with session.lending(stateful):
@@ -89,7 +106,12 @@ def evaluate(
 
 
 def _evaluate(
-    session: Session, x: Any, y: Any, n_steps: int | None, stateful: bool, keywords: dict[str, Any]
+    session: Session,
+    x: Data | Minibatches | None,
+    y: Targets | None,
+    n_steps: int | None,
+    stateful: bool,
+    keywords: dict[str, Any],
 ) -> dict[str, float]:
     options.check_call(keywords)
     calls.ignore_batch_size(session, keywords)
@@ -101,11 +123,16 @@ def _evaluate(
     minibatches = 0 if call is None else call.batch // session.batch
     lengths = (steps, steps)
     with session.keras_call("evaluate", stateful, lengths, call is None, minibatches) as model:
-        return model.in_order(model.evaluate(**arguments, **keywords))
+        logs: Any = model.evaluate(**arguments, **keywords)  # a dict, as `return_dict` says
+        return model.in_order(logs)
 
 
 def _arguments(
-    session: Session, x: Any, y: Any, n_steps: int | None, keywords: dict[str, Any]
+    session: Session,
+    x: Data | Minibatches | None,
+    y: Targets | None,
+    n_steps: int | None,
+    keywords: dict[str, Any],
 ) -> tuple[calls.Call | None, dict[str, Any]]:
     """Data in Keras's form."""
     if not checks.is_data(x):
@@ -128,6 +155,7 @@ def _weigh_classes(session: Session, arguments: dict[str, Any], keywords: dict[s
     given = keywords.pop("class_weight", None)
     if given is None:
         return
+    # not left to Keras: it would take the weights over to what validates
     split = keywords.pop("validation_split", None)
     if split:
         first = int(len(arguments["x"]["n_steps"]) * (1 - split))

@@ -6,9 +6,11 @@ import functools
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from nengo.exceptions import SimulationError
+
+from .signals import LiveSignals
 
 
 class Turns:
@@ -37,6 +39,7 @@ class Turns:
 
     def take(self) -> None:
         """Begin a call, or raise SimulationError if another thread is in one."""
+        # no waiting: the other thread may be waiting for this one
         if not self._lock.acquire(blocking=False):
             raise SimulationError(
                 "The Simulator is in use in another thread. Wait until its call has returned, or "
@@ -50,14 +53,29 @@ class Turns:
         self._lock.release()
 
 
-def exclusive(method: Callable) -> Callable:
+class _Exclusive(Protocol):
+    """What a method needs of its object, to be `exclusive`: a simulator has it."""
+
+    turns: Turns
+    closed: bool
+    signals: LiveSignals
+
+
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
+Owner = TypeVar("Owner", bound=_Exclusive)
+
+
+def exclusive(
+    method: Callable[Concatenate[Owner, Arguments], Result],
+) -> Callable[Concatenate[Owner, Arguments], Result]:
     """Let one thread at a time call such methods of a simulator.
 
     What was written to its signals counts from here on, and they are up to date after the call.
     """
 
     @functools.wraps(method)
-    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(self: Owner, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         turns = self.turns
         turns.take()
         outermost = turns.depth == 1 and not self.closed
@@ -66,6 +84,7 @@ def exclusive(method: Callable) -> Callable:
                 self.signals.write()
             return method(self, *args, **kwargs)
         finally:
+            # after an error too: steps may have been taken before it
             if outermost and not self.closed:
                 self.signals.refresh()
             turns.give_back()

@@ -14,7 +14,7 @@ from nengo.params import BoolParam, Parameter
 
 from nengo_dl.config import configure_settings, get_setting
 from nengo_dl.config.per_object import resolve_trainable
-from nengo_dl.config.settings import Settings, keep_history
+from nengo_dl.config.settings import Choices, Settings, keep_history
 
 VALID = {
     "planner": partial(len),
@@ -38,6 +38,13 @@ VALID = {
 
 def identity(x):
     return x
+
+
+def test_checkers_know_all_options():
+    """Types of the keyword arguments of `configure_settings` are those of `Settings`."""
+    known = {name: hint.__forward_arg__ for name, hint in Choices.__annotations__.items()}
+    assert known.pop("trainable") == "bool | None"
+    assert known == {field.name: field.type for field in fields(Settings)}
 
 
 def test_importing_needs_no_tensorflow():

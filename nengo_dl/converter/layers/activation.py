@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import nengo
 import numpy as np
 
 from ...neurons import LeakyReLU, ThresholdedReLU
-from ..activations import Term, clipped
+from ...utils import Connectable
+from ..activations import Activation, Term, clipped
 from ..neurons import rectify
 from .base import LayerConverter, elements, register
 from .products import convolve
@@ -22,13 +21,13 @@ class ConvertActivation(LayerConverter):
     unsupported_training_args = ("activity_regularizer",)
     along_time = True
 
-    def convert(self, node_id: int) -> Any:
+    def convert(self, node_id: int) -> Connectable:
         output = self.add_nengo_obj(node_id, activation=self.activation)
         self.add_connection(node_id, output)
         return output
 
     @property
-    def activation(self) -> Any:
+    def activation(self) -> Activation:
         """What is applied."""
         return self.layer.activation
 
@@ -41,7 +40,7 @@ class ConvertReLU(ConvertActivation):
     """
 
     @property
-    def activation(self) -> Any:
+    def activation(self) -> Activation:
         """As of `ConvertActivation`."""
         slope, largest = float(self.layer.negative_slope), self.layer.max_value
         if threshold := float(self.layer.threshold):
@@ -57,7 +56,7 @@ class ConvertLeakyReLU(ConvertActivation):
     """Rectifiers with a slope."""
 
     @property
-    def activation(self) -> Any:
+    def activation(self) -> Activation:
         """As of `ConvertActivation`."""
         return LeakyReLU(float(self.layer.negative_slope))
 
@@ -81,7 +80,7 @@ class ConvertPReLU(LayerConverter):
         return output
 
     def _multiply(
-        self, negative: Any, output: nengo.Node, factors: np.ndarray, shape: tuple[int, ...]
+        self, negative: Connectable, output: nengo.Node, factors: np.ndarray, shape: tuple[int, ...]
     ) -> None:
         """Connect by trainable factors, which positions along the shared axes share."""
         shared = [axis - 1 for axis in self.layer.shared_axes or ()]

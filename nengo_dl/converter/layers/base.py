@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, TypeAlias
 
+import keras
 import nengo
 import numpy as np
 from nengo.exceptions import ValidationError
 
-from ...utils import warn
-from ..activations import ACTIVATIONS
+from ...utils import Connectable, warn
+from ..activations import ACTIVATIONS, Activation
+from ..conversion import Conversion
+from ..graph import Call
 from ..neurons import activated
 from ..nodes import ConstantNode
 from ..records import EXACT
 
+#: Names of a layer's arguments, each with the value that can be converted where it is not None.
+Unsupported: TypeAlias = Sequence[str | tuple[str, object]]
 #: Converters by class of layer; None is for all others.
-CONVERTERS: dict[type | None, type] = {}
+CONVERTERS: dict[type | None, type[LayerConverter]] = {}
 
 
-def register(layer_class: type | None) -> Callable:
+def register(
+    layer_class: type | None,
+) -> Callable[[type[LayerConverter]], type[LayerConverter]]:
     """Register the decorated `LayerConverter` for a class of layers.
 
     Warns if there is one already; it is replaced.
@@ -39,7 +46,7 @@ def register(layer_class: type | None) -> Callable:
             f"got {layer_class!r}, expected a class of Keras layers", attr="layer_class"
         )
 
-    def add(converter_class: type) -> type:
+    def add(converter_class: type[LayerConverter]) -> type[LayerConverter]:
         is_class = isinstance(converter_class, type)
         if not is_class or not issubclass(converter_class, LayerConverter):
             raise ValidationError(
@@ -88,10 +95,10 @@ class LayerConverter:
         The layer of the model: another one, if this one is wrapped.
     """
 
-    activation_map: ClassVar[dict] = ACTIVATIONS
-    unsupported_args: ClassVar[Sequence] = ()
-    unsupported_training_args: ClassVar[Sequence] = ()
-    has_weights: ClassVar[bool] = False
+    activation_map: ClassVar[Mapping[Activation, Activation]] = ACTIVATIONS
+    unsupported_args: ClassVar[Unsupported] = ()
+    unsupported_training_args: ClassVar[Unsupported] = ()
+    has_weights: bool = False
     allow_fallback: ClassVar[bool] = True
     along_time: ClassVar[bool] = False
     takes_constants: ClassVar[bool] = False
@@ -99,11 +106,11 @@ class LayerConverter:
     exactness: str = EXACT
     reason: str = ""
 
-    def __init__(self, layer: Any, converter: Any) -> None:
+    def __init__(self, layer: keras.Layer, converter: Conversion) -> None:
         self.layer, self.converter = layer, converter
         self.source = layer
 
-    def convert(self, node_id: int) -> Any:
+    def convert(self, node_id: int) -> Connectable | Sequence[Connectable] | nengo.Network:
         """Make what one call of the layer becomes, and connect it to its inputs.
 
         Parameters
@@ -119,7 +126,7 @@ class LayerConverter:
         raise NotImplementedError
 
     @classmethod
-    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+    def convertible(cls, layer: keras.Layer, converter: Conversion) -> tuple[bool, str | None]:
         """Tell whether a layer can be converted, and if not, why.
 
         Parameters
@@ -133,6 +140,7 @@ class LayerConverter:
         reason : str or None
             What cannot be converted, and what to do; None if it can be.
         """
+        # what these do shows in training alone
         waived = () if not converter.inference_only else cls.unsupported_training_args
         for arg in (*cls.unsupported_args, *cls.unsupported_training_args):
             name, default = arg if isinstance(arg, tuple) else (arg, None)
@@ -145,8 +153,8 @@ class LayerConverter:
         return True, None
 
     def add_nengo_obj(
-        self, node_id: int, biases: np.ndarray | None = None, activation: Any = None
-    ) -> Any:
+        self, node_id: int, biases: np.ndarray | None = None, activation: Activation = None
+    ) -> Connectable:
         """Make the object that applies an activation.
 
         Parameters
@@ -164,7 +172,7 @@ class LayerConverter:
         """
         return activated(self, node_id, biases, activation)
 
-    def applied(self, activation: Any) -> Any:
+    def applied(self, activation: Activation) -> Activation:
         """What an activation that is a layer applies, where that is known; or itself.
 
         Parameters
@@ -172,12 +180,20 @@ class LayerConverter:
         activation : callable, NeuronType or None
         """
         found = CONVERTERS.get(type(activation))
-        if hasattr(found, "activation") and found.convertible(activation, self.converter)[0]:
-            return self.applied(found(activation, self.converter).activation)
+        if found is None or not hasattr(found, "activation"):
+            return activation
+        if found.convertible(activation, self.converter)[0]:
+            made: Any = found(activation, self.converter)
+            return self.applied(made.activation)
         return activation
 
     def add_connection(
-        self, node_id: int, obj: Any, input_idx: int = 0, trainable: bool = False, **kwargs: Any
+        self,
+        node_id: int,
+        obj: Connectable,
+        input_idx: int = 0,
+        trainable: bool = False,
+        **kwargs: Any,
     ) -> nengo.Connection:
         """Connect an input of the layer to an object.
 
@@ -195,7 +211,9 @@ class LayerConverter:
         pre = self.get_input_obj(node_id, input_idx)
         return self.connect(pre, obj, trainable, **kwargs)
 
-    def connect(self, pre: Any, obj: Any, trainable: bool = False, **kwargs: Any) -> Any:
+    def connect(
+        self, pre: Connectable, obj: Connectable, trainable: bool = False, **kwargs: Any
+    ) -> nengo.Connection:
         """Connect two objects; what neurons give out passes the converter's synapse.
 
         Parameters
@@ -207,12 +225,15 @@ class LayerConverter:
         **kwargs
             Passed to `nengo.Connection`.
         """
+        # Nengo's own default, a lowpass, has no counterpart in Keras
         kwargs.setdefault("synapse", self.converter.synapse_of(pre))
         conn = nengo.Connection(pre, obj, **kwargs)
         self.set_trainable(conn, trainable)
         return conn
 
-    def add_bias(self, node_id: int, obj: Any, biases: np.ndarray, trainable: bool = True) -> None:
+    def add_bias(
+        self, node_id: int, obj: Connectable, biases: np.ndarray, trainable: bool = True
+    ) -> None:
         """Add constants to what an object receives.
 
         Parameters
@@ -242,7 +263,7 @@ class LayerConverter:
         self.select(self.get_input_obj(node_id, input_idx), node, index)
         return node
 
-    def select(self, pre: Any, node: nengo.Node, index: np.ndarray) -> None:
+    def select(self, pre: Connectable, node: nengo.Node, index: np.ndarray) -> None:
         """Connect some elements of an object to a Node; -1 stands for a zero.
 
         Parameters
@@ -309,7 +330,7 @@ class LayerConverter:
         """
         return f"{self.layer.name}.{node_id}"
 
-    def call(self, node_id: int) -> Any:
+    def call(self, node_id: int) -> Call:
         """The call itself.
 
         Parameters
@@ -318,7 +339,7 @@ class LayerConverter:
         """
         return self.converter.frame.graph.call(self.layer, node_id)
 
-    def get_input_obj(self, node_id: int, tensor_idx: int = 0) -> Any:
+    def get_input_obj(self, node_id: int, tensor_idx: int = 0) -> Connectable:
         """The Nengo object that an input of the layer became.
 
         Parameters
@@ -350,13 +371,13 @@ class LayerConverter:
         """Shape of the output, or list of those of all outputs; see `input_shape`."""
         return self._shapes(self.call(node_id).outputs, full_shape)
 
-    def _shapes(self, tensors: Sequence, full_shape: bool) -> Any:
+    def _shapes(self, tensors: Sequence[keras.KerasTensor], full_shape: bool) -> Any:
         skip = 0 if full_shape else 2 if self.converter.temporal_model else 1
         shapes = [tuple(t.shape[skip:]) for t in tensors]
         return shapes[0] if len(shapes) == 1 else shapes
 
     @staticmethod
-    def set_trainable(obj: Any, trainable: bool) -> None:
+    def set_trainable(obj: Connectable, trainable: bool) -> None:
         """Say whether training may change the parameters of an object of the current network.
 
         Parameters
@@ -367,19 +388,19 @@ class LayerConverter:
         nengo.Network.context[-1].config[obj].trainable = trainable
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """A value as a message names it: objects of Keras by their type, as they have no `repr`."""
     has_none = type(value).__repr__ is object.__repr__
     return f"{type(value).__name__}()" if has_none else repr(value)
 
 
-def _equal(value: Any, default: Any) -> bool:
+def _equal(value: object, default: object) -> bool:
     if isinstance(value, list | tuple):
         return all(_equal(v, default) for v in value)
     return value is default or value == default
 
 
-def is_frozen(layer: Any, converter: Any) -> bool:
+def is_frozen(layer: keras.Layer, converter: Conversion) -> bool:
     """Whether training does not change a layer."""
     return converter.inference_only or not layer.trainable
 

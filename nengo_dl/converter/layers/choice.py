@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
 from ...utils import warn
+from ..conversion import Conversion
 from .base import LayerConverter
 from .refused import refusal
 
 
-def choose_converter(converter: Any, layer: Any, plain: bool) -> LayerConverter:
+def choose_converter(converter: Conversion, layer: keras.Operation, plain: bool) -> LayerConverter:
     """The converter of a layer: that of its type, or a `TensorNode` instead.
 
     Parameters
@@ -26,17 +25,20 @@ def choose_converter(converter: Any, layer: Any, plain: bool) -> LayerConverter:
     TypeError
         If the layer cannot be converted.
     """
+    # first of all: no argument, and no fallback, could help
     if (refused := refusal(layer)) is not None:
         raise TypeError(f"{_name(layer)} cannot be converted: {refused}")
     found = converter.converters.get(type(layer))
     if found is None and isinstance(layer, keras.Model):
         found = converter.converters[keras.Model]
     convertible, why = _convertible(converter, found, layer, plain)
-    return found(layer, converter) if convertible else _fallback(converter, layer, why, found)
+    if found is None or not convertible:
+        return _fallback(converter, layer, why, found)
+    return found(layer, converter)
 
 
 def _convertible(
-    converter: Any, found: type[LayerConverter] | None, layer: Any, plain: bool
+    converter: Conversion, found: type[LayerConverter] | None, layer: keras.Operation, plain: bool
 ) -> tuple[bool, str | None]:
     if found is None:
         return False, "there is no converter for its type"
@@ -48,7 +50,10 @@ def _convertible(
 
 
 def _fallback(
-    converter: Any, layer: Any, why: str | None, found: type[LayerConverter] | None
+    converter: Conversion,
+    layer: keras.Operation,
+    why: str | None,
+    found: type[LayerConverter] | None,
 ) -> LayerConverter:
     """The converter for a layer that has no equivalent."""
     what = f"{_name(layer)} cannot be converted"
@@ -66,5 +71,5 @@ def _fallback(
     return made
 
 
-def _name(layer: Any) -> str:
+def _name(layer: keras.Operation) -> str:
     return f"layer {layer.name!r} ({type(layer).__name__})"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import ClassVar
 
 import keras
 import nengo
 import numpy as np
 
-from .base import LayerConverter, elements, register
+from ...utils import Connectable
+from .base import LayerConverter, Unsupported, elements, register
 from .dense import REGULARISED
 from .products import LARGEST_RANK, broadcast_bias, convolve, dilate, padded, spread
 
@@ -16,12 +18,12 @@ from .products import LARGEST_RANK, broadcast_bias, convolve, dilate, padded, sp
 class ConvertConv(LayerConverter):
     """A trainable `nengo.Convolution`; biases come from a Node, by way of one for each filter."""
 
-    unsupported_args = ("quantization_mode",)
-    unsupported_training_args = (*REGULARISED, "lora_rank")
+    unsupported_args: ClassVar[Unsupported] = ("quantization_mode",)
+    unsupported_training_args: ClassVar[Unsupported] = (*REGULARISED, "lora_rank")
     has_weights = True
     folds = True
 
-    def convert(self, node_id: int) -> Any:
+    def convert(self, node_id: int) -> Connectable:
         output = self.add_nengo_obj(node_id, activation=self.layer.activation)
         self.multiply(node_id, output)
         bias = self.folded_bias(node_id)
@@ -33,7 +35,7 @@ class ConvertConv(LayerConverter):
             broadcast_bias(self, node_id, output, bias, channels)
         return output
 
-    def multiply(self, node_id: int, output: Any) -> None:
+    def multiply(self, node_id: int, output: Connectable) -> None:
         """Connect the input to the output.
 
         Parameters
@@ -59,7 +61,9 @@ class ConvertConv(LayerConverter):
             and (layer.rank <= LARGEST_RANK)
         )
 
-    def _channels_first(self, node_id: int, output: Any, kernel: np.ndarray, groups: int) -> None:
+    def _channels_first(
+        self, node_id: int, output: Connectable, kernel: np.ndarray, groups: int
+    ) -> None:
         """As Nengo has it, with no need to choose elements."""
         shape = self.input_shape(node_id)
         transform = nengo.Convolution(
@@ -76,7 +80,7 @@ class ConvertConv(LayerConverter):
         self.add_connection(node_id, output, trainable=trainable, transform=transform)
 
     def add_convolution(
-        self, node_id: int, output: Any, kernel: np.ndarray, groups: int, out: np.ndarray
+        self, node_id: int, output: Connectable, kernel: np.ndarray, groups: int, out: np.ndarray
     ) -> None:
         """Connect the input to elements of an object.
 
@@ -117,7 +121,7 @@ class ConvertConv(LayerConverter):
         return np.moveaxis(array, 0, -1) if self.is_channels_first else array
 
 
-def _padded(index: np.ndarray, kernel: tuple, dilation: Any, padding: str) -> np.ndarray:
+def _padded(index: np.ndarray, kernel: tuple, dilation: Sequence[int], padding: str) -> np.ndarray:
     """Pad as much as keeps the shape: in front only if causal, else on both sides."""
     for axis, d in enumerate(dilation):
         total = d * (kernel[axis] - 1)
@@ -165,7 +169,7 @@ class ConvertDepthwiseConv(ConvertConv):
     unsupported_args = ()
     unsupported_training_args = DEPTHWISE
 
-    def multiply(self, node_id: int, output: Any) -> None:
+    def multiply(self, node_id: int, output: Connectable) -> None:
         """As of `ConvertConv`."""
         kernel = np.asarray(self.layer.kernel)
         by_channel = self.folded(node_id, _by_channel(kernel))
@@ -181,7 +185,7 @@ class ConvertSeparableConv(ConvertConv):
     unsupported_args = ()
     unsupported_training_args = DEPTHWISE
 
-    def multiply(self, node_id: int, output: Any) -> None:
+    def multiply(self, node_id: int, output: Connectable) -> None:
         """As of `ConvertConv`."""
         depthwise = np.asarray(self.layer.depthwise_kernel)
         pointwise = self.folded(node_id, np.asarray(self.layer.pointwise_kernel))
@@ -199,7 +203,7 @@ class ConvertSeparableConv(ConvertConv):
 class ConvertConvTranspose(ConvertConv):
     """A convolution, with the mirrored kernel, of the input with zeros in between."""
 
-    def multiply(self, node_id: int, output: Any) -> None:
+    def multiply(self, node_id: int, output: Connectable) -> None:
         """As of `ConvertConv`."""
         layer, kernel = self.layer, np.asarray(self.layer.kernel)
         axes = tuple(range(layer.rank))
@@ -215,7 +219,9 @@ class ConvertConvTranspose(ConvertConv):
             convolve(self, pre, index, output, mirrored, out=out)
 
 
-def _stretched(index: np.ndarray, axis: int, size: int, kernel: int, layer: Any) -> np.ndarray:
+def _stretched(
+    index: np.ndarray, axis: int, size: int, kernel: int, layer: keras.Layer
+) -> np.ndarray:
     """The input of the plain convolution, along one axis.
 
     Input m gives, by kernel element j, to output  m · stride + j · dilation - before; `before` is

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import numpy as np
 
+from ...utils import Connectable
+from ..conversion import Conversion
 from .base import LayerConverter, elements, register
 from .products import broadcast_bias, convolve
 
@@ -30,13 +30,13 @@ class ConvertDense(LayerConverter):
     folds = True
 
     @classmethod
-    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+    def convertible(cls, layer: keras.Layer, converter: Conversion) -> tuple[bool, str | None]:
         for call in converter.frame.graph.calls_of(layer):
             if converter.temporal_model and len(call.inputs[0].shape) < 3:
                 return False, "the axis that it combines is time; give each step an axis of its own"
         return super().convertible(layer, converter)
 
-    def convert(self, node_id: int) -> Any:
+    def convert(self, node_id: int) -> Connectable:
         kernel = self.folded(node_id, np.asarray(self.layer.kernel))
         bias = self.folded_bias(node_id)
         shape = self.input_shape(node_id)
@@ -47,7 +47,7 @@ class ConvertDense(LayerConverter):
         self.add_connection(node_id, output, trainable=trainable, transform=kernel.T)
         return output
 
-    def _shared(self, node_id: int, kernel: np.ndarray, bias: np.ndarray | None) -> Any:
+    def _shared(self, node_id: int, kernel: np.ndarray, bias: np.ndarray | None) -> Connectable:
         output = self.add_nengo_obj(node_id, activation=self.layer.activation)
         index = elements(self.input_shape(node_id)).reshape(-1, kernel.shape[0])
         convolve(self, self.get_input_obj(node_id), index, output, kernel[None])
@@ -66,14 +66,22 @@ class ConvertEinsumDense(LayerConverter):
     has_weights = True
 
     @classmethod
-    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+    def convertible(cls, layer: keras.Layer, converter: Conversion) -> tuple[bool, str | None]:
         possible, why = super().convertible(layer, converter)
         if possible and Einsum.of(layer) is None:
             return False, f"its equation {layer.equation!r} is no product for each item of a batch"
         return possible, why
 
-    def convert(self, node_id: int) -> Any:
-        layer, einsum = self.layer, Einsum.of(self.layer)
+    @property
+    def einsum(self) -> Einsum:
+        """The layer's equation, which `convertible` has found to be one."""
+        found = Einsum.of(self.layer)
+        if found is None:
+            raise TypeError(f"{self.layer.equation!r} is no product for each item of a batch")
+        return found
+
+    def convert(self, node_id: int) -> Connectable:
+        layer, einsum = self.layer, self.einsum
         output = self.add_nengo_obj(node_id, activation=layer.activation)
         shape_out = self.output_shape(node_id)
         kernel, groups = einsum.kernel(np.asarray(layer.kernel))
@@ -116,7 +124,7 @@ class Einsum:
         self.made = "".join(c for c in w if c in y and c not in x)
 
     @classmethod
-    def of(cls, layer: Any) -> Einsum | None:
+    def of(cls, layer: keras.Layer) -> Einsum | None:
         """That of a layer, or None where it is no product."""
         left, y = layer.equation.replace(" ", "").split("->")
         x, w = left.split(",")

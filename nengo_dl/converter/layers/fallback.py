@@ -10,7 +10,10 @@ import nengo
 import numpy as np
 
 from ...tensor_node import TensorNode
+from ...utils import Connectable, Tensor
+from ..conversion import Conversion
 from ..copies import copy_of
+from ..graph import Call
 from ..records import FALLBACK
 from .base import LayerConverter, register
 
@@ -22,7 +25,7 @@ class ConvertFallback(LayerConverter):
     exactness = FALLBACK
 
     @classmethod
-    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+    def convertible(cls, layer: keras.Layer, converter: Conversion) -> tuple[bool, str | None]:
         try:
             copy_of(layer, converter)
         except Exception as error:
@@ -33,7 +36,7 @@ class ConvertFallback(LayerConverter):
             )
         return True, None
 
-    def convert(self, node_id: int) -> Any:
+    def convert(self, node_id: int) -> Connectable | Sequence[Connectable]:
         call = self.call(node_id)
         layer = copy_of(self.layer, self.converter)
         is_simple = call.is_plain and len(call.inputs) == len(call.outputs) == 1
@@ -41,7 +44,7 @@ class ConvertFallback(LayerConverter):
             return self._simple(node_id, layer)
         return self._general(node_id, layer, call)
 
-    def _simple(self, node_id: int, layer: Any) -> TensorNode:
+    def _simple(self, node_id: int, layer: keras.Operation) -> TensorNode:
         node = TensorNode(
             layer,
             shape_in=self.input_shape(node_id),
@@ -52,7 +55,9 @@ class ConvertFallback(LayerConverter):
         self.add_connection(node_id, node)
         return node
 
-    def _general(self, node_id: int, layer: Any, call: Any) -> Any:
+    def _general(
+        self, node_id: int, layer: keras.Operation, call: Call
+    ) -> Connectable | Sequence[Connectable]:
         """All inputs beside each other go in, and all outputs come out; Nodes separate these."""
         sizes = [self.converter.size_of(t) for t in call.inputs]
         node = TensorNode(
@@ -69,7 +74,9 @@ class ConvertFallback(LayerConverter):
             return node
         return self._separated(node, call.outputs, node_id)
 
-    def _separated(self, node: TensorNode, tensors: Sequence, node_id: int) -> list[nengo.Node]:
+    def _separated(
+        self, node: TensorNode, tensors: Sequence[keras.KerasTensor], node_id: int
+    ) -> list[nengo.Node]:
         found, start = [], 0
         for i, tensor in enumerate(tensors):
             size = self.converter.size_of(tensor)
@@ -92,13 +99,15 @@ class CallOfLayer(keras.layers.Layer):
         Elements of each input.
     """
 
-    def __init__(self, operation: Any, call: Any, sizes: Sequence[int], **kwargs: Any) -> None:
+    def __init__(
+        self, operation: keras.Operation, call: Call, sizes: Sequence[int], **kwargs: Any
+    ) -> None:
         super().__init__(dtype=getattr(operation, "dtype_policy", None), **kwargs)
         self.operation, self.recorded = operation, call
         self.sizes = [int(n) for n in sizes]
         self.built = True
 
-    def call(self, x: Any, training: bool = False) -> Any:
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
         values, start = {}, 0
         for tensor, size in zip(self.recorded.inputs, self.sizes, strict=True):
             part = keras.ops.reshape(x[:, start : start + size], (-1, *tensor.shape[1:]))

@@ -9,6 +9,9 @@ import keras
 import nengo
 import numpy as np
 
+from ...utils import Connectable, Tensor
+from ..conversion import Conversion
+from ..graph import Call
 from ..nodes import ConstantNode
 from .base import LayerConverter, elements, register
 
@@ -20,7 +23,7 @@ class ConvertSum(LayerConverter):
     takes_constants = True
 
     @classmethod
-    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+    def convertible(cls, layer: keras.Layer, converter: Conversion) -> tuple[bool, str | None]:
         possible, why = items_fit(layer, converter)
         return super().convertible(layer, converter) if possible else (possible, why)
 
@@ -51,13 +54,13 @@ class ConvertSum(LayerConverter):
         return [1.0] * n
 
 
-def chosen(pre: Any, index: np.ndarray) -> Any:
+def chosen(pre: Connectable, index: np.ndarray) -> Any:
     """An object, or elements of it."""
     flat = index.ravel()
     return pre if np.array_equal(flat, np.arange(pre.size_out)) else pre[flat]
 
 
-def terms(part: LayerConverter, node_id: int) -> list[tuple[Any, np.ndarray]]:
+def terms(part: LayerConverter, node_id: int) -> list[tuple[Connectable | None, np.ndarray]]:
     """What is combined: objects and their elements, or None and a constant for an item."""
     skip = 2 if part.converter.temporal_model else 1
     found = []
@@ -70,13 +73,13 @@ def terms(part: LayerConverter, node_id: int) -> list[tuple[Any, np.ndarray]]:
     return found
 
 
-def combined(call: Any) -> list[Any]:
+def combined(call: Call) -> list[Tensor]:
     """The tensors and constants of a call, in order."""
     args, kwargs = call.arguments.args, call.arguments.kwargs
     return list(args[0] if args else kwargs["inputs"])
 
 
-def items_fit(layer: Any, converter: Any) -> tuple[bool, str | None]:
+def items_fit(layer: keras.Layer, converter: Conversion) -> tuple[bool, str | None]:
     """Whether what is combined is one thing for each item (and, in a temporal model, each step).
 
     Keras takes the first axis of all, constants too, for the batch, and where ranks differ, puts
@@ -128,7 +131,7 @@ class ConvertMultiply(LayerConverter):
     takes_constants = True
 
     @classmethod
-    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+    def convertible(cls, layer: keras.Layer, converter: Conversion) -> tuple[bool, str | None]:
         for call in converter.frame.graph.calls_of(layer):
             if len(call.inputs) > 1:
                 return False, "a product of two inputs is not linear"
@@ -160,7 +163,7 @@ class ConvertConcatenate(LayerConverter):
     along_time = True
 
     @classmethod
-    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+    def convertible(cls, layer: keras.Layer, converter: Conversion) -> tuple[bool, str | None]:
         for call in converter.frame.graph.calls_of(layer):
             axis = layer.axis % len(call.outputs[0].shape)
             if axis == 0 or (converter.temporal_model and axis == 1):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import nengo
 
+from ..graph import Graph
 from ..models import check_shapes
 from .base import LayerConverter, register
 
@@ -18,8 +17,16 @@ class ConvertModel(LayerConverter):
     allow_fallback = False
     along_time = True
 
-    def convert(self, node_id: int) -> nengo.Network:
+    @property
+    def graph(self) -> Graph:
+        """The calls in the model."""
         graph = self.converter.graph_of(self.layer)
+        if graph is None:
+            raise TypeError(f"{self.layer.name!r} is converted as a whole")
+        return graph
+
+    def convert(self, node_id: int) -> nengo.Network:
+        graph = self.graph
         check_shapes(graph.inputs, self.converter.temporal_model)
         with nengo.Network(label=self.label(node_id)) as network:
             self.converter.configure(network)
@@ -31,7 +38,7 @@ class ConvertModel(LayerConverter):
         return network
 
 
-def _inlet(part: LayerConverter, tensor: Any) -> nengo.Node:
+def _inlet(part: LayerConverter, tensor: keras.KerasTensor) -> nengo.Node:
     size = part.converter.size_of(tensor)
     return nengo.Node(size_in=size, label=tensor.name)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import nengo
 import numpy as np
 
+from ...utils import Connectable
+from ..conversion import Conversion
 from ..nodes import ConstantNode
 from .base import LayerConverter, is_frozen, register
 
@@ -21,6 +21,7 @@ class ConvertAffine(LayerConverter):
         label = self.label(node_id)
         node = nengo.Node(size_in=scale.size, label=label)
         self.add_connection(node_id, node, transform=scale)
+        # a Node of zeros would be computed in each step
         if np.any(shift):
             self.connect(ConstantNode(shift, label=f"{label}.bias"), node)
         return node
@@ -48,7 +49,7 @@ class ConvertBatchNormalization(ConvertAffine):
     along_time = True
 
     @classmethod
-    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+    def convertible(cls, layer: keras.Layer, converter: Conversion) -> tuple[bool, str | None]:
         if not is_frozen(layer, converter):
             return False, (
                 "in training it depends on the batch; set layer.trainable=False, or "
@@ -61,7 +62,7 @@ class ConvertBatchNormalization(ConvertAffine):
                 return False, f"its axis={layer.axis!r} is that of time"
         return super().convertible(layer, converter)
 
-    def convert(self, node_id: int) -> Any:
+    def convert(self, node_id: int) -> Connectable:
         if self.converter.frame.is_absorbed(self.call(node_id)):
             return self.get_input_obj(node_id)
         return super().convert(node_id)
@@ -69,6 +70,7 @@ class ConvertBatchNormalization(ConvertAffine):
     def by_channel(self) -> tuple[np.ndarray, np.ndarray]:
         """Scale and shift (channels,)."""
         layer = self.layer
+        # in float64, as these are multiplied into weights: to round once is enough
         mean, variance = np.asarray(layer.moving_mean), np.asarray(layer.moving_variance)
         scale = 1 / np.sqrt(variance.astype(float) + layer.epsilon)
         if layer.scale:
@@ -96,7 +98,7 @@ class ConvertRescaling(ConvertAffine):
     along_time = True
 
     @classmethod
-    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+    def convertible(cls, layer: keras.Layer, converter: Conversion) -> tuple[bool, str | None]:
         for call in converter.frame.graph.calls_of(layer):
             rank = len(call.inputs[0].shape) - (2 if converter.temporal_model else 1)
             for name, array in zip(("scale", "offset"), _of_rescaling(layer), strict=True):
@@ -109,7 +111,7 @@ class ConvertRescaling(ConvertAffine):
         return _of_rescaling(self.layer)
 
 
-def _of_rescaling(layer: Any) -> tuple[np.ndarray, np.ndarray]:
+def _of_rescaling(layer: keras.Layer) -> tuple[np.ndarray, np.ndarray]:
     """Scale and offset, without axes of 1 in front."""
     scale, offset = np.asarray(layer.scale), np.asarray(layer.offset)
     if scale.ndim and keras.config.image_data_format() == "channels_first":
@@ -126,7 +128,7 @@ class ConvertNormalization(ConvertAffine):
     """(x - mean) / standard deviation, or the inverse."""
 
     @classmethod
-    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+    def convertible(cls, layer: keras.Layer, converter: Conversion) -> tuple[bool, str | None]:
         if layer.mean is None:
             return False, "its mean is not known; call its adapt(data) first"
         return super().convertible(layer, converter)

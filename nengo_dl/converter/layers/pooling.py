@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import keras
 import nengo
 import numpy as np
 
+from ..conversion import Conversion
 from ..neurons import largest
 from ..records import APPROXIMATE, EXACT
 from .base import LayerConverter, elements, register
@@ -148,10 +148,10 @@ class ConvertAdaptiveAvgPool(ConvertPooling):
 def _maximum(base: type[ConvertPooling]) -> type[ConvertPooling]:
     """Maximum pooling over the windows of average pooling."""
 
-    class ConvertMaxPool(base):
+    class ConvertMaxPool(base):  # type: ignore[valid-type, misc]  # an argument as a base
         """The true maximum, or an average in its place, as the user says."""
 
-        def __init__(self, layer: Any, converter: Any) -> None:
+        def __init__(self, layer: keras.Layer, converter: Conversion) -> None:
             super().__init__(layer, converter)
             if converter.true_max_pool:
                 self.exactness = EXACT
@@ -161,7 +161,7 @@ def _maximum(base: type[ConvertPooling]) -> type[ConvertPooling]:
                 self.reason = "an average in the place of a maximum, as max_to_avg_pool says"
 
         @classmethod
-        def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+        def convertible(cls, layer: keras.Layer, converter: Conversion) -> tuple[bool, str | None]:
             if not (converter.max_to_avg_pool or converter.true_max_pool):
                 return False, (
                     "a maximum is not linear; with true_max_pool=True rectifiers compute it, "

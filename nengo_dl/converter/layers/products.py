@@ -18,16 +18,17 @@ from typing import Any
 import nengo
 import numpy as np
 
-from .base import elements
+from ...utils import Connectable
+from .base import LayerConverter, elements
 
 LARGEST_RANK = 2  # of convolutions that Nengo's simulator computes
 
 
 def convolve(
-    part: Any,
-    pre: Any,
+    part: LayerConverter,
+    pre: Connectable,
     index: np.ndarray,
-    obj: Any,
+    obj: Connectable,
     kernel: np.ndarray,
     strides: Sequence[int] | None = None,
     padding: str = "valid",
@@ -72,7 +73,7 @@ def convolve(
     part.connect(pre, obj, bool(part.layer.trainable), transform=transform)
 
 
-def chosen(part: Any, pre: Any, index: np.ndarray) -> Any:
+def chosen(part: LayerConverter, pre: Connectable, index: np.ndarray) -> Any:
     """The object itself, elements of it, or a Node where zeros are added."""
     flat = np.ravel(index)
     if np.array_equal(flat, np.arange(pre.size_out)):
@@ -85,10 +86,10 @@ def chosen(part: Any, pre: Any, index: np.ndarray) -> Any:
 
 
 def dilate(
-    part: Any,
-    pre: Any,
+    part: LayerConverter,
+    pre: Connectable,
     index: np.ndarray,
-    obj: Any,
+    obj: Connectable,
     kernel: np.ndarray,
     dilation: Sequence[int],
     groups: int,
@@ -117,13 +118,17 @@ def side_by_side(index: np.ndarray, axis: int, d: int) -> np.ndarray:
     return np.take(index, order, axis=axis)
 
 
-def _between(part: Any, shape: Sequence[int]) -> nengo.Node:
+def _between(part: LayerConverter, shape: Sequence[int]) -> nengo.Node:
     """A Node for what is computed, and not all of it needed."""
     return nengo.Node(size_in=int(np.prod(shape)), label=f"{part.layer.name}.computed")
 
 
 def connect_chosen(
-    part: Any, pre: Any, index: np.ndarray, obj: Any, out: np.ndarray | None
+    part: LayerConverter,
+    pre: Connectable,
+    index: np.ndarray,
+    obj: Connectable,
+    out: np.ndarray | None,
 ) -> None:
     """Connect some elements of an object to some of another."""
     target = np.arange(obj.size_in) if out is None else np.ravel(out)
@@ -132,10 +137,10 @@ def connect_chosen(
 
 
 def flat_convolve(
-    part: Any,
-    pre: Any,
+    part: LayerConverter,
+    pre: Connectable,
     index: np.ndarray,
-    obj: Any,
+    obj: Connectable,
     kernel: np.ndarray,
     strides: Sequence[int],
     groups: int,
@@ -199,7 +204,9 @@ def padded(index: np.ndarray, axis: int, before: int, after: int) -> np.ndarray:
     return np.pad(index[tuple(cut)], width, constant_values=-1)
 
 
-def broadcast_bias(part: Any, node_id: int, obj: Any, biases: np.ndarray, index: np.ndarray):
+def broadcast_bias(
+    part: LayerConverter, node_id: int, obj: Connectable, biases: np.ndarray, index: np.ndarray
+) -> None:
     """Add trainable biases that elements share.
 
     Parameters

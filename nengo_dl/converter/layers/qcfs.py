@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...neurons import QuantizedReLU
+from ...utils import Connectable
 from ..qcfs import QCFS
 from .base import LayerConverter, register
 
@@ -15,7 +14,7 @@ class ConvertQCFS(LayerConverter):
 
     reason = "its threshold is not trained any more"
 
-    def convert(self, node_id: int) -> Any:
+    def convert(self, node_id: int) -> Connectable:
         threshold = float(self.layer.current_threshold())
         neurons = QuantizedReLU(self.layer.levels, amplitude=threshold)
         output = self.add_nengo_obj(node_id, activation=neurons)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
 TEXT = "it works on text, and Nengo on numbers; apply it to the data beforehand"
@@ -36,7 +34,7 @@ REFUSED: dict[str, str] = {
 }
 
 
-def refusal(layer: Any) -> str | None:
+def refusal(layer: keras.Layer) -> str | None:
     """Why a layer is refused, whatever the arguments of the converter; None if it is not."""
     name = type(layer).__name__
     if type(layer) is getattr(keras.layers, name, None) and name in REFUSED:

@@ -5,18 +5,18 @@ What such a layer does is found out by letting it rearrange the numbers of its e
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import numpy as np
 
+from ...utils import Connectable
+from ..conversion import Conversion
 from .base import LayerConverter, elements, register
 
 
 class ConvertRearrangement(LayerConverter):
     """A Node whose input is indexed; nothing at all where the elements keep their order."""
 
-    def convert(self, node_id: int) -> Any:
+    def convert(self, node_id: int) -> Connectable:
         index = self.rearranged(elements(self.input_shape(node_id)))
         pre = self.get_input_obj(node_id)
         if np.array_equal(index.ravel(), np.arange(pre.size_out)):
@@ -91,7 +91,7 @@ class ConvertCenterCrop(ConvertRearrangement):
     """Leaves elements out; does not enlarge."""
 
     @classmethod
-    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+    def convertible(cls, layer: keras.Layer, converter: Conversion) -> tuple[bool, str | None]:
         for call in converter.frame.graph.calls_of(layer):
             shape = call.inputs[0].shape[1:]
             height, width = shape[:2] if layer.data_format == "channels_last" else shape[1:]
@@ -110,7 +110,7 @@ class ConvertNothing(LayerConverter):
     reason = "does nothing in inference; not applied in training"
     along_time = True
 
-    def convert(self, node_id: int) -> Any:
+    def convert(self, node_id: int) -> Connectable:
         return self.get_input_obj(node_id)
 
 

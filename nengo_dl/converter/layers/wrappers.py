@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
 
 import keras
 import numpy as np
 
+from ...utils import Connectable
+from ..conversion import Conversion
 from .activation import ConvertActivation
 from .base import CONVERTERS, LayerConverter, register
 from .convolution import ConvertConv, ConvertConvTranspose
@@ -30,25 +31,25 @@ class ConvertTimeDistributed(LayerConverter):
 
     along_time = True
 
-    def __init__(self, layer: Any, converter: Any) -> None:
+    def __init__(self, layer: keras.Layer, converter: Conversion) -> None:
         super().__init__(layer, converter)
         inner = layer.layer
         found = CONVERTERS[type(inner)]
+        # steps are one more axis here: to move elements about, or for windows of length 1
         if not converter.temporal_model and issubclass(found, ConvertRearrangement):
             inner = layer
         elif not converter.temporal_model and issubclass(found, WINDOWED):
             inner = with_steps(inner)
         self.inner = found(inner, converter)
-        self.inner.call, self.inner.label, self.inner.source = self.call, self.label, layer
+        # what the wrapped layer becomes stands where the wrapper is called, and has its name
+        self.inner.call = self.call  # type: ignore[method-assign]  # of this instance alone
+        self.inner.label = self.label  # type: ignore[method-assign]  # likewise
+        self.inner.source = layer
+        self.has_weights = self.inner.has_weights
         self.exactness, self.reason = self.inner.exactness, self.inner.reason
 
-    @property
-    def has_weights(self) -> bool:
-        """Whether the wrapped layer has."""
-        return self.inner.has_weights
-
     @classmethod
-    def convertible(cls, layer: Any, converter: Any) -> tuple[bool, str | None]:
+    def convertible(cls, layer: keras.Layer, converter: Conversion) -> tuple[bool, str | None]:
         inner, found = layer.layer, CONVERTERS.get(type(layer.layer))
         name = type(inner).__name__
         if found is None:
@@ -64,11 +65,11 @@ class ConvertTimeDistributed(LayerConverter):
             return False, f"a {name} that steps share can be converted in a temporal model only"
         return True, None
 
-    def convert(self, node_id: int) -> Any:
+    def convert(self, node_id: int) -> Connectable:
         return self.inner.convert(node_id)
 
 
-def with_steps(layer: Any) -> SimpleNamespace:
+def with_steps(layer: keras.Layer) -> SimpleNamespace:
     """What a converter asks of a convolution or pooling, with steps as one more spatial axis."""
     names = ("name", "trainable", "activation", "use_bias", "bias", "groups", "data_format")
     found = {name: getattr(layer, name) for name in (*names, "padding") if hasattr(layer, name)}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Literal
 
+import keras
 from nengo.exceptions import ValidationError
 
 from .base import Recipe
@@ -15,7 +16,10 @@ from .thresholds import LocalBalance, Maximum, Percentile
 __all__ = ["Calibrated", "LocalBalance", "Maximum", "Percentile", "Rates", "Recipe", "choose"]
 
 
-def choose(recipe: Any, scale_firing_rates: Any) -> Recipe:
+def choose(
+    recipe: Recipe | None,
+    scale_firing_rates: float | Literal["auto"] | Mapping[keras.Layer, float] | None,
+) -> Recipe:
     """The recipe that the arguments of the converter ask for.
 
     Raises

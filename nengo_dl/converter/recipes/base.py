@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import keras
+import nengo
 import numpy as np
 from nengo.neurons import NeuronType
 
 from ...utils import warn
+from ..arguments import Inputs
+from ..seams import Converted
+from .statistics import Activations
 
 
 class Recipe:
@@ -16,7 +19,7 @@ class Recipe:
     Overwrite what is to be different, and give an instance to `nengo_dl.Converter` as `recipe`.
     """
 
-    def prepare(self, converter: Any, calibration: Any) -> None:
+    def prepare(self, converter: Converted, calibration: Inputs | None) -> None:
         """Look at the model and the data, once, before any layer is converted.
 
         Parameters
@@ -33,14 +36,14 @@ class Recipe:
                 f"scale_firing_rates='auto' does"
             )
 
-    def unused_layers(self) -> list:
+    def unused_layers(self) -> list[keras.Layer]:
         """Layers that the recipe was told about and that turned out to have no neurons.
 
         The converter warns of them. None by default.
         """
         return []
 
-    def activation(self, layer: Any, neuron_type: NeuronType) -> NeuronType:
+    def activation(self, layer: keras.Layer, neuron_type: NeuronType) -> NeuronType:
         """Choose the neurons of a layer.
 
         Parameters
@@ -51,7 +54,7 @@ class Recipe:
         """
         return neuron_type
 
-    def term(self, layer: Any, neuron_type: NeuronType) -> NeuronType:
+    def term(self, layer: keras.Layer, neuron_type: NeuronType) -> NeuronType:
         """Choose the neurons of one term, where the activation of a layer is a sum of rectifiers.
 
         So it is for a ReLU with `max_value`, ``hard_tanh`` and others. By default, as `activation`.
@@ -64,7 +67,7 @@ class Recipe:
         """
         return self.activation(layer, neuron_type)
 
-    def scale(self, layer: Any, activation: NeuronType) -> float | np.ndarray | None:
+    def scale(self, layer: keras.Layer, activation: NeuronType) -> float | np.ndarray | None:
         """Choose the firing rate [Hz] of neurons at an activation of 1.
 
         Gains and biases are multiplied by it, and outputs divided, so that the function of linear
@@ -84,7 +87,9 @@ class Recipe:
         """
         return None
 
-    def initial_state(self, layer: Any, neuron_type: NeuronType) -> dict | None:
+    def initial_state(
+        self, layer: keras.Layer, neuron_type: NeuronType
+    ) -> dict[str, nengo.dists.Distribution | float] | None:
         """Choose the initial state of neurons, such as ``{"voltage": nengo.dists.Choice([0.5])}``.
 
         Parameters
@@ -100,7 +105,7 @@ class Recipe:
         """
         return None
 
-    def readout(self, converter: Any, n_steps: int) -> int:
+    def readout(self, converter: Converted, n_steps: int) -> int:
         """Choose from which step on (counted from 0) outputs are averaged in evaluations.
 
         Parameters
@@ -116,7 +121,7 @@ class Recipe:
         """
         return 0
 
-    def activations_of(self, layer: Any) -> Any:
+    def activations_of(self, layer: keras.Layer) -> Activations | None:
         """What is known of a layer's activations on calibration data: `Activations`, or None.
 
         Parameters

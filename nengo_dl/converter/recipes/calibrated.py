@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Literal
 
+import keras
 import nengo
 import numpy as np
 from nengo.exceptions import ValidationError
@@ -11,11 +13,12 @@ from nengo.neurons import NeuronType
 
 from ...neurons import QuantizedReLU
 from ...utils import warn
-from ..arguments import check_flags
+from ..arguments import Inputs, check_flags
+from ..seams import Converted
 from .base import Recipe
 from .readout import starts
 from .scaling import can_be_scaled, is_line, largest_error, rates, spiking, through_step
-from .statistics import Activations, check_calibration, statistics_of
+from .statistics import Activations, check_calibration, missing_calibration, statistics_of
 from .thresholds import Method, method_of, thresholds_of
 
 READOUT_ITEMS = 200  # of the calibration data, with which the readout is chosen
@@ -63,13 +66,13 @@ class Calibrated(Recipe):
 
     def __init__(
         self,
-        method: str | Method = "local",
+        method: Literal["local", "percentile", "maximum"] | Method = "local",
         per_channel: bool = True,
         signed: bool = False,
         max_rate: float = 1000.0,
         max_spikes: float = np.inf,
-        initial_voltage: float | str = 0.5,
-        readout: int | str = "auto",
+        initial_voltage: float | Literal["uniform"] = 0.5,
+        readout: int | Literal["auto"] = "auto",
     ) -> None:
         self.method = method_of(method)
         check_flags(per_channel=per_channel, signed=signed)
@@ -89,9 +92,9 @@ class Calibrated(Recipe):
         self._arrays: list[np.ndarray] = []
         self._starts: np.ndarray = np.zeros(0, dtype=int)
         self._trained: set[int] = set()  # layers that keep the threshold they were trained with
-        self._converter: Any = None
+        self._converter: Converted | None = None
 
-    def prepare(self, converter: Any, calibration: Any) -> None:
+    def prepare(self, converter: Converted, calibration: Inputs | None) -> None:
         """Choose thresholds; arguments as of `Recipe`.
 
         Raises
@@ -112,30 +115,33 @@ class Calibrated(Recipe):
         self._arrays = [array[:READOUT_ITEMS] for array in arrays]
         self._statistics = statistics_of(converter, arrays, self.per_channel)
 
-    def activation(self, layer: Any, neuron_type: NeuronType) -> NeuronType:
+    def activation(self, layer: keras.Layer, neuron_type: NeuronType) -> NeuronType:
         """Spiking neurons; see `Recipe`."""
         return self._spiking(layer, neuron_type, self.max_spikes)
 
-    def term(self, layer: Any, neuron_type: NeuronType) -> NeuronType:
+    def term(self, layer: keras.Layer, neuron_type: NeuronType) -> NeuronType:
         """Spiking neurons without a limit; see `Recipe`.
 
         The threshold is that of the sum. A term may exceed it, and must not be clipped there.
         """
         return self._spiking(layer, neuron_type, np.inf)
 
-    def _spiking(self, layer: Any, neuron_type: NeuronType, max_spikes: float) -> NeuronType:
+    def _spiking(
+        self, layer: keras.Layer, neuron_type: NeuronType, max_spikes: float
+    ) -> NeuronType:
         made = spiking(neuron_type, self.signed, max_spikes)
         if type(neuron_type) is QuantizedReLU:
+            # whatever data say: it was trained for this threshold
             self._trained.add(id(layer))
             return made
         if not self._arrays:
-            check_calibration(self._converter, None)
+            raise missing_calibration()
         if not made.spiking or is_line(made) or id(layer) not in self._statistics:
             return made
         faster = through_step(made, self._scale_of_curve(layer, made))
         return made if faster is None else faster
 
-    def scale(self, layer: Any, activation: NeuronType) -> float | np.ndarray | None:
+    def scale(self, layer: keras.Layer, activation: NeuronType) -> float | np.ndarray | None:
         """Rates at an activation of 1; see `Recipe`."""
         if id(layer) in self._trained:
             return self.max_rate
@@ -147,7 +153,9 @@ class Calibrated(Recipe):
         scales = self.max_rate / self._threshold(layer)
         return float(scales[0]) if len(scales) == 1 else scales
 
-    def initial_state(self, layer: Any, neuron_type: NeuronType) -> dict | None:
+    def initial_state(
+        self, layer: keras.Layer, neuron_type: NeuronType
+    ) -> dict[str, nengo.dists.Distribution | float] | None:
         """Half a threshold, for neurons that integrate; see `Recipe`."""
         exact = id(layer) in self._trained
         if self.initial_voltage == "uniform" and not exact:
@@ -157,7 +165,7 @@ class Calibrated(Recipe):
             return None
         return {"voltage": nengo.dists.Choice([0.5 if exact else self.initial_voltage])}
 
-    def readout(self, converter: Any, n_steps: int) -> int:
+    def readout(self, converter: Converted, n_steps: int) -> int:
         """The first step that is averaged; see `Recipe`."""
         if self._readout != "auto":
             return min(self._readout, n_steps - 1)
@@ -167,23 +175,24 @@ class Calibrated(Recipe):
             self._starts = starts(converter, self._arrays, n_steps)
         return int(self._starts[n_steps - 1])
 
-    def activations_of(self, layer: Any) -> Activations | None:
+    def activations_of(self, layer: keras.Layer) -> Activations | None:
         """What is known of a layer's activations; see `Recipe`."""
         return self._statistics.get(id(layer))
 
-    def _threshold(self, layer: Any) -> np.ndarray:
+    def _threshold(self, layer: keras.Layer) -> np.ndarray:
         """Thresholds (channels,) of a layer; found when they are needed."""
         key = id(layer)
         if key not in self._thresholds:
             samples = np.concatenate(self._statistics[key].samples)
             self._thresholds[key] = thresholds_of(samples, self.method)
+            # they are large, and the threshold is all that was wanted of them
             self._statistics[key].samples.clear()
         return self._thresholds[key]
 
-    def _largest(self, layer: Any) -> float:
+    def _largest(self, layer: keras.Layer) -> float:
         return float(self._threshold(layer).max())
 
-    def _scale_of_curve(self, layer: Any, neuron_type: NeuronType) -> float:
+    def _scale_of_curve(self, layer: keras.Layer, neuron_type: NeuronType) -> float:
         """The factor that makes a neuron with the largest threshold fire at `max_rate`."""
         amplitude = getattr(neuron_type, "amplitude", 1)
         if isinstance(neuron_type, nengo.LIF):
@@ -192,7 +201,7 @@ class Calibrated(Recipe):
             rate = self._largest(layer) / amplitude
         return self.max_rate / rate if rate > 0 else 1.0
 
-    def _changed_curve(self, layer: Any, neuron_type: NeuronType) -> float | None:
+    def _changed_curve(self, layer: keras.Layer, neuron_type: NeuronType) -> float | None:
         """A scale that changes the function of neurons, with a warning."""
         found = self._statistics[id(layer)]
         scale = self.max_rate / self._largest(layer)
@@ -213,7 +222,7 @@ class Calibrated(Recipe):
         return scale
 
 
-def _number(value: Any, name: str, is_valid: Any, expected: str) -> float:
+def _number(value: float, name: str, is_valid: Callable[[float], bool], expected: str) -> float:
     is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if not is_number or not is_valid(value):
         raise ValidationError(f"got {value!r}, expected a number {expected}", attr=name)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import keras
 import nengo
 import numpy as np
 from nengo.exceptions import ValidationError
 from nengo.neurons import NeuronType
 
 from ..activations import with_parameters
+from .base import Recipe
 
 
 def neurons_of(
-    recipe: Any, layer: Any, neuron_type: NeuronType, is_term: bool = False
+    recipe: Recipe, layer: keras.Layer, neuron_type: NeuronType, is_term: bool = False
 ) -> NeuronType:
     """The neurons that a recipe chooses for a layer.
 
@@ -35,7 +35,7 @@ def neurons_of(
 
 
 def scale_of(
-    recipe: Any, layer: Any, neuron_type: NeuronType, shape: tuple[int, ...], first: bool
+    recipe: Recipe, layer: keras.Layer, neuron_type: NeuronType, shape: tuple[int, ...], first: bool
 ) -> float | np.ndarray | None:
     """The scale that a recipe chooses: None, a number, or one for each element of the output.
 
@@ -65,7 +65,7 @@ def scale_of(
     return float(scale) if scale.ndim == 0 else every
 
 
-def with_state(recipe: Any, layer: Any, neuron_type: NeuronType) -> NeuronType:
+def with_state(recipe: Recipe, layer: keras.Layer, neuron_type: NeuronType) -> NeuronType:
     """The neuron type, with the initial state that a recipe chooses.
 
     Parameters
@@ -89,7 +89,9 @@ def with_state(recipe: Any, layer: Any, neuron_type: NeuronType) -> NeuronType:
     return with_parameters(neuron_type, initial_state=states)
 
 
-def _error(recipe: Any, hook: str, layer: Any, found: Any, expected: str) -> ValidationError:
+def _error(
+    recipe: Recipe, hook: str, layer: keras.Layer, found: object, expected: str
+) -> ValidationError:
     return ValidationError(
         f"the recipe gave {found!r} for layer {layer.name!r}, expected {expected}",
         attr=hook,

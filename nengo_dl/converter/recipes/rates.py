@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import keras
 import numpy as np
 from nengo.exceptions import ValidationError
 from nengo.neurons import NeuronType
 
+from ..arguments import Inputs
+from ..seams import Converted
 from .base import Recipe
 
 
@@ -28,14 +29,17 @@ class Rates(Recipe):
         If a number is not positive, or a key is no layer of the model.
     """
 
-    def __init__(self, scale_firing_rates: float | Mapping[Any, float]) -> None:
+    def __init__(self, scale_firing_rates: float | Mapping[keras.Layer, float]) -> None:
         self.scales = scale_firing_rates
         self._scaled: set[int] = set()
-        by_layer = isinstance(scale_firing_rates, Mapping)
-        for number in scale_firing_rates.values() if by_layer else [scale_firing_rates]:
+        if isinstance(scale_firing_rates, Mapping):
+            numbers = list(scale_firing_rates.values())
+        else:
+            numbers = [scale_firing_rates]
+        for number in numbers:
             _check(number)
 
-    def prepare(self, converter: Any, calibration: Any) -> None:
+    def prepare(self, converter: Converted, calibration: Inputs | None) -> None:
         """Check the keys; arguments as of `Recipe`.
 
         Raises
@@ -44,6 +48,7 @@ class Rates(Recipe):
             If a key is no layer of the model.
         """
         super().prepare(converter, calibration)
+        # one instance may serve several converters, one after the other
         self._scaled.clear()
         if not isinstance(self.scales, Mapping):
             return
@@ -56,20 +61,20 @@ class Rates(Recipe):
                     attr="scale_firing_rates",
                 )
 
-    def scale(self, layer: Any, activation: NeuronType) -> float | None:
+    def scale(self, layer: keras.Layer, activation: NeuronType) -> float | None:
         """As of `Recipe`."""
         if not isinstance(self.scales, Mapping):
             return self.scales
         self._scaled.add(id(layer))
         return self.scales.get(layer)
 
-    def unused_layers(self) -> list:
+    def unused_layers(self) -> list[keras.Layer]:
         """Keys of the dict that no neurons were made for; see `Recipe`."""
         keys = self.scales if isinstance(self.scales, Mapping) else ()
         return [layer for layer in keys if id(layer) not in self._scaled]
 
 
-def _check(number: Any) -> None:
+def _check(number: float) -> None:
     is_number = isinstance(number, int | float | np.number) and not isinstance(number, bool)
     if not is_number or not np.isfinite(number) or number <= 0:
         raise ValidationError(
@@ -79,6 +84,6 @@ def _check(number: Any) -> None:
         )
 
 
-def _all_layers(model: keras.Model) -> list[Any]:
+def _all_layers(model: keras.Model) -> list[keras.Layer]:
     """Layers, and those of nested models and of wrappers."""
     return [layer for layer in model._flatten_layers() if layer is not model]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ..running import expected_outputs, run
+from ..running import check_start, expected_outputs, run
+from ..seams import Converted
+from .base import Recipe
+
+
+def first_averaged(recipe: Recipe, converter: Converted, n_steps: int) -> int:
+    """From which step on outputs are averaged, as the recipe says."""
+    # the recipe may be the user's: a start behind the last step would average nothing
+    return check_start(recipe.readout(converter, n_steps), n_steps, "readout")
 
 
 def means(outputs: np.ndarray, start: int, n_steps: int) -> np.ndarray:
@@ -38,7 +44,7 @@ def best_starts(outputs: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return best
 
 
-def starts(converter: Any, arrays: list[np.ndarray], n_steps: int) -> np.ndarray:
+def starts(converter: Converted, arrays: list[np.ndarray], n_steps: int) -> np.ndarray:
     """For each number of steps up to `n_steps`, the best start for some data.
 
     Parameters

@@ -12,8 +12,6 @@ A neuron whose rate is f(J) is to fire at s f(J) instead, and its spikes are to 
 
 from __future__ import annotations
 
-from typing import Any
-
 import nengo
 import numpy as np
 from nengo.neurons import NeuronType, RatesToSpikesNeuronType
@@ -47,7 +45,9 @@ TIME_CONSTANTS = {
 }
 
 
-def spiking(neuron_type: NeuronType, signed: bool = False, max_spikes: float = np.inf) -> Any:
+def spiking(
+    neuron_type: NeuronType, signed: bool = False, max_spikes: float = np.inf
+) -> NeuronType:
     """The neurons that spike with the function of a rate neuron; others are returned as they are.
 
     Parameters

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import keras
 import numpy as np
 from nengo.exceptions import ValidationError
+from numpy.typing import ArrayLike
+
+from ..arguments import Inputs
+from ..seams import Converted
 
 # Bounds of memory, and so no fields of `Costs`, which choose the faster of two ways.
 CHUNK = 64  # items of data that go through the model at once
@@ -29,14 +32,14 @@ class Activations:
     """
 
     samples: list[np.ndarray] = field(default_factory=list)
-    largest: Any = 0.0
+    largest: np.ndarray | float = 0.0
     lowest: float = np.inf
     highest: float = -np.inf
-    total: Any = 0.0
+    total: np.ndarray | float = 0.0
     count: int = 0
 
     @property
-    def mean(self) -> np.ndarray:
+    def mean(self) -> np.ndarray | float:
         """Mean absolute value of each channel."""
         return self.total / max(self.count, 1)
 
@@ -50,13 +53,23 @@ class Activations:
             self.total + values.sum(axis=0, dtype=float),
             self.count + len(values),
         )
+        # whole rows: channels of one position belong together
         rows = max(1, most // values.shape[1])
         if len(values) > rows:
             values = values[rng.choice(len(values), rows, replace=False)]
         self.samples.append(values)
 
 
-def check_calibration(converter: Any, calibration: Any) -> list[np.ndarray]:
+def missing_calibration() -> ValidationError:
+    """What is raised where a recipe needs calibration data, and has none."""
+    return ValidationError(
+        "this recipe looks at activations; give typical data for the model's inputs (no labels "
+        "are needed), such as a few hundred items: Converter(..., calibration=x)",
+        attr="calibration",
+    )
+
+
+def check_calibration(converter: Converted, calibration: Inputs | None) -> list[np.ndarray]:
     """Calibration data as one array for each input.
 
     Raises
@@ -66,15 +79,11 @@ def check_calibration(converter: Any, calibration: Any) -> list[np.ndarray]:
     """
     tensors = converter.model.inputs
     if calibration is None:
-        raise ValidationError(
-            "this recipe looks at activations; give typical data for the model's inputs (no labels "
-            "are needed), such as a few hundred items: Converter(..., calibration=x)",
-            attr="calibration",
-        )
+        raise missing_calibration()
     return as_arrays(tensors, calibration, "calibration")
 
 
-def as_arrays(tensors: list, data: Any, attr: str) -> list[np.ndarray]:
+def as_arrays(tensors: Sequence[keras.KerasTensor], data: Inputs, attr: str) -> list[np.ndarray]:
     """Data for Keras tensors, one array (B, ...) for each, checked.
 
     Parameters
@@ -84,7 +93,7 @@ def as_arrays(tensors: list, data: Any, attr: str) -> list[np.ndarray]:
     attr : str
         What the data are, for messages.
     """
-    if isinstance(data, dict):
+    if isinstance(data, Mapping):
         missing = [t.name for t in tensors if t.name not in data]
         if missing or len(data) != len(tensors):
             raise ValidationError(
@@ -92,8 +101,9 @@ def as_arrays(tensors: list, data: Any, attr: str) -> list[np.ndarray]:
                 f"{', '.join(repr(t.name) for t in tensors)}",
                 attr=attr,
             )
-        data = [data[t.name] for t in tensors]
-    given = list(data) if isinstance(data, list | tuple) else [data]
+        given: list[ArrayLike] = [data[t.name] for t in tensors]
+    else:
+        given = list(data) if isinstance(data, list | tuple) else [data]
     if len(given) != len(tensors):
         raise ValidationError(
             f"got {len(given)} arrays, the model has {len(tensors)} inputs: "
@@ -110,7 +120,7 @@ def as_arrays(tensors: list, data: Any, attr: str) -> list[np.ndarray]:
     return arrays
 
 
-def _as_array(tensor: Any, value: Any, attr: str) -> np.ndarray:
+def _as_array(tensor: keras.KerasTensor, value: ArrayLike, attr: str) -> np.ndarray:
     try:
         return np.asarray(value)
     except (TypeError, ValueError) as error:  # rows of different lengths
@@ -119,7 +129,7 @@ def _as_array(tensor: Any, value: Any, attr: str) -> np.ndarray:
         ) from error
 
 
-def _check_array(tensor: Any, array: np.ndarray, attr: str) -> None:
+def _check_array(tensor: keras.KerasTensor, array: np.ndarray, attr: str) -> None:
     shape = tuple(tensor.shape[1:])
     fits = array.ndim == len(shape) + 1 and all(
         known in (None, n) for known, n in zip(shape, array.shape[1:], strict=True)
@@ -146,7 +156,7 @@ def chunks(arrays: list[np.ndarray], size: int = CHUNK) -> Iterator[list[np.ndar
         yield [array[start : start + size] for array in arrays]
 
 
-def by_channel(values: np.ndarray, layer: Any, per_channel: bool) -> np.ndarray:
+def by_channel(values: np.ndarray, layer: keras.Layer, per_channel: bool) -> np.ndarray:
     """Values (B, ...) as (n, channels); as (n, 1), if all are to be alike."""
     if not per_channel:
         return values.reshape(-1, 1)
@@ -158,7 +168,7 @@ def by_channel(values: np.ndarray, layer: Any, per_channel: bool) -> np.ndarray:
 
 
 def statistics_of(
-    converter: Any, arrays: list[np.ndarray], per_channel: bool, seed: int = 0
+    converter: Converted, arrays: list[np.ndarray], per_channel: bool, seed: int = 0
 ) -> dict[int, Activations]:
     """Activations by id of the layer, of all that may have neurons.
 
@@ -172,9 +182,12 @@ def statistics_of(
     seed : int
         Of the choice of samples.
     """
-    rng, found = np.random.RandomState(seed), {}
+    rng = np.random.RandomState(seed)
+    found: dict[int, Activations] = {}
     swaps = converter.swap_activations
+    # linear layers get neurons only where the user swaps that for an activation
     linear = any(f in swaps for f in (None, keras.activations.linear))
+    # as many of each chunk, so that the first ones do not stand for all
     most = VALUES * CHUNK // max(len(arrays[0]), CHUNK)
     for part in chunks(arrays):
         for _, call, outputs in converter.activations(part):
@@ -188,6 +201,6 @@ def statistics_of(
     return found
 
 
-def _may_have_neurons(layer: Any) -> bool:
+def _may_have_neurons(layer: keras.Layer) -> bool:
     activation = getattr(layer, "activation", None)
     return getattr(activation, "__name__", "") != "linear"

@@ -67,7 +67,7 @@ class Entry:
     per_item: bool = False
 
     @classmethod
-    def of(cls, data: Any) -> Entry:
+    def of(cls, data: Mapping[str, Any]) -> Entry:
         """Check what the manifest says."""
         entry = cls(data["file"], tuple(data["shape"]), data["dtype"], data["per_item"])
         if not all(type(n) is int and n >= 0 for n in entry.shape):

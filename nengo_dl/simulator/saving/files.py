@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from nengo.exceptions import SimulationError, ValidationError
@@ -29,7 +28,9 @@ OF_KERAS = (".h5", ".hdf5", ".keras")  # how names of its files end
 MOST_NAMED = 8  # names in a message; of what is left, the number
 
 
-def save(session: Session, path: Any, state: bool = False, optimizer: bool = False) -> None:
+def save(
+    session: Session, path: str | os.PathLike, state: bool = False, optimizer: bool = False
+) -> None:
     """See `Simulator.save_params`."""
     values = _values(session, _parts(state, optimizer))
     taken: set[str] = set()
@@ -49,7 +50,9 @@ def save(session: Session, path: Any, state: bool = False, optimizer: bool = Fal
     )
 
 
-def load(session: Session, path: Any, state: bool = False, optimizer: bool = False) -> None:
+def load(
+    session: Session, path: str | os.PathLike, state: bool = False, optimizer: bool = False
+) -> None:
     """See `Simulator.load_params`: everything is checked before anything changes."""
     path = _readable(path)
     parts = _parts(state, optimizer)
@@ -104,7 +107,7 @@ def _parts(state: bool, optimizer: bool) -> list[Part]:
     return [NetworkParameters(), LayerWeights(), *extra, *([OptimizerState()] if optimizer else [])]
 
 
-def file_name(path: Any) -> str:
+def file_name(path: str | os.PathLike) -> str:
     """The name of the file: with ``.npz``, as NumPy's."""
     try:
         name = os.fspath(path)
@@ -114,7 +117,7 @@ def file_name(path: Any) -> str:
     return name if name.endswith(".npz") else f"{name}.npz"
 
 
-def _readable(path: Any) -> str:
+def _readable(path: str | os.PathLike) -> str:
     """The name of a file to load; SimulationError if what was named is another kind of file."""
     name = file_name(path)
     given = os.fsdecode(os.fspath(path))

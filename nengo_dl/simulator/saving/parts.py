@@ -118,6 +118,7 @@ class State(Part):
         session.reset(parameters=False)  # processes begin anew, with this seed
         for key, variable in self._layers(session).items():
             variable.assign(arrays[f"layer {key}"])
+        # the generators of the processes that the reset has made
         for key, generators in self._generators(session).items():
             for generator, packed in zip(generators, arrays[key], strict=True):
                 _unpack(generator, packed)
@@ -206,6 +207,7 @@ class OptimizerState(Part):
             raise SimulationError(
                 "include_optimizer=True needs an optimizer; call Simulator.compile before"
             )
+        # what it keeps is made when it first trains, which may be after loading
         if not optimizer.built:
             with session.computing():
                 optimizer.build(model.trainable_variables)
@@ -259,7 +261,7 @@ def _sources(session: Session) -> Iterable[tuple[int, Any]]:
     return enumerate(session.sources.values())
 
 
-def _base(variable: Any) -> str:
+def _base(variable: keras.Variable) -> str:
     """How Keras begins the name of what an optimizer keeps for a variable."""
     return variable.path.replace("/", "_")
 
@@ -267,6 +269,7 @@ def _base(variable: Any) -> str:
 def _owner(name: str, owners: Mapping[str, Any]) -> tuple[Any, str]:
     """What a variable of an optimizer belongs to, and what it is called there."""
     cuts = [i for i, letter in enumerate(name) if letter == "_"]
+    # the longest that fits: names of parameters have underscores too
     found = next((i for i in reversed(cuts) if name[:i] in owners), None)
     return (None, name) if found is None else (owners[name[:found]], name[found + 1 :])
 
@@ -281,7 +284,7 @@ def unique(name: str, taken: set[str]) -> str:
     return unique
 
 
-def _numpy(variable: Any) -> np.ndarray:
+def _numpy(variable: keras.Variable) -> np.ndarray:
     return keras.ops.convert_to_numpy(variable)
 
 
