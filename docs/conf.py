@@ -23,11 +23,11 @@ release = version = installed("nengo-dl")
 
 extensions = [
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "numpydoc",
     "myst_nb",
     "sphinx_design",
     "sphinx_copybutton",
+    "formulas",
     "tables",
 ]
 exclude_patterns = ["_build", "_ext", "conf.py", "images/README.md"]
@@ -75,8 +75,8 @@ html_theme_options = {
     "footer_end": ["sphinx-version"],
     "secondary_sidebar_items": ["page-toc"],
 }
-# nothing is fetched when the site is built; formulas are set by the reader's browser
-mathjax3_config = {"tex": {"macros": {}}}
+# nothing is fetched, neither when the site is built nor when it is read
+html_math_renderer = "mathml"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
