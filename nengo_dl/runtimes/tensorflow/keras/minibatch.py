@@ -127,7 +127,8 @@ def read(data: Nested, losses: Sequence[str], plan: Plan) -> Minibatch:
     y = targets_by_name(y, losses, plan)
     y = y if y is None else {name: tf.convert_to_tensor(v) for name, v in y.items()}
     items, steps = _shape(x, plan)
-    x.setdefault("n_steps", tf.fill((items, 1), steps))
+    if "n_steps" not in x:
+        x["n_steps"] = tf.fill((items, 1), steps)
     weight = _weights(weight, y, losses, plan)
     for name, value in (y or {}).items():
         if value.shape.rank == 0 or value.shape[0] != items:

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 import keras
@@ -217,7 +217,7 @@ class SimulationModel(keras.Model):
     ) -> None:
         """Take no minibatch out of the data just to see its shapes: everything is built."""
 
-    @property
+    @cached_property  # Keras goes through all layers to find one
     def simulation(self) -> TensorGraph:
         """The layer."""
         return self.get_layer(index=-1)
