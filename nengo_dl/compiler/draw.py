@@ -13,8 +13,10 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .ir import Block, Group, Program, Read, Stage
+if TYPE_CHECKING:  # a program draws itself by what is here
+    from .ir import Block, Group, Program, Read, Stage
 
 WIDTH, MARGIN, LEFT, RIGHT = 840, 14, 46, 70  # [px]; beside the rows there is room for lines
 ROW, LINE, HEAD, GAP = 42, 20, 34, 18

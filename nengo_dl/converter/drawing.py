@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .diagnosis import Diagnosis, LayerDiagnosis
 from .energy import FIGURES
-from .evaluation import Evaluation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    # both draw themselves by what is here
+    from .diagnosis import Diagnosis, LayerDiagnosis
+    from .evaluation import Evaluation
 
 BLUE, ORANGE, GREY = "#1f6fb2", "#d9822b", "#6e7781"
 

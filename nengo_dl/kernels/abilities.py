@@ -206,6 +206,20 @@ class SmoothsRate(Protocol):
 
 
 @runtime_checkable
+class HasSlope(Protocol):
+    """Has the slope of its rate in closed form, where the rate is known.
+
+    A class says so of the rate that it has itself: nothing is said of one that computes another.
+    """
+
+    @classmethod
+    @abstractmethod
+    def slope(cls, c: Constants, J: Tensor, rate: Tensor) -> Tensor:
+        """d(rate)/dJ, of the same shape."""
+        ...
+
+
+@runtime_checkable
 class HasSurrogate(Protocol):
     """Can train with spikes and a surrogate gradient."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
-from ..compiler.ir import Op
+from ..compiler.ir import Block, Op
 from .arrays import HostFunction, Tensor, Tensors
 
 
@@ -73,6 +73,9 @@ class Context:
     keep : callable
         `keep(*arrays)` takes what the gradient of a step needs, and returns it: see
         `NamesResiduals`.
+    known : dict of Block to tensor (L, size)
+        Results that a gradient has from the first time that they were computed, for kernels which
+        need them less than others do.
     inline : bool
         Whether all of a loop becomes one kernel of XLA:CPU; see `Kernel.inlines`.
     """
@@ -89,6 +92,7 @@ class Context:
     rows: int | Tensor | None = None
     valid: int | Tensor | None = None
     keep: Callable[..., tuple[Tensor, ...]] = as_they_are
+    known: Mapping[Block, Tensor] = field(default_factory=dict)
     inline: bool = False
 
     def once(self, x: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from functools import partial
+from inspect import getattr_static
 from itertools import groupby
 
 import numpy as np
@@ -15,6 +17,7 @@ from ..surrogate import Rates, Surrogate, TrainingSpikes
 from .abilities import (
     ChangesInTraining,
     HasNumPyStep,
+    HasSlope,
     NamesResiduals,
     PacksStates,
     StepsInNumPy,
@@ -25,6 +28,7 @@ from .base import Kernel, NeuronKernel
 from .constants import Constants
 from .context import Context
 from .registry import kernel, neuron_kernel
+from .surrogate import with_gradient
 
 
 @kernel("neurons")
@@ -46,6 +50,10 @@ class Neurons(Kernel, ChangesInTraining, NamesResiduals, PacksStates, StepsInNum
         kind = _type_of(group)
         constants = Constants(group, kind.constants, ctx)
         choice = training_spikes(group.ops[0])
+        rate = ctx.known.get(group.writes[0])
+        slope = None if rate is None else _slope_of(kind, choice)
+        if rate is not None and slope is not None:
+            return _with_slope(rate, reads[0], partial(slope, constants))
         if choice is not None:
             return kind.training_step(constants, ctx.dt, choice, *reads)
         if group.packed:
@@ -120,6 +128,33 @@ class Neurons(Kernel, ChangesInTraining, NamesResiduals, PacksStates, StepsInNum
 def training_spikes(op: Op) -> TrainingSpikes | None:
     """What the neurons of an operation of a training program do; None if they step as ever."""
     return op.attrs["training_spikes"] if op.attrs.get("in_training") else None
+
+
+def _slope_of(
+    kind: type[NeuronKernel], choice: TrainingSpikes | None
+) -> Callable[[Constants, Tensor, Tensor], Tensor] | None:
+    """The slope of what neurons give, where that is the very rate which a class has one for."""
+    if choice is None:
+        route: tuple[str, ...] = ("step", "rate")
+    elif isinstance(choice, Rates) and choice.smoothing is None:
+        route = ("training_step", "rate_step", "rate")
+    else:
+        return None
+    if not issubclass(kind, HasSlope):
+        return None
+    # a class that inherits the slope may have changed what it is the slope of
+    owner = next(base for base in kind.__mro__ if "slope" in vars(base))
+    same = (getattr_static(kind, name) is getattr_static(owner, name) for name in route)
+    return kind.slope if all(same) else None
+
+
+def _with_slope(rate: Tensor, J: Tensor, slope: Callable[[Tensor, Tensor], Tensor]) -> Tensors:
+    """A rate that is known, and depends on J."""
+
+    def gradient(upstream: Tensor, J: Tensor, rate: Tensor) -> tuple[Tensor, ...]:
+        return (upstream * slope(J, rate),)
+
+    return with_gradient([rate], [J], [J, rate], gradient)
 
 
 def _type_of(group: Group) -> type[NeuronKernel]:

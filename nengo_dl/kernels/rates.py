@@ -14,7 +14,7 @@ from __future__ import annotations
 import nengo
 
 from ..neurons import LeakyReLU, QuantizedReLU, SoftLIFRate, ThresholdedReLU
-from .abilities import SmoothsRate
+from .abilities import HasSlope, SmoothsRate
 from .arrays import Gradient, Number, Tensor
 from .base import NeuronKernel
 from .constants import Constants
@@ -75,7 +75,7 @@ class ThresholdedReLUKernel(NeuronKernel):
 
 
 @neuron(nengo.Sigmoid)
-class SigmoidKernel(NeuronKernel):
+class SigmoidKernel(NeuronKernel, HasSlope):
     """Logistic function over the refractory period."""
 
     constants = ("tau_ref",)
@@ -84,9 +84,13 @@ class SigmoidKernel(NeuronKernel):
     def rate(cls, c: Constants, J: Tensor) -> Tensor:
         return ops.sigmoid(J) / c.tau_ref
 
+    @classmethod
+    def slope(cls, c: Constants, J: Tensor, rate: Tensor) -> Tensor:
+        return rate * (1 - rate * c.tau_ref)
+
 
 @neuron(nengo.Tanh)
-class TanhKernel(NeuronKernel):
+class TanhKernel(NeuronKernel, HasSlope):
     """Hyperbolic tangent over the refractory period."""
 
     constants = ("tau_ref",)
@@ -95,9 +99,13 @@ class TanhKernel(NeuronKernel):
     def rate(cls, c: Constants, J: Tensor) -> Tensor:
         return ops.tanh(J) / c.tau_ref
 
+    @classmethod
+    def slope(cls, c: Constants, J: Tensor, rate: Tensor) -> Tensor:
+        return 1 / c.tau_ref - rate * rate * c.tau_ref
+
 
 @neuron(nengo.LIFRate)
-class LIFRateKernel(NeuronKernel, SmoothsRate):
+class LIFRateKernel(NeuronKernel, HasSlope, SmoothsRate):
     """Rate of the leaky integrate-and-fire neuron."""
 
     constants: tuple[str, ...] = ("amplitude", "tau_rc", "tau_ref")
@@ -105,6 +113,10 @@ class LIFRateKernel(NeuronKernel, SmoothsRate):
     @classmethod
     def rate(cls, c: Constants, J: Tensor) -> Tensor:
         return lif_rate(c, J)
+
+    @classmethod
+    def slope(cls, c: Constants, J: Tensor, rate: Tensor) -> Tensor:
+        return _lif_slope(c, J, rate)
 
     @classmethod
     def smooth_rate(cls, c: Constants, J: Tensor, sigma: float) -> Tensor:
@@ -120,16 +132,23 @@ def lif_rate(c: Constants, J: Tensor) -> Tensor:
 
     @ops.custom_gradient
     def rate(J: Tensor) -> tuple[Tensor, Gradient]:
-        # below threshold j = 1 stands in: r is 0 there, and 0 / j or 0 / (j + 1) might be NaN
-        above = J > 1
-        j = ops.where(above, J - 1, ops.ones_like(J))
-        r = c.amplitude / (c.tau_ref + c.tau_rc * ops.log1p(1 / j))
-        r = ops.where(above, r, ops.zeros_like(J))
-        # r² may be too large a number, where there is no refractory period
-        slope = (c.tau_rc / c.amplitude) * (r / j) * (r / (j + 1))
+        r = c.amplitude / (c.tau_ref + c.tau_rc * ops.log1p(1 / _above_threshold(J)))
+        r = ops.where(J > 1, r, ops.zeros_like(J))
+        slope = _lif_slope(c, J, r)
         return r, lambda upstream: upstream * slope
 
     return rate(J)
+
+
+def _lif_slope(c: Constants, J: Tensor, r: Tensor) -> Tensor:
+    j = _above_threshold(J)
+    # r² may be too large a number, where there is no refractory period
+    return (c.tau_rc / c.amplitude) * (r / j) * (r / (j + 1))
+
+
+def _above_threshold(J: Tensor) -> Tensor:
+    """J - 1; up to threshold 1 stands in: r is 0 there, and 0 / j or 0 / (j + 1) might be NaN."""
+    return ops.where(J > 1, J - 1, ops.ones_like(J))
 
 
 @neuron(SoftLIFRate)
