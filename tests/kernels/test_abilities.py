@@ -19,6 +19,7 @@ from nengo_dl.kernels import (
 )
 from nengo_dl.kernels.abilities import (
     HasNumPyStep,
+    HasSlope,
     HasSurrogate,
     NamesResiduals,
     PacksStates,
@@ -95,7 +96,7 @@ def test_who_has_which():
     """Half an ability is none."""
     found = [a for a in vars(abilities).values() if getattr(a, "_is_runtime_protocol", False)]
     assert len(found) == 10
-    of_neurons = {HasNumPyStep, HasSurrogate, SmoothsRate, StepsPacked}
+    of_neurons = {HasNumPyStep, HasSlope, HasSurrogate, SmoothsRate, StepsPacked}
     assert {a for a in found if isinstance(Able(), a)} == set(found) - of_neurons
     assert not [a for a in found if isinstance(Plain(), a)]
     assert [a for a in of_neurons if issubclass(Steep, a)] == [SmoothsRate]
@@ -148,4 +149,4 @@ def test_kernels_of_this_package_name_their_abilities():
         for ability in (StepsInNumPy, NamesResiduals, PacksStates):
             assert isinstance(kind, ability) == (ability in type(kind).__mro__)
     lif = neuron_kernel(nengo.LIF)
-    assert {HasNumPyStep, HasSurrogate, SmoothsRate, StepsPacked} <= set(lif.__mro__)
+    assert {HasNumPyStep, HasSlope, HasSurrogate, SmoothsRate, StepsPacked} <= set(lif.__mro__)
