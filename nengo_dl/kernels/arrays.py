@@ -8,29 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import EllipsisType
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from ..compiler import tensors
 
-class Tensor(Protocol):
-    """An array of Keras's back end, whichever that is, while a program is traced.
+
+class Tensor(tensors.Tensor, Protocol):
+    """An array of Keras's back end, whichever that is, while a program is traced: it computes.
 
     Axes are (L, G, ...), or (L, N) for kernels that are flat. A size that is not known while
     tracing, as L may be, is None.
     """
 
-    @property
-    def shape(self) -> tuple[Any, ...]:
-        """Sizes of the axes."""
-        ...
-
-    @property
-    def dtype(self) -> Any:
-        """The type of its numbers: a string, or an object of the back end with a name."""
-        ...
-
-    def __getitem__(self, key: Index | tuple[Index, ...]) -> Tensor: ...
+    def __getitem__(self, index: Index | tuple[Index, ...], /) -> Tensor: ...
     def __neg__(self) -> Tensor: ...
     def __add__(self, other: Number) -> Tensor: ...
     def __radd__(self, other: Number) -> Tensor: ...

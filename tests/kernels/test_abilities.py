@@ -95,7 +95,7 @@ def test_abilities_are_found_by_their_methods():
 def test_who_has_which():
     """Half an ability is none."""
     found = [a for a in vars(abilities).values() if getattr(a, "_is_runtime_protocol", False)]
-    assert len(found) == 10
+    assert len(found) == 11
     of_neurons = {HasNumPyStep, HasSlope, HasSurrogate, SmoothsRate, StepsPacked}
     assert {a for a in found if isinstance(Able(), a)} == set(found) - of_neurons
     assert not [a for a in found if isinstance(Plain(), a)]
