@@ -17,8 +17,9 @@ demo: $(INSTALLED)
 
 test: test-own test-nengo
 
+# worksteal: tests of a module stay together, so that what they share is mostly built once
 test-own: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Nengo's own tests, with our simulator; their seeds depend on their paths below the root
 NENGO_TESTS = -m pytest --pyargs nengo -n 2 -p no:cacheprovider --disable-warnings \

@@ -100,18 +100,22 @@ def _simulation(session: Session, probe: nengo.Probe, steps: int) -> Simulation:
 
 
 def _analytic(simulate: Simulation, arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """By going back from one element of the output at a time."""
     tensors = [tf.constant(a) for a in arrays]
-    with tf.GradientTape(persistent=True) as tape:
-        tape.watch(tensors)
-        output = tf.reshape(simulate(tensors), (-1,))
-    found = []
-    for x in tensors:
-        # pfor would run all rows at once, and knows no loop with Python in it
-        jacobian = tape.jacobian(output, x, experimental_use_pfor=False)
-        shape = (int(output.shape[0]), int(tf.size(x)))
-        flat = np.zeros(shape) if jacobian is None else np.reshape(jacobian, shape)
-        found.append(flat.T)
-    return found
+
+    # traced, since a tape that is gone through again and again makes TensorFlow build gradients
+    # of gradients
+    @tf.function(autograph=False)
+    def back(tensors: list[Tensor], direction: Tensor) -> list[Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            output = simulate(tensors)
+        return tape.gradient(output, tensors, direction, unconnected_gradients="zero")
+
+    shape = simulate(tensors).shape
+    directions = np.eye(shape.num_elements(), dtype=arrays[0].dtype).reshape(-1, *shape)
+    rows = [back(tensors, tf.constant(direction)) for direction in directions]
+    return [np.stack([np.ravel(x) for x in column], axis=1) for column in zip(*rows, strict=True)]
 
 
 def _numeric(simulate: Simulation, arrays: list[np.ndarray]) -> list[np.ndarray]:

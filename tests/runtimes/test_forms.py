@@ -8,6 +8,8 @@ import tensorflow as tf
 from nengo.exceptions import ValidationError
 
 import nengo_dl
+from nengo_dl.runtimes.tensorflow.backend import HostCalls
+from nengo_dl.runtimes.tensorflow.keras import iterables
 
 
 def simulator(net, **kwargs):
@@ -58,6 +60,12 @@ def test_items_of_generators_are_in_the_order_of_nodes(echo, inputs, targets):
     found = echo.predict(iter([(x, y)]))
     np.testing.assert_array_equal(found[echo.net.pb], 3 * ONE)
     np.testing.assert_array_equal(found[echo.net.pa], 5 * ONE)
+
+
+def test_items_of_generators_are_read_without_a_tuner():
+    """An iterator with one, when it is freed, may wait for it as long as it was kept."""
+    data = iterables.dataset_of(iter([(ONE, ONE)]), lambda item: item, HostCalls("float64"))
+    assert data.options().autotune.enabled is False
 
 
 @pytest.mark.parametrize("n_steps", [True, False])

@@ -294,10 +294,12 @@ def test_gradients_of_parameters(name, rng):
         with tf.GradientTape() as tape:
             value = loss()
         gradients = tape.gradient(value, variables)
+        traced = tf.function(loss)
 
+        assert traced().numpy() == pytest.approx(value.numpy(), rel=1e-12)
         assert any(gradient is not None and np.any(gradient) for gradient in gradients)
         for variable, gradient in zip(variables, gradients, strict=True):
-            numeric = finite_differences(loss, variable)
+            numeric = finite_differences(traced, variable)
             if gradient is None:  # says that the output does not depend on it
                 gradient = np.zeros_like(numeric)
             np.testing.assert_allclose(

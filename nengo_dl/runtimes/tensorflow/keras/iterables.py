@@ -83,7 +83,11 @@ def dataset_of(iterator: Iterator[Nested], read: Reader, host: HostCalls) -> tf.
     begun = keras.tree.map_structure(np.asarray, read(first))
     specs = keras.tree.map_structure(lambda a: tf.TensorSpec([None] * a.ndim, a.dtype), begun)
     items = chain([begun], _rest(iterator, read, host, specs))
-    return tf.data.Dataset.from_generator(lambda: items, output_signature=specs)
+    dataset = tf.data.Dataset.from_generator(lambda: items, output_signature=specs)
+    # there is nothing to tune, and an iterator with a tuner may take a minute to be freed
+    untuned = tf.data.Options()
+    untuned.autotune.enabled = False
+    return dataset.with_options(untuned)
 
 
 def _rest(
