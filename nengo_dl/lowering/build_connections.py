@@ -106,4 +106,6 @@ def _is_plain(conn: Connection, pre: object, post: object) -> bool:
         return False
     if type(pre) is Node:
         return conn.function is None
-    return type(pre) is Ensemble and not isinstance(pre.neuron_type, Direct)
+    if not isinstance(pre, Ensemble):
+        return False
+    return not isinstance(pre.neuron_type, Direct)

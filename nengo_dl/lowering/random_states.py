@@ -43,7 +43,7 @@ class RandomState(np.random.RandomState, metaclass=_AnyRandomState):
     seed : int
     """
 
-    _free: list[np.random.MT19937] = []
+    _free: list[np.random.BitGenerator] = []
 
     def __init__(self, seed: int) -> None:
         try:

@@ -23,7 +23,7 @@ class Signals:
         """What Nengo's class makes of these arguments."""
         if initial_value is None and shape is not None:
             value = self.zeros(shape)
-        elif shape is None and _is_plain(initial_value):
+        elif shape is None and initial_value is not None and _is_plain(initial_value):
             value = _read_only(initial_value)
         else:
             return Signal(initial_value, shape, name, readonly=readonly)  # may raise
