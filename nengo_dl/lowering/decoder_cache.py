@@ -70,7 +70,7 @@ class SharedKeys(DecoderCache):
             x.digests[prints] = begun
         digest = x.digests[prints].copy()
         digest.update(np.ascontiguousarray(targets).data)
-        name, numbers, *others = cast(tuple, rng.get_state())
+        name, numbers, *others = cast(tuple[Any, ...], rng.get_state())
         digest.update(name.encode())
         digest.update(numbers.data)
         digest.update(struct.pack("=qqd", *others))
