@@ -272,9 +272,12 @@ def _digest(reg: float, targets: np.ndarray) -> bytes:
 def _copied(
     found: tuple[np.ndarray, np.ndarray], start: float
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Decoders, and what a solver says: copies, as each connection may change its own."""
+    """Decoders, and what a solver says: copies, as each connection may change its own.
+
+    They lie as the solver left them, which products with them are rounded by.
+    """
     decoders, errors = found
-    return decoders.copy(), {"rmses": errors.copy(), "time": time.time() - start}
+    return decoders.copy(order="K"), {"rmses": errors.copy(), "time": time.time() - start}
 
 
 def _targets(
