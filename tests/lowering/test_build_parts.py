@@ -285,3 +285,33 @@ def test_errors_of_users_reach_them(fails):
     functions.append(function)
     with pytest.raises(ZeroDivisionError, match="the user's"):
         build_ours(net)
+
+
+UFUNCS = [np.square, np.sin, np.cos, np.exp, np.tanh, np.abs, np.sqrt, np.log1p, np.sign, np.isnan]
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("part", [slice(None), slice(1, None), [1, 0]], ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("function", UFUNCS, ids=lambda f: f.__name__)
+def test_numpys_functions_are_called_for_all_points_at_once(function, dtype, part):
+    points = np.random.RandomState(0).uniform(-1, 1, size=(523, 3)).astype(dtype)[:, part]
+    found = decoders._at_once(function, points)
+    wanted = np.array([function(point) for point in points])
+    if function in (np.square, np.abs):
+        assert found is not None
+    if found is not None:
+        np.testing.assert_array_equal(found, wanted.astype(found.dtype))
+
+
+def test_other_functions_are_called_for_each_point():
+    counting = np.frompyfunc(lambda x: x, 1, 1)
+    assert not any(map(decoders._is_numpys, (counting, np.add, np.modf, np.sum, np.vectorize(abs))))
+    assert decoders._is_numpys(np.square)
+
+
+def test_where_single_calls_round_otherwise():
+    """As if NumPy added in another order."""
+    points = np.random.RandomState(0).normal(size=(50, 2))
+    function = lambda x: x + (1e-16 if x.ndim == 2 else 0)  # noqa: E731
+    assert decoders._at_once(function, points * 1e-3) is None
