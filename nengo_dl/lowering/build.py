@@ -13,11 +13,11 @@ import nengo
 from nengo.builder import Model
 from nengo.builder.operator import Operator, Reset
 from nengo.builder.signal import Signal as NengoSignal
-from nengo.cache import get_default_decoder_cache
 from nengo.rc import rc
 
 from ..tensor_node import TensorNode
 from .build_functions import NengoBuilder, UncheckedModel
+from .decoder_cache import default_cache
 from .operators import Context, lowers
 
 GARBAGE_THRESHOLD = 100_000  # new objects
@@ -49,7 +49,7 @@ def build_model(network: nengo.Network, dt: float, dtype: str, progress: BuildPr
     model = UncheckedModel(
         dt=float(dt),
         label=f"{network}, dt={dt:f}",
-        decoder_cache=get_default_decoder_cache(),
+        decoder_cache=default_cache(),
         builder=builder,
     )
     with _build_precision(dtype):

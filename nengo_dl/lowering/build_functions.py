@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 from functools import cache
 from types import FunctionType, SimpleNamespace
 from typing import Any
@@ -15,51 +16,48 @@ from nengo.params import FrozenObject
 from nengo.processes import Process
 from nengo.synapses import Alpha, LinearFilter, Lowpass
 from nengo.transforms import Dense
-from numpy.random.bit_generator import ISeedSequence
-from numpy.typing import ArrayLike, DTypeLike
 
+from .build_connections import BuildFunction, Connections
 from .decoders import Decoders
+from .random_states import RandomState
+from .signals import Signals, view
 
-BuildFunction = Callable[..., Any]  # (model, object, ...), as Nengo's builder calls it
 FILTERS = (Lowpass, Alpha, LinearFilter)  # exact types; they are frozen
 
 
-class _NoSeed(ISeedSequence):
-    """What a generator begins with that is seeded next; looking for entropy takes long."""
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What is known of a synapse; while it is there, nothing else has its id.
 
-    def generate_state(self, n_words: int, dtype: DTypeLike = np.uint32) -> np.ndarray:
-        return np.ones(n_words, dtype)
-
-
-class _AnyRandomState(type):
-    def __instancecheck__(cls, obj: object) -> bool:
-        return isinstance(obj, np.random.RandomState)
-
-
-class RandomState(np.random.RandomState, metaclass=_AnyRandomState):
-    """NumPy's, with the same numbers; it is made, and shuffles columns, in a fraction of the time.
-
-    Parameters
+    Attributes
     ----------
-    seed : int
+    synapse : LinearFilter
+    text : str
+        What it is as a str.
+    signals : dict
+        What the model holds of it.
+    states : dict
+        Its initial state, by the shape and type of what is filtered.
     """
 
-    def __init__(self, seed: int) -> None:
-        super().__init__(np.random.MT19937(_NoSeed()))  # type: ignore[arg-type]
-        self.seed(seed)
-
-    def shuffle(self, x: ArrayLike) -> None:
-        """Shuffle in place; a column as the vector that it is."""
-        if isinstance(x, np.ndarray) and x.ndim == 2 and x.shape[1] == 1:
-            x = x[:, 0]
-        super().shuffle(x)
+    synapse: LinearFilter
+    text: str
+    signals: dict[str, Signal]
+    states: dict[Hashable, dict[str, np.ndarray]] = field(default_factory=dict)
 
 
 class Filters:
-    """Builds synapses; their initial state is found once for each synapse and shape."""
+    """Builds synapses; their initial state is found once for each synapse and shape.
 
-    def __init__(self) -> None:
-        self._states: dict[Hashable, tuple[LinearFilter, dict[str, np.ndarray]]] = {}
+    Parameters
+    ----------
+    signals : Signals
+        Makes the signals.
+    """
+
+    def __init__(self, signals: Signals) -> None:
+        self._signals = signals
+        self._known: dict[int, _Known] = {}
 
     def build(
         self,
@@ -72,23 +70,29 @@ class Filters:
         """Build what Nengo's function builds."""
         if type(process) not in FILTERS or sig_in is None or sig_out is not None:
             return processes.build_process(model, process, sig_in, sig_out, mode)
-        sig_out = Signal(shape=sig_in.shape, name=f"{sig_in.name}.{process}")
-        initial = self._state(process, sig_out, model.dt)
-        state = {name: Signal(value.copy()) for name, value in initial.items()}
-        model.sig[process].update({"_state_" + name: sig for name, sig in state.items()})
+        known = self._known.get(id(process))
+        if known is None:
+            # to look something up by a frozen object takes long
+            known = _Known(process, str(process), model.sig[process])
+            self._known[id(process)] = known
+        sig_out = self._signals(shape=sig_in.shape, name=f"{sig_in.name}.{known.text}")
+        initial = _state(known, sig_out, model.dt)
+        state = {name: view(value) for name, value in initial.items()}
+        known.signals.update({"_state_" + name: sig for name, sig in state.items()})
         model.add_op(
             processes.SimProcess(
-                process, sig_in, sig_out, model.time, mode=mode, state=state, tag=str(process)
+                process, sig_in, sig_out, model.time, mode=mode, state=state, tag=known.text
             )
         )
         return sig_out
 
-    def _state(self, synapse: LinearFilter, sig: Signal, dt: float) -> dict[str, np.ndarray]:
-        key = id(synapse), sig.shape, sig.dtype
-        if key not in self._states:
-            state = synapse.make_state(sig.shape, sig.shape, dt, dtype=sig.dtype)
-            self._states[key] = synapse, state  # while it is there, nothing else has its id
-        return self._states[key][1]
+
+def _state(known: _Known, sig: Signal, dt: float) -> dict[str, np.ndarray]:
+    key = sig.shape, sig.dtype
+    if key not in known.states:
+        made = known.synapse.make_state(sig.shape, sig.shape, dt, dtype=sig.dtype)
+        known.states[key] = {name: Signal(value).initial_value for name, value in made.items()}
+    return known.states[key]
 
 
 def build_functions() -> dict[BuildFunction, BuildFunction]:
@@ -98,13 +102,20 @@ def build_functions() -> dict[BuildFunction, BuildFunction]:
         "random": SimpleNamespace(**{**vars(np.random), "RandomState": RandomState}),
     }
     numpy = SimpleNamespace(**parts)
+    signals = Signals()
+    found = {"np": numpy, "Signal": signals}
+    others = _finding(connection.build_connection, **found)
+    connections = Connections(signals, others)
+    dense = connections.build_dense
+    no_transform = transforms.build_no_transform
     return {
-        ensemble.build_ensemble: _finding(ensemble.build_ensemble, np=numpy),
-        neurons.build_neurons: _finding(neurons.build_neurons, np=numpy),
-        connection.build_connection: _finding(connection.build_connection, np=numpy),
-        transforms.build_no_transform: _finding(transforms.build_no_transform, Dense=cache(Dense)),
+        ensemble.build_ensemble: _finding(ensemble.build_ensemble, **found),
+        neurons.build_neurons: _finding(neurons.build_neurons, **found),
+        connection.build_connection: connections.build,
+        transforms.build_dense: dense,
+        no_transform: _finding(no_transform, Dense=cache(Dense), build_dense=dense),
         connection.build_solver: Decoders().build,
-        processes.build_process: Filters().build,
+        processes.build_process: Filters(signals).build,
     }
 
 

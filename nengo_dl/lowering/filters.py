@@ -73,16 +73,16 @@ def _lowering_of(process_type: type) -> Lowering:
 
 def linear_filter(op: ops.Operator, ctx: Context) -> None:
     """A discrete linear system; which of Nengo's four forms decides what is kept as state."""
-    A, B, C, D = ctx.systems.of(op.process)
+    known = ctx.systems.filter(op.process)
+    A, B, C, D = known.system
     u, state = ctx.read(op.input), op.state["X"]
     if A.size == 0:
         gain = ctx.constant(np.array(D.item()), "D")
         (y,) = ctx.emit("multiply", [gain, u], [op.output.shape], "filter")
-    elif len(A) == 1 and (D == 0).all():
-        # of first order, as Nengo's OneX: what it gives out is all its state
-        one = {"a": A.item(), "b": C.item() * B.item()}
-        x = reshaped(ctx.old(state), op.output.shape)
-        (y,) = ctx.emit("lowpass", [x, u], [op.output.shape], str(op.process), **one)
+    elif known.one is not None:
+        shape = op.output.shape
+        x = reshaped(ctx.old(state), shape)
+        (y,) = ctx.emit("lowpass", [x, u], [shape], known.text, **known.one)
         ctx.update(state, reshaped(y, state.shape))
     else:
         feeds_through = not (D == 0).all()
@@ -92,7 +92,7 @@ def linear_filter(op: ops.Operator, ctx: Context) -> None:
             "linear_filter",
             [x, reshaped(u, (op.output.size,))],
             [(op.output.size,), x.shape],
-            str(op.process),
+            known.text,
             feeds_through=feeds_through,
             **system,
         )

@@ -104,9 +104,8 @@ class Memory:
     def read(self, sig: NengoSignal) -> View:
         """The value that operators read: after sets and increments, before updates."""
         base = self._base(sig)
-        if sig.base in self._written:
-            return _part(self._value(base), sig)
-        return _part(self._source(base), sig)
+        written = base.sig in self._written
+        return _part(self._value(base) if written else self._source(base), sig)
 
     def old(self, sig: NengoSignal) -> View:
         """The value that the step before left behind."""
@@ -154,9 +153,10 @@ class Memory:
         return ops, following, final
 
     def _base(self, sig: NengoSignal) -> _Base:
-        base = self._bases.get(sig.base)
+        root = sig.base
+        base = self._bases.get(root)
         if base is None:
-            base = self._bases[sig.base] = _Base(sig.base)
+            base = self._bases[root] = _Base(root)
         return base
 
     def _source(self, base: _Base) -> View:

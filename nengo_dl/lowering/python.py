@@ -13,7 +13,7 @@ import numpy as np
 from nengo.builder import Model
 from nengo.builder.neurons import SimNeurons
 from nengo.builder.node import SimPyFunc
-from nengo.builder.operator import Operator
+from nengo.builder.operator import Copy, DotInc, ElementwiseInc, Operator, Reset
 from nengo.builder.processes import SimProcess
 from nengo.params import FrozenObject
 from nengo.processes import Process
@@ -25,6 +25,7 @@ from .catalogue import Catalogue
 from .filters import has_lowering
 
 KNOWN = ("nengo", "nengo_dl")  # packages whose objects keep what changes to themselves
+PLAIN = {Copy, DotInc, ElementwiseInc, Reset}  # most of all operators; none calls Python
 # Elements of an array of objects that are looked at one by one. Of a longer one it is assumed that
 # it may share objects, which is always safe; so this is no choice of speed, no field of `Costs`.
 LARGEST = 100
@@ -84,6 +85,8 @@ class _Pure:
 
 
 def _is_known(op: Operator, catalogue: Catalogue) -> bool:
+    if type(op) in PLAIN:
+        return True
     if isinstance(op, SimPyFunc):
         return isinstance(op.fn, np.ufunc)
     if isinstance(op, SimProcess):

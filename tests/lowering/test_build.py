@@ -13,7 +13,7 @@ from nengo.exceptions import BuildError
 from nengo.solvers import LstsqL2
 
 from nengo_dl.lowering import build_model, decoders
-from nengo_dl.lowering.build_functions import RandomState
+from nengo_dl.lowering.random_states import RandomState
 from nengo_dl.session.progress import Progress
 from tests.networks import NETWORKS
 
