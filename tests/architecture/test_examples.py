@@ -9,9 +9,16 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+@pytest.fixture(autouse=True)
+def own_style():
+    """Keep the style of the examples' figures from tests that follow in the same process."""
+    matplotlib = pytest.importorskip("matplotlib")
+    with matplotlib.rc_context():
+        yield
+
+
 @pytest.mark.training
 def test_spiking_digits(tmp_path, monkeypatch, capsys):
-    pytest.importorskip("matplotlib")
     script = EXAMPLES / "spiking_digits.py"
     monkeypatch.setattr(sys, "argv", [str(script), "--quick", "--output", str(tmp_path)])
     monkeypatch.syspath_prepend(str(EXAMPLES))
@@ -23,7 +30,6 @@ def test_spiking_digits(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.training
 def test_convert_digits(tmp_path, monkeypatch, capsys):
-    pytest.importorskip("matplotlib")
     script = EXAMPLES / "convert_digits.py"
     monkeypatch.setattr(sys, "argv", [str(script), "--quick", "--output", str(tmp_path)])
     monkeypatch.syspath_prepend(str(EXAMPLES))
