@@ -110,7 +110,7 @@ class Decoders:
             return self._build_shared(model, conn, rng)
         points = builders.get_eval_points(model, conn, rng)
         targets = _targets(conn, function, points)
-        x = np.dot(points, built.encoders.T / ens.radius)
+        x = Inputs(points, built.encoders, ens.radius).values()
         solve = builders.solve_for_decoders
         if model.seeded[conn]:
             solve = model.decoder_cache.wrap_solver(solve)
@@ -137,7 +137,8 @@ class Decoders:
         x: np.ndarray | Inputs = solved.inputs
         if cached:
             solve = cache.wrap_solver(solve)
-            x = solved.inputs if isinstance(cache, SharedKeys) else solved.inputs.values()
+            if not isinstance(cache, SharedKeys):
+                x = solved.inputs.values()
         targets = _targets(conn, function, solved.points)
         decoders, info = solve(conn, built.gain, built.bias, x, targets, rng=rng)
         return solved.points, decoders.T, info
