@@ -47,10 +47,13 @@ CHOSEN = (
     "chunk_steps",
     "chunk_steps_on_host",
     "chunk_bytes",
+    "kept_activities_bytes",
     "kept_functions",
     "kept_memory_bytes",
     "lone_parameters",
+    "objects_between_collections",
     "own_function_minibatches",
+    "step_counts_ahead",
 )
 #: About training, or about calls from Keras: ``python -m nengo_dl.benchmarks.training``, with the
 #: field changed by `nengo_dl.compiler.costs.assuming`.

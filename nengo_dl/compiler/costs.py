@@ -114,6 +114,13 @@ class Costs:
     kept_memory_bytes : int
         Freed memory that the process keeps at most, and the largest piece of it: what is asked of
         the system anew is filled with zeros, page by page.
+    kept_activities_bytes : int
+        Activities of ensembles that are kept while a network is built, for more connections out of
+        them.
+    objects_between_collections : int
+        New objects after which Python looks for garbage while a network is built: nearly all stay.
+    step_counts_ahead : int
+        Numbers of steps of the next chunks that are made at once.
     product_elements : int
         Elements of a matrix that cost as much as another one, in a product for all steps.
     lone_parameters : int
@@ -188,6 +195,9 @@ class Costs:
     chunk_bytes: int = 32 * 2**20
     padded_elements: int = 2**22
     kept_memory_bytes: int = 2**30
+    kept_activities_bytes: int = 2**27
+    objects_between_collections: int = 100_000
+    step_counts_ahead: int = 64
     longer_function: int = 4
     product_elements: int = 16
     lone_parameters: int = 64

@@ -1,7 +1,9 @@
 """Which surrogate gradient, or which rates, each ensemble trains with: this is where it is decided.
 
 The choices themselves are in `nengo_dl.surrogate`. What is decided here for an ensemble becomes the
-attribute ``training_spikes`` of its operation, which `nengo_dl.kernels.neurons` obeys.
+attribute ``training_spikes`` of its operation. `for_training` of `nengo_dl.kernels.neurons` obeys
+it, and so does `training_step` of `nengo_dl.kernels.base`, which refuses a surrogate for neuron
+types that have none.
 """
 
 from __future__ import annotations

@@ -15,12 +15,11 @@ from nengo.builder.operator import Operator, Reset
 from nengo.builder.signal import Signal as NengoSignal
 from nengo.rc import rc
 
+from ..compiler import costs
 from ..tensor_node import TensorNode
 from .build_functions import NengoBuilder, UncheckedModel
 from .decoder_cache import default_cache
 from .operators import Context, lowers
-
-GARBAGE_THRESHOLD = 100_000  # new objects
 
 
 class BuildProgress(Protocol):
@@ -102,7 +101,8 @@ def _count_builds(change: int) -> None:
     with _OfThread.lock:
         if not _OfThread.users:
             _OfThread.thresholds = gc.get_threshold()
-            gc.set_threshold(GARBAGE_THRESHOLD, *_OfThread.thresholds[1:])
+            fewest = costs.current().objects_between_collections
+            gc.set_threshold(fewest, *_OfThread.thresholds[1:])
         _OfThread.users += change
         if not _OfThread.users:
             gc.set_threshold(*_OfThread.thresholds)

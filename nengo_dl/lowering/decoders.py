@@ -23,6 +23,7 @@ from nengo.solvers import LstsqL2, Solver
 from nengo.utils.least_squares_solvers import Cholesky, rmses
 from numpy.typing import ArrayLike
 
+from ..compiler import costs
 from .decoder_cache import Inputs, SharedKeys
 
 # Exact types: their rates follow from their arguments, and all parameters are frozen.
@@ -38,7 +39,6 @@ SHARED = (
 )
 CALLS = LstsqL2.__call__, Cholesky.__call__  # who replaces these wants them called
 Factor = tuple[np.ndarray, bool]  # as of `scipy.linalg.cho_factor`
-KEPT_BYTES = 2**27  # of activities
 SAMPLE = 16  # points at which a call for all is compared with single calls
 
 
@@ -89,7 +89,7 @@ class Decoders:
     def __init__(self) -> None:
         self._solved: dict[nengo.Ensemble, Solved] = {}
         self._kept: OrderedDict[nengo.Ensemble, Solved] = OrderedDict()  # what was used last, last
-        self._bytes = 0
+        self._bytes, self._most_bytes = 0, costs.current().kept_activities_bytes
 
     def build(
         self, model: Model, solver: Solver, conn: nengo.Connection, rng: np.random.RandomState
@@ -196,7 +196,7 @@ class Decoders:
             self._bytes += activities.nbytes
         self._kept.move_to_end(ens)
         # the last are in use, however many they are
-        while len(self._kept) > 1 and self._bytes > KEPT_BYTES:
+        while len(self._kept) > 1 and self._bytes > self._most_bytes:
             self._bytes -= self._kept.popitem(last=False)[1].forget()
         return activities
 

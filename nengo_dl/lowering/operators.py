@@ -6,7 +6,8 @@ values with `ctx.read`, adds ops with `ctx.emit`, and says what they do to Nengo
 
 A kind that is emitted needs its `@kernel` in `kernels/`, in the file of its family. A connection's
 transform of which Nengo's builder makes one operator is such a pair, as `convolution` and `sparse`
-are; one that the builder makes of known operators needs nothing. See docs/extending/transform.md.
+are; one that the builder makes of known operators needs nothing. How trained weights get back into
+one, `simulator/parameters.py` says. See docs/extending/transform.md.
 """
 
 from __future__ import annotations

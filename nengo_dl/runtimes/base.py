@@ -9,8 +9,11 @@ others ask for: the state of a last minibatch that is not whole (`tensorflow/ker
 
 A third runtime needs a folder here with a class of this protocol, an argument of `next_runtime`,
 and a property beside `Session.runner` that makes it.  `emit.py` computes groups with the kernels,
-on any back end of Keras; `memory.py` has state and parameters.  `later.py` refuses all values of
-KERAS_BACKEND but tensorflow: a runtime on another one has that lifted first.
+on any back end of Keras; `memory.py` has state and parameters, and says what holds them while they
+are elsewhere (`Holder`).  `later.py` refuses all values of KERAS_BACKEND but tensorflow: a runtime
+on another one has that lifted first.  Several devices (`replicas.py`, `later.on_device`), the loop
+over time (`tensorflow/loops`) and the tuning of programs (`tensorflow/tune`) are TensorFlow's: it
+brings its own, or does without.
 """
 
 from __future__ import annotations

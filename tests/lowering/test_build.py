@@ -165,9 +165,9 @@ def test_connections_share_what_is_equal(neuron_type, monkeypatch):
     )
 
 
-def test_little_is_kept(monkeypatch):
+def test_little_is_kept(assume):
     """Where activities take much memory, they are found again; the numbers are the same."""
-    monkeypatch.setattr(decoders, "KEPT_BYTES", 1)
+    assume(kept_activities_bytes=1)
     with sharing() as net:
         first, second = net.ensembles
         for ens in (first, second, first):

@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 
 import nengo_dl
+from nengo_dl.compiler import costs
 from nengo_dl.runtimes import switches
 from nengo_dl.runtimes.tensorflow import calls
-from nengo_dl.runtimes.tensorflow.calls import AHEAD, StepCounts, quick
+from nengo_dl.runtimes.tensorflow.calls import StepCounts, quick
 from tests.networks import NETWORKS
 
 
@@ -47,7 +48,7 @@ def test_errors_are_those_of_tensorflow():
 def test_step_counts():
     """Chunks that follow each other, other lengths, and going back."""
     counts = StepCounts()
-    wanted = [(n, 1) for n in range(2 * AHEAD + 3)]
+    wanted = [(n, 1) for n in range(2 * costs.CPU.step_counts_ahead + 3)]
     wanted += [(500, 7), (507, 7), (514, 7), (521, 1), (0, 1), (2**40, 2048), (2**40 + 2048, 2048)]
     for first, steps in wanted:
         tensor = counts.tensor(first, steps)

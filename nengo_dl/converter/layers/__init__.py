@@ -1,4 +1,9 @@
-"""Converters of layers, a file for each family; importing this registers all."""
+"""Converters of layers, a file for each family; importing this registers all.
+
+A layer more goes into the file of its family, and a family more is imported below. `base` has what
+they share, `products` what those with a matrix do, `choice` finds the converter of a layer, and
+`refused` says why some have none.
+"""
 
 from . import (
     activation,

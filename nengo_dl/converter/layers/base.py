@@ -1,4 +1,4 @@
-"""What the converters of all layers share, and their registry."""
+"""What the converters of all layers share, and their registry; they stand in the files beside."""
 
 from __future__ import annotations
 

@@ -12,12 +12,12 @@ from itertools import chain
 import numpy as np
 import tensorflow as tf
 
+from ...compiler import costs
 from .. import switches
 
 # TensorFlow whose functions are known to be called like this, through interfaces that are private.
 # To add another one, let tests/runtimes/test_calls.py pass with it.
 KNOWN = ("2.21.",)
-AHEAD = 64
 
 
 def quick(
@@ -59,12 +59,13 @@ class StepCounts:
     def __init__(self) -> None:
         self._known: dict[tuple[int, int], tf.Tensor] = {}
         self._expected = (0, 0)
+        self._ahead = costs.current().step_counts_ahead
 
     def tensor(self, first: int, steps: int) -> tf.Tensor:
         """Both numbers: tensor (2,) int64."""
         key = first, steps
         if key not in self._known:
-            ahead = AHEAD if key == self._expected else 1
+            ahead = self._ahead if key == self._expected else 1
             firsts = first + steps * np.arange(ahead)
             rows = np.stack([firsts, np.full(ahead, steps)], axis=1)
             keys = [(int(n), steps) for n in firsts]

@@ -226,7 +226,7 @@ def _checkpoint_steps(facts: Facts, program: Program) -> int | None:
 def _scope(facts: Facts) -> Scope:
     if facts.purpose == "simulate":
         return _scope_of_chunks(facts)
-    compilable = _is_compilable_in_calls(facts)
+    compilable = not facts.uncompilable
     whole = not (facts.replicas or facts.draws)
     automatic = facts.asked == "auto"
     if automatic and not (facts.enabled and compilable):
@@ -246,11 +246,6 @@ def _scope_of_chunks(facts: Facts) -> Scope:
     if not facts.enabled:
         return Scope.NOTHING
     return Scope.SEGMENTS if facts.uncompilable else Scope.CALL
-
-
-def _is_compilable_in_calls(facts: Facts) -> bool:
-    """Whether XLA can compile the simulation in calls from Keras."""
-    return not facts.uncompilable
 
 
 def _trains_loops_alone(facts: Facts, looped: bool) -> bool:
