@@ -13,6 +13,9 @@ from nengo_dl.neurons import (
     SpikingLeakyReLU,
     ThresholdedReLU,
 )
+from nengo_dl.runtimes.compilation_cache import use_cache as _use_cache
+
+_use_cache()  # here, as TensorFlow may be imported, and used, by the next line of a script
 
 __version__ = version.version
 __copyright__ = "2026, The NengoDL developers of this project"

@@ -49,7 +49,9 @@ WITHIN_RUNTIMES = {
     "memory": {"plan"},
     "plan": {"replicas"},
     "replicas": {"later"},
-    **dict.fromkeys(["base", "by_position", "emit", "precision", "quiet", "switches"], set()),
+    **dict.fromkeys(
+        ["base", "by_position", "compilation_cache", "emit", "precision", "switches"], set()
+    ),
 }
 FORBIDDEN = {
     "compiler": {"nengo", "keras", "tensorflow"},
