@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -47,6 +48,14 @@ def numpy_steps(request, monkeypatch):
     marker = request.node.get_closest_marker("numpy_steps")
     at_most(16 if marker is None else marker.args[0])
     return at_most
+
+
+@pytest.fixture(autouse=True)
+def nothing_shared():
+    """Let no test find functions that an earlier one compiled."""
+    module = sys.modules.get("nengo_dl.runtimes.tensorflow.shared_functions")
+    if module is not None:
+        module.SHARED.clear()
 
 
 @pytest.fixture

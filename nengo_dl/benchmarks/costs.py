@@ -53,6 +53,9 @@ CHOSEN = (
     "lone_parameters",
     "objects_between_collections",
     "own_function_minibatches",
+    "shared_elements",
+    "shared_functions",
+    "shared_values",
     "step_counts_ahead",
 )
 #: About training, or about calls from Keras: ``python -m nengo_dl.benchmarks.training``, with the

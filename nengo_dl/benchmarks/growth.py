@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import nengo
 from nengo.builder import Model
 
+from ..compiler import costs
 from .measure import Factory, make, nengo_setting, our_simulator, start_backend
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ def _measure(
     with nengo_setting("precision", "bits", dtype.removeprefix("float")):
         model.build(net)
     built = time.perf_counter()
-    compiled = [_compile(model, minibatch, steps) for _ in range(repeats)]
+    with costs.assuming(shared_functions=0):  # to compile anew each time
+        compiled = [_compile(model, minibatch, steps) for _ in range(repeats)]
     groups, passes, xla = zip(*compiled, strict=True)
     return Size(
         value=value,

@@ -127,6 +127,12 @@ class Costs:
         Parameters of a network up to which each has a variable of its own.
     kept_functions : int
         Functions of Keras's calls that are kept: each takes megabytes.
+    shared_functions : int
+        Compiled functions that are kept for the next simulator of the same network.
+    shared_elements : int
+        Elements of parameters, constants, state and optimizers that these hold together.
+    shared_values : int
+        Values in the description of what such a function depends on: beyond, compiling is faster.
     own_function_minibatches : int
         Minibatches of one length that are worth a function of its own.
     numpy_products : int
@@ -202,6 +208,9 @@ class Costs:
     product_elements: int = 16
     lone_parameters: int = 64
     kept_functions: int = 8
+    shared_functions: int = 16
+    shared_elements: int = 2**24
+    shared_values: int = 200_000
     own_function_minibatches: int = 256
     numpy_products: int = 8
     numpy_populations: int = 64

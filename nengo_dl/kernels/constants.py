@@ -39,8 +39,8 @@ class Constants:
         Computes a tensor once for all who read it; see `Context.once`.
     keep : callable
         Takes what a gradient needs; see `Context.keep`.
-    initial : tuple of float
-        The largest value that each state begins with; infinity if that is not known.
+    begins_low : tuple of bool
+        For each state, whether it is known to begin with values of at most 1, a threshold.
     """
 
     def __init__(self, group: Group, names: tuple[str, ...], ctx: Context) -> None:
@@ -52,14 +52,17 @@ class Constants:
             setattr(self, name, value)
         self.once: Callable[[Tensor], Tensor] = ctx.once
         self.keep: Callable[..., Tensors] = ctx.keep
-        self.initial = tuple(_largest_initial(group, i) for i in range(1, len(group.reads)))
+        self.begins_low = tuple(_begins_low(group, i) for i in range(1, len(group.reads)))
 
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> float | np.ndarray: ...
 
 
-def _largest_initial(group: Group, slot: int) -> float:
-    """The largest value that a state begins with."""
-    initials = [op.reads[slot].signal.initial for op in group.ops]
-    return max(np.inf if v is None else float(np.max(v)) for v in initials)
+def _begins_low(group: Group, slot: int) -> bool:
+    return all(at_most_one(op.reads[slot].signal.initial) for op in group.ops)
+
+
+def at_most_one(initial: np.ndarray | None) -> bool:
+    """All that a kernel may ask about values that a state begins with; they are no constants."""
+    return initial is not None and bool(np.max(initial) <= 1)

@@ -68,7 +68,7 @@ class LIFKernel(LIFRateKernel, HasNumPyStep, HasSurrogate, StepsPacked):
         """
         J = ops.minimum(J, _largest_current(J))  # whose square is finite
         # bounds both series, if voltages never exceed the threshold
-        longest = float(np.max(dt / c.tau_rc)) if c.initial[0] <= 1 else np.inf
+        longest = float(np.max(dt / c.tau_rc)) if c.begins_low[0] else np.inf
         part = decay(ops.clip(left, 0, dt), c.tau_rc, longest)
         # not J - (J - v) e^{-t/τ}: v changes little in a step, and digits would cancel; once, as
         # the spike, its time and the rest of the voltage all need it

@@ -14,3 +14,6 @@ QUICK_CALLS = os.environ.get("NENGO_DL_QUICK_CALLS", "1") != "0"
 
 # Freed memory stays with the process, which is told to glibc, for all that it does.
 KEEP_MEMORY = os.environ.get("NENGO_DL_KEEP_MEMORY", "1") != "0"
+
+# Functions that several simulators use; it needs quick calls.
+SHARED_FUNCTIONS = os.environ.get("NENGO_DL_SHARED_FUNCTIONS", "1") != "0"

@@ -425,7 +425,7 @@ class Simulator:
 
     @property
     def compile_count(self) -> int:
-        """How many functions were compiled to run the simulation."""
+        """How many functions were compiled to run it; none that another simulator compiled."""
         return self._open().compile_count
 
     def get_name(self, obj: nengo.Node | nengo.Probe) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -20,22 +21,42 @@ from .. import switches
 KNOWN = ("2.21.",)
 
 
+Function: TypeAlias = tf.types.experimental.ConcreteFunction
+Compiled = Callable[..., Sequence[tf.Tensor]]  # of flat arguments, such as `quick` makes
+
+
+def are_quick() -> bool:
+    """Whether functions can be called like this."""
+    return switches.QUICK_CALLS and tf.__version__.startswith(KNOWN)
+
+
+def device() -> str | None:
+    """Where the user wants operations to run."""
+    from tensorflow.python.eager import context
+
+    return context.context().device_name
+
+
 def quick(
-    function: tf.types.experimental.ConcreteFunction,
-) -> Callable[..., Sequence[tf.Tensor]]:
+    function: Function,
+    captured: Sequence[tf.Tensor] | None = None,
+) -> Compiled:
     """A concrete function, called with tensors that are known to fit, and no gradient asked for.
 
     Parameters
     ----------
     function : tf.types.experimental.ConcreteFunction
         Of flat arguments, compiled by XLA, that returns a list.
+    captured : sequence of tensor, optional
+        What it reads in place of what it captured, if `are_quick`.
     """
-    if not (switches.QUICK_CALLS and tf.__version__.startswith(KNOWN)):
+    if not are_quick():
         return function
     from tensorflow.python.eager import context
     from tensorflow.python.eager.execute import execute
 
-    flat, captured = function.inference_fn, function.captured_inputs
+    flat = function.inference_fn
+    captured = function.captured_inputs if captured is None else captured
     how = context.context()
     name, count = flat.name.decode("utf-8"), len(flat.function_type.flat_outputs)
     attributes = tuple(chain(*how.function_call_options.as_attrs().items()))
@@ -43,8 +64,29 @@ def quick(
     def call(*args: tf.Tensor) -> Sequence[tf.Tensor]:
         # within a graph, this call is to be a part of it
         if not how.executing_eagerly():
-            return function(*args)
+            return flat.call_flat(*args, *captured)
         return execute(name, count, [*args, *captured], attributes, how)
+
+    call.function = function  # type: ignore[attr-defined]  # which frees what it made when it goes
+    return call
+
+
+def with_captured(function: Function, captured: Sequence[tf.Tensor] | None) -> Callable:
+    """A concrete function that returns what its Python did.
+
+    Parameters
+    ----------
+    function : tf.types.experimental.ConcreteFunction
+        Of flat arguments.
+    captured : sequence of tensor or None
+        As of `quick`.
+    """
+    if captured is None:
+        return function
+    flat, structured = function.inference_fn, function.function_type.pack_output
+
+    def call(*args: tf.Tensor) -> object:
+        return structured(flat.call_flat(*args, *captured))
 
     call.function = function  # type: ignore[attr-defined]  # which frees what it made when it goes
     return call

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
 
 from ...compiler.ir import Block, Output, Stage
 from ...compiler.tensors import Tensor
-from .calls import StepCounts, quick
+from .calls import Compiled, StepCounts
 from .chunk import Span
 from .keras.layer import TensorGraph
+from .shared_functions import chunk_function
 from .state_buffer import Carried, StateBuffer
 from .strategy import Refusal, Scope, Strategy
 from .tune import divide_items
@@ -25,8 +27,6 @@ Inputs = tuple[tuple[Block, tuple[int, ...]], ...]  # the shape of each
 
 # steps in the chunk, inputs, and whether the minibatch is split
 Key = tuple[int, Inputs, bool]
-
-Compiled = Callable[..., Sequence[tf.Tensor]]  # of flat arguments, such as `quick` makes
 
 
 class Runner:
@@ -155,10 +155,15 @@ class Runner:
 
     def _function(self, key: Key, args: list[tf.Tensor]) -> Compiled:
         if key not in self._functions:
-            self._functions[key] = self._make(key, args)
+            make = partial(self._make, key, args)
+            shapes = [(tuple(a.shape), a.dtype.name) for a in args]
+            split = key[-1]  # then it belongs to the replicas
+            self._functions[key] = (
+                make() if split else chunk_function(self.graph, self.strategy, (key, shapes), make)
+            )
         return self._functions[key]
 
-    def _make(self, key: Key, args: list[tf.Tensor]) -> Compiled:
+    def _make(self, key: Key, args: list[tf.Tensor]) -> tf.types.experimental.ConcreteFunction:
         """A function of flat arguments of fixed shapes: the cheapest there is to call."""
         length, inputs, split = key
         carried = self.state.count
@@ -201,8 +206,7 @@ class Runner:
             function = tf.function(simulate_parts, autograph=False)
         else:
             function = function_of(range(plan.batch))
-        made = function.get_concrete_function(*[tf.TensorSpec(a.shape, a.dtype) for a in args])
-        return made if split else quick(made)
+        return function.get_concrete_function(*[tf.TensorSpec(a.shape, a.dtype) for a in args])
 
     def _joined(
         self,

@@ -62,7 +62,7 @@ class TensorGraph(StatefulLayer):
         self.user_layers = layers_in(plan.program)
         self.steppers = steppers
         self.called = Called(plan.source_of)
-        self._constants = {b: self._constant(b) for b in self._blocks if b.role is Role.CONSTANT}
+        self.constants = {b: self._constant(b) for b in self._blocks if b.role is Role.CONSTANT}
         self._stateful = False
         self.masked = False  # whether inputs may have more steps than `n_steps` says
         self.still: frozenset[Block] = frozenset()  # inputs that have one row for all of them
@@ -101,6 +101,17 @@ class TensorGraph(StatefulLayer):
         """Steps of a call in training, if how it runs depends on them."""
         depends = purpose == "train" and self.plan.checkpoint_steps == "auto"
         return self._lengths[0] if depends else None
+
+    @property
+    def state_variables(self) -> list[tf.Variable]:
+        """What calls of Keras's find the state in."""
+        return [*self._mirror.variables.values(), self._mirror.steps]
+
+    @property
+    def mode(self) -> tuple[object, ...]:
+        """What is fixed in functions that are traced now; see `begin_mode` and `tracing`."""
+        fixed = self._stateful, self.carries_over, self._finite, self.spikes
+        return *fixed, self.masked, self._lengths
 
     @property
     def costs(self) -> costs.Costs:
@@ -262,7 +273,7 @@ class TensorGraph(StatefulLayer):
             target=self._target,
             unroll=plan.unroll,
             uncompilable=self.uncompilable(program, refused),
-            draws=purpose != "simulate" and bool(self._drawn(training)),
+            draws=purpose != "simulate" and self.draws(training),
             replicas=self.replicas.several,
             enabled=switches.XLA,
             asked=asked,
@@ -346,7 +357,7 @@ class TensorGraph(StatefulLayer):
         # the gradient of an index would copy the array into one of zeros
         tensors = {b: parameters.tensor(b) for b in parameters if b.role is Role.PARAMETER}
         sources = {b: tf.expand_dims(tensor, 0) for b, tensor in tensors.items()}
-        sources.update(self._constants)
+        sources.update(self.constants)
         sources.update(inputs)
         run = execute if how.checkpoint_steps is None else execute_with_checkpoints
         outputs, after = run(sources, carry, span, ctx, how)
@@ -361,6 +372,10 @@ class TensorGraph(StatefulLayer):
         """What a call runs, in training or not."""
         as_in_training = self.trains(training) or not self.spikes
         return self.plan.training_program if as_in_training else self.plan.program
+
+    def draws(self, training: bool) -> bool:
+        """Whether a call draws numbers on the host."""
+        return bool(self._drawn(training))
 
     def _drawn(self, training: bool) -> dict[Block, Maker]:
         """Inputs of a program that no user feeds."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import keras
@@ -22,9 +23,9 @@ from ....compiler.ir import Block
 from ....utils import warn
 from ..backend import Nested, check_finite
 from ..strategy import Scope, Strategy
-from .layer import TensorGraph
 from .minibatch import Minibatch, Tensors, read
 from .padding import bucket
+from .shared_steps import Stepping, step_function
 from .targets import Measure, check_targets, class_checks, known_functions
 
 Logs = dict[str, tf.Tensor]  # what Keras shows of a step, by name
@@ -62,8 +63,14 @@ class Kind:
     still: frozenset[Block]
     spikes: bool
 
+    def facts(self, blocks: Iterable[Block]) -> tuple[object, ...]:
+        """The same as plain data."""
+        specs = [(spec.shape.as_list(), spec.dtype.name) for spec in self.specs]
+        still = [block in self.still for block in blocks]
+        return self.room, self.masked, self.carries_over, self.names, specs, still, self.spikes
 
-class Stepped(Protocol):
+
+class Stepped(Stepping, Protocol):
     """What this asks of a `SimulationModel`, beside what it compiles.
 
     Attributes
@@ -88,11 +95,6 @@ class Stepped(Protocol):
     steps_per_execution: int
     run_eagerly: bool
     distribute_strategy: tf.distribute.Strategy
-
-    @property
-    def simulation(self) -> TensorGraph:
-        """The layer."""
-        ...
 
     @property
     def loss_names(self) -> list[str]:
@@ -230,9 +232,13 @@ class StepFunctions:
             return self._take(*_structured(kind.names, tensors))
 
         with graph.tracing(kind.room, kind.masked, kind.still):
-            jit = True if model.strategy(self._training).scope is Scope.CALL else None
+            how = model.strategy(self._training)
+            jit = True if how.scope is Scope.CALL else None
             function = tf.function(run, jit_compile=jit, autograph=False)
-            self._functions[kind] = function.get_concrete_function(*kind.specs)
+            make = partial(function.get_concrete_function, *kind.specs)
+            arguments = kind.facts(graph.plan.inputs.values())
+            made = step_function(model, how, self._training, arguments, make)
+            self._functions[kind] = made
         while len(self._functions) > costs.current().kept_functions:
             self._functions.popitem(last=False)
 
