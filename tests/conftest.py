@@ -1,8 +1,10 @@
 """Settings that must be in place before TensorFlow starts, and what many tests use."""
 
 import contextlib
+import gc
 import os
 import signal
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -47,6 +49,28 @@ def numpy_steps(request, monkeypatch):
     marker = request.node.get_closest_marker("numpy_steps")
     at_most(16 if marker is None else marker.args[0])
     return at_most
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_gradients():
+    """Drop what TensorFlow never does: gradients of `custom_gradient` in functions it traced.
+
+    Each keeps its function, and with it all that a simulator was compiled to. A worker would have
+    gigabytes of them at last, and take seconds to look for garbage.
+    """
+    yield
+    if ops := sys.modules.get("tensorflow.python.framework.ops"):
+        registry = ops.gradient_registry._registry
+        for name in [name for name in registry if name.startswith("CustomGradient-")]:
+            del registry[name]
+
+
+@pytest.fixture
+def own_garbage():
+    """Let `gc.collect` look at what a test makes: what hundreds before it left takes seconds."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture
