@@ -92,3 +92,10 @@ _startup.mkdir()
     'import nengo\n\nnengo.rc["decoder_cache"]["enabled"] = "False"\n'
 )
 atexit.register(shutil.rmtree, _profile.parent, ignore_errors=True)
+
+# `make docs` executes each page in a new process, as its readers do; elsewhere than on Linux,
+# libraries do not expect that the process they are in is forked
+if "NENGO_DL_DOCS_QUICK" in os.environ and sys.platform == "linux":
+    import prepared_kernel
+
+    prepared_kernel.prepare(str(_profile.parent))

@@ -1,6 +1,7 @@
 """Settings that must be in place before TensorFlow starts, and what many tests use."""
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -56,6 +57,28 @@ def nothing_shared():
     module = sys.modules.get("nengo_dl.runtimes.tensorflow.shared_functions")
     if module is not None:
         module.SHARED.clear()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_gradients():
+    """Drop what TensorFlow never does: gradients of `custom_gradient` in functions it traced.
+
+    The package does so where it trains, but not where tests trace something themselves. A worker
+    would have gigabytes of them at last, and take seconds to look for garbage.
+    """
+    yield
+    if ops := sys.modules.get("tensorflow.python.framework.ops"):
+        registry = ops.gradient_registry._registry
+        for name in [name for name in registry if name.startswith("CustomGradient-")]:
+            del registry[name]
+
+
+@pytest.fixture
+def own_garbage():
+    """Let `gc.collect` look at what a test makes: what hundreds before it left takes seconds."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

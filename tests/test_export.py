@@ -62,7 +62,10 @@ def test_exported_simulations_begin_from_the_present_state(tmp_path):
 
 
 def exported(net, batch, path):
-    """Export in the midst of a simulation; return what it gives for two numbers of steps."""
+    """Export in the midst of a simulation; return what it gives for two numbers of steps.
+
+    Minibatches of two have been trained with.
+    """
     size, (probe,) = batch or 1, net.probes
     with nengo_dl.Simulator(net, minibatch_size=batch, progress_bar=False) as sim:
         sim.compile("sgd", loss="mse")
@@ -70,11 +73,12 @@ def exported(net, batch, path):
         def data(steps):
             return {node: np.ones((size, steps, 1)) for node in sim.node_inputs} or None
 
-        y = np.ones((size, STEPS, 1))
-        sim.fit(data(STEPS), y, n_steps=STEPS, stateful=True, verbose=0)
+        if size == 2:
+            y = np.ones((size, STEPS, 1))
+            sim.fit(data(STEPS), y, n_steps=STEPS, stateful=True, verbose=0)
         sim.run_steps(5)
         sim.keras_model.export(path, verbose=False)
-        assert sim.n_steps == STEPS + 5
+        assert sim.n_steps == (STEPS if size == 2 else 0) + 5
         x = {sim.get_name(node): np.ones((size, STEPS, 1), np.float32) for node in sim.node_inputs}
         np.savez(path / "x.npz", n_steps=np.full((size, 1), STEPS, np.int32), **x)
         return [sim.predict(data(n), n_steps=n)[probe] for n in (STEPS, 2 * STEPS)]

@@ -184,8 +184,9 @@ def _no_garbage_collection() -> Iterator[None]:
         yield
     finally:
         # what is there by now is to stay: take it for old, instead of looking through it
-        gc.freeze()
-        gc.unfreeze()
+        if not gc.get_freeze_count():  # what the user froze would not stay frozen
+            gc.freeze()
+            gc.unfreeze()
         if enabled:
             gc.enable()
 

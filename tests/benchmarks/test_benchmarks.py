@@ -29,6 +29,9 @@ from nengo_dl.benchmarks.profile import run_profile
 from nengo_dl.benchmarks.single_steps import measure_single_steps
 from nengo_dl.config.settings import Settings
 
+# each run that is timed is after a collection of garbage
+pytestmark = pytest.mark.usefixtures("own_garbage")
+
 measure_module = sys.modules["nengo_dl.benchmarks.measure"]
 
 TOY = {

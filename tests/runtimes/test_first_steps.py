@@ -385,7 +385,7 @@ def test_what_costs_too_much(uncompiled):
     assert not taken(driven())
 
 
-def test_memory_is_freed():
+def test_memory_is_freed(own_garbage):
     sim = simulator(driven())
     sim.step()
     loop = weakref.ref(sim.session.first_steps._loop)

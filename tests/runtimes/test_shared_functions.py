@@ -18,18 +18,12 @@ KINDS = [
     "basal_ganglia_and_thalamus",
     "convolutions",
     "ensemble_noise",
-    "izhikevich",
-    "lif_parameters",
     "linear_filters",
     "pes_on_ensembles",
-    "sizes_and_types_mixed",
     "sparse_transforms",
-    "stochastic_spiking",
-    "triangle_synapses",
-    "voja",
 ]
 #: Those whose constants are large enough not to become a part of functions.
-LARGE = ["basal_ganglia_and_thalamus", "linear_filters", "triangle_synapses"]
+LARGE = ["basal_ganglia_and_thalamus", "linear_filters"]
 
 
 @pytest.fixture(autouse=True)
@@ -87,10 +81,8 @@ def test_same_bits_as_by_itself(name):
 
 OTHERS = {
     "size": ({"n_neurons": 21}, {}),
-    "neuron type": ({"neuron_type": nengo.RectifiedLinear()}, {}),
     "time constant": ({"neuron_type": nengo.LIF(tau_rc=0.03)}, {}),
     "synapse": ({"synapse": 0.05}, {}),
-    "no synapse filter": ({"synapse": nengo.Alpha(0.1)}, {}),
     "dt": ({}, {"dt": 0.002}),
     "minibatch": ({}, {"minibatch_size": 2}),
 }

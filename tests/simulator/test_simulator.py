@@ -542,20 +542,27 @@ def test_a_policy_of_the_users_stays(relay):
         keras.config.set_dtype_policy(before)
 
 
-def test_deletion_while_open_warns(relay):
+def test_deletion_while_open_warns(relay, own_garbage):
     sim = simulator(relay)
     with pytest.warns(RuntimeWarning, match="deallocated while open"):
         del sim
         gc.collect()
 
 
-def test_deletion_after_close_is_silent(relay):
+def test_deletion_after_close_is_silent(relay, own_garbage):
     sim = simulator(relay)
     sim.close()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         del sim
         gc.collect()
+
+
+def test_what_the_user_froze_stays_frozen(relay, own_garbage):
+    frozen = []
+    gc.freeze()
+    with simulator(relay):
+        assert not any(obj is frozen for obj in gc.get_objects())
 
 
 def test_no_pickling(relay):

@@ -25,9 +25,14 @@ Function: TypeAlias = tf.types.experimental.ConcreteFunction
 Compiled = Callable[..., Sequence[tf.Tensor]]  # of flat arguments, such as `quick` makes
 
 
+def is_known() -> bool:
+    """Whether private interfaces of TensorFlow are known to be there."""
+    return tf.__version__.startswith(KNOWN)
+
+
 def are_quick() -> bool:
     """Whether functions can be called like this."""
-    return switches.QUICK_CALLS and tf.__version__.startswith(KNOWN)
+    return switches.QUICK_CALLS and is_known()
 
 
 def device() -> str | None:

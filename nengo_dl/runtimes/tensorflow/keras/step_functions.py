@@ -22,6 +22,7 @@ from ....compiler import costs
 from ....compiler.ir import Block
 from ....utils import warn
 from ..backend import Nested, check_finite
+from ..gradients import forgotten_gradients
 from ..strategy import Scope, Strategy
 from .minibatch import Minibatch, Tensors, read
 from .padding import bucket
@@ -231,7 +232,7 @@ class StepFunctions:
             self.compile_count += 1  # this is Python: it runs once per trace
             return self._take(*_structured(kind.names, tensors))
 
-        with graph.tracing(kind.room, kind.masked, kind.still):
+        with graph.tracing(kind.room, kind.masked, kind.still), forgotten_gradients():
             how = model.strategy(self._training)
             jit = True if how.scope is Scope.CALL else None
             function = tf.function(run, jit_compile=jit, autograph=False)
