@@ -24,6 +24,7 @@ from .simplify.routes import terms_per_element
 Run = tuple[int, int]  # the first address, and how many
 
 ZERO = -1  # the address of a zero
+OWN_BLOCKS = (Role.TEMPORARY, Role.INPUT, Role.TIME)  # roles of what shares no block as a source
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,17 @@ class Runs:
         offset = np.arange(total) - np.repeat(ends - self.counts, self.counts)
         starts = np.repeat(self.starts, self.counts)
         return np.where(starts < 0, ZERO, starts + offset)
+
+    def merged(self) -> Runs:
+        """The same addresses in as few runs as there can be."""
+        kept = self.counts > 0
+        starts, counts = self.starts[kept], self.counts[kept]
+        if len(starts) < 2:
+            return Runs(starts, counts)
+        zeros = starts < 0
+        follows = np.where(zeros[:-1], zeros[1:], starts[:-1] + counts[:-1] == starts[1:])
+        first = np.flatnonzero(np.concatenate([[True], ~follows]))
+        return Runs(starts[first], np.add.reduceat(counts, first))
 
     def part(self, index: slice | np.ndarray | None) -> Runs:
         """The addresses at some of the positions."""
@@ -149,12 +161,11 @@ class Addresses:
         repeated = self._repeated(runs)
         if repeated is not None:
             return repeated
-        size = int(runs.counts.sum())
-        pieces = self._pieces(runs)
-        costs, n = self.costs, len(pieces)
+        runs = runs.merged()
+        costs, n, size = self.costs, len(runs.starts), int(runs.counts.sum())
         long = n <= costs.gather_long_pieces and size >= costs.long_piece_elements * n
         if n <= costs.gather_pieces or long:
-            return Read(tuple(pieces), None, size)
+            return Read(tuple(self._pieces(runs)), None, size)
         return self._gather(runs.expand())
 
     def _repeated(self, runs: Runs) -> Read | None:
@@ -186,21 +197,16 @@ class Addresses:
         return np.searchsorted(self._starts, starts, side="right") - 1
 
     def _pieces(self, runs: Runs) -> list[Piece]:
-        kept = runs.counts > 0
-        starts, counts = runs.starts[kept], runs.counts[kept]
-        owners = np.where(starts < 0, -1, self._owners(starts))
-        pieces: list[Piece] = []
+        """A piece for each run."""
+        owners = np.where(runs.starts < 0, -1, self._owners(runs.starts))
+        pieces = []
         for start, count, owner in zip(
-            starts.tolist(), counts.tolist(), owners.tolist(), strict=True
+            runs.starts.tolist(), runs.counts.tolist(), owners.tolist(), strict=True
         ):
             block = self.blocks[owner] if owner >= 0 else None
             # within the block; of zeros, from 0 on
             start -= block.start if block else ZERO
-            last = pieces[-1] if pieces else None
-            if last is not None and last.block is block and (block is None or last.stop == start):
-                pieces[-1] = Piece(block, last.start, last.stop + count)
-            else:
-                pieces.append(Piece(block, start, start + count))
+            pieces.append(Piece(block, start, start + count))
         return pieces
 
     def _gather(self, addresses: np.ndarray) -> Read:
@@ -280,8 +286,9 @@ def _place_slot(
     alike: dict[Hashable, dict[Signal, None]] = defaultdict(dict)
     for view in views:
         signal = view.signal
-        own_block = signal.role in (Role.TEMPORARY, Role.INPUT, Role.TIME)
-        if own_block or view.size != signal.size or space.knows(signal):
+        if signal.role in OWN_BLOCKS or space.knows(signal):
+            continue
+        if view.index is not None and view.size != signal.size:
             continue
         shape = None if flat else signal.shape
         kind = (signal.role, signal.dtype, signal.trainable, shape, carriers.get(signal))

@@ -113,9 +113,14 @@ def redirected(graph: Graph, instead: Mapping[Signal, View]) -> Graph:
     """The graph with views that are read in place of some signals; what reads none is kept."""
     if not instead:
         return graph
+    ops = tuple([reading(op, instead) for op in graph.ops])
+    return with_redirected_ends(replace(graph, ops=ops), instead)
+
+
+def with_redirected_ends(graph: Graph, instead: Mapping[Signal, View]) -> Graph:
+    """The graph with other views in what states become and what probes see; ops stay."""
     return replace(
         graph,
-        ops=tuple(reading(op, instead) for op in graph.ops),
         next={s: resolved(v, instead) for s, v in graph.next.items()},
         outputs=tuple(replace(o, view=resolved(o.view, instead)) for o in graph.outputs),
     )

@@ -16,11 +16,22 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 
 from .traits import Traits
+
+Made = TypeVar("Made")
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+def _immutable(cls: type[Made]) -> type[Made]:
+    """A dataclass for what there is much of: the type checker alone guards that it stays as it is.
+
+    To make a frozen dataclass takes four times as long.
+    """
+    return dataclass(eq=False, slots=True)(cls)
 
 
 class Role(enum.Enum):
@@ -40,7 +51,7 @@ class Role(enum.Enum):
         return self in (Role.STATE, Role.ADAPTED)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@_immutable
 class Signal:
     """An array in the simulation; its batch axis is implied and not part of `shape`."""
 
@@ -60,7 +71,7 @@ class Signal:
         return f"{self.name}{list(self.shape)}"
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@_immutable
 class View:
     """Elements of a signal, in the row-major order of `shape`.
 
@@ -99,7 +110,7 @@ SUM, ROUTE = "sum", "route"
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@_immutable
 class Op:
     """One operation: it reads views and writes signals of its own.
 

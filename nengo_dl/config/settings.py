@@ -355,10 +355,11 @@ def object_value(config: nengo.Config, obj: NengoObject | Neurons, name: str) ->
 
 def says(config: nengo.Config, obj: NengoObject | Neurons, name: str) -> bool:
     """Whether something was set on the object itself."""
-    params, instance = _class_params(config, type(obj)), config.params.get(obj)
-    if instance is None or name not in params.extra_params:
+    instance = config.params.get(obj)
+    if instance is None:  # as for most objects
         return False
-    return instance in params.get_param(name)
+    params = _class_params(config, type(obj))
+    return name in params.extra_params and instance in params.get_param(name)
 
 
 def get_setting(

@@ -133,6 +133,12 @@ class UncheckedModel(Model):
         """Add an operator."""
         self.operators.append(op)
 
+    def build(self, obj: object, *args: object, **kwargs: object) -> Any:
+        """Build an object; parts of others, which are frozen, count for no progress."""
+        if isinstance(obj, FrozenObject):
+            return self.builder.build(self, obj, *args, **kwargs)
+        return super().build(obj, *args, **kwargs)
+
 
 class NengoBuilder(Builder):
     """Nengo's builder, with build functions of our own that other simulators do not see.

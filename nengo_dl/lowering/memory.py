@@ -6,7 +6,7 @@ step. `Memory` gives each signal one value per step instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -85,17 +85,14 @@ class Memory:
 
     def __init__(
         self,
-        operators: Iterable[Operator],
+        operators: Sequence[Operator],
         source: Callable[[NengoSignal, bool], Signal],
         readable: Callable[[str], str],
     ) -> None:
         self._make_source, self._readable = source, readable
         self._bases: dict[NengoSignal, _Base] = {}
-        self._written: set[NengoSignal] = set()
-        self._updated: set[NengoSignal] = set()
-        for op in operators:
-            self._written.update(s.base for s in (*op.sets, *op.incs))
-            self._updated.update(s.base for s in op.updates)
+        self._written = {s.base for op in operators for s in (*op.sets, *op.incs)}
+        self._updated = {s.base for op in operators for s in op.updates}
 
     def changes(self, sig: NengoSignal) -> bool:
         """Whether any operator writes a signal."""
@@ -172,7 +169,7 @@ class Memory:
 
     def _sum(self, base: _Base) -> Op:
         terms = list(base.sets)
-        kept = _others(base.sig.size, [*base.cleared, *(index for index, _ in base.sets)])
+        kept = _others(base.sig.size, base.cleared + [index for index, _ in base.sets])
         if kept is not None:
             # what nobody sets or clears is still there: increments add to it
             index = None if len(kept) == base.sig.size else kept
@@ -185,8 +182,9 @@ class Memory:
 
 def _others(size: int, parts: list[Positions]) -> np.ndarray | None:
     """Positions of which there are `size` that are in none of the parts; None if there are none."""
-    if any(part is None for part in parts):
-        return None
+    for part in parts:
+        if part is None:
+            return None
     kept = np.ones(size, dtype=bool)
     for part in parts:
         kept[part] = False
@@ -196,9 +194,9 @@ def _others(size: int, parts: list[Positions]) -> np.ndarray | None:
 def _sum_op(out: Signal, terms: list[tuple[Positions, View]]) -> Op:
     return Op(
         SUM,
-        reads=tuple(view for _, view in terms),
+        reads=tuple([view for _, view in terms]),
         writes=(out,),
-        targets=tuple(index for index, _ in terms),
+        targets=tuple([index for index, _ in terms]),
         tag=out.name,
     )
 

@@ -48,7 +48,8 @@ def without_addresses(names: Mapping[Named, str]) -> Callable[[str], str]:
     def readable(text: str) -> str:
         if " at 0x" not in text:
             return text
-        return ADDRESS.sub("", UNLABELLED.sub(named, text))
+        text = UNLABELLED.sub(named, text)
+        return ADDRESS.sub("", text) if " at 0x" in text else text
 
     return readable
 

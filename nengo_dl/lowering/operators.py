@@ -104,7 +104,8 @@ class Context:
     ) -> list[View]:
         """Add an op that writes new signals of the given shapes; return views of them."""
         tag = self.readable(tag)
-        writes = tuple(Signal(f"{kind}:{tag}", shape) for shape in shapes)
+        name = f"{kind}:{tag}"
+        writes = tuple([Signal(name, shape) for shape in shapes])
         self.ops.append(Op(kind, tuple(reads), writes, attrs or NOTHING, tag=tag))
         return [View(signal) for signal in writes]
 

@@ -8,6 +8,7 @@ it returns as it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import cycle
 
 from ..catalogue import TraitsOf
 from ..graph import ordered
@@ -35,11 +36,12 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
 def simplify(graph: Graph, traits: TraitsOf, passes: Sequence[Pass] = DEFAULT_PASSES) -> Graph:
     """Apply passes until nothing changes any more, then turn sums of one term into routes."""
     graph = ordered(graph)
-    before = None
-    while graph is not before:
-        before = graph
-        for rewrite in passes:
-            graph = rewrite(graph, traits)
+    agreed = 0  # passes in a row that left the graph as it is
+    for rewrite in cycle(passes):
+        before, graph = graph, rewrite(graph, traits)
+        agreed = agreed + 1 if graph is before else 0
+        if agreed == len(passes):
+            break
     return find_routes(ordered(graph))  # what waited for a copy may come earlier now
 
 

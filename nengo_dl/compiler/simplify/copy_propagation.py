@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..catalogue import TraitsOf
-from ..graph import reading, redirected
+from ..graph import reading, with_redirected_ends
 from ..ir import Graph, Op, Signal, View
 
 
@@ -19,7 +19,10 @@ def propagate_copies(graph: Graph, _: TraitsOf) -> Graph:
             original[op.writes[0]] = op.reads[0]
         else:
             ops.append(op)
-    return redirected(replace(graph, ops=tuple(ops)), original) if original else graph
+    if not original:
+        return graph
+    # no op comes before what it reads: all that are left read originals already
+    return with_redirected_ends(replace(graph, ops=tuple(ops)), original)
 
 
 def is_alias(op: Op) -> bool:
