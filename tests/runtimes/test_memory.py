@@ -81,6 +81,6 @@ def test_closed_simulators_are_forgotten(name, assume, own_garbage):
             sim.predict(n_steps=3)
         alive += [weakref.ref(sim), weakref.ref(sim.session)]
         del sim
-    assert all(ref() is None for ref in alive)
     SHARED.clear()  # of functions, for the next simulator
     assert functions_kept() == before
+    assert all(ref() is None for ref in alive)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, TypeAlias
 
@@ -20,9 +19,10 @@ from ..backend import Nested
 from ..strategy import Purpose, Scope, Strategy
 from .export import check_exportable, not_a_config
 from .layer import TensorGraph
-from .metrics import ProbeMetric, probe_metrics
+from .metrics import probe_metrics
 from .minibatch import Data, Tensors, inputs_by_name, inputs_of_call, targets_by_name
-from .step_functions import Logs, StepFunctions
+from .objective import Logs, Objective
+from .step_functions import StepFunctions
 from .targets import Loss, Measure, check_classes, check_targets, class_checks, known_functions
 
 # what a model has of a call of `fit` or `evaluate` that it is in
@@ -33,21 +33,6 @@ OF_CALLS += ("history", "validating", "testing", "tested", "expected_minibatches
 Around = contextlib.AbstractContextManager
 MinibatchFunction = Callable[..., Nested]  # of an iterator over minibatches, as Keras calls it
 Weights: TypeAlias = Tensors | tf.Tensor | None  # of samples: by probe, or for all
-
-
-@dataclass
-class Objective:
-    """What a model was compiled for; a plain object, so that Keras does not look into it."""
-
-    losses: dict[str, Loss] = field(default_factory=dict)
-    weights: dict[str, float] = field(default_factory=dict)
-    trackers: dict[str, keras.metrics.Metric] = field(default_factory=dict)
-    metrics: list[ProbeMetric] = field(default_factory=list)
-
-    def results(self) -> Logs:
-        """Losses, then metrics, by name."""
-        found = {f"{name}_loss": m.result() for name, m in self.trackers.items()}
-        return {**found, **{m.key: m.metric.result() for m in self.metrics}}
 
 
 class SimulationModel(keras.Model):

@@ -7,7 +7,7 @@ defines.  The user's own may be anything, so models that have some share nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import keras
 
@@ -16,9 +16,7 @@ from ..description import Description
 from ..shared_functions import SHARED, Holding, can_share, describe_simulation, holding_of
 from ..strategy import Strategy
 from .layer import TensorGraph
-
-if TYPE_CHECKING:
-    from .model import Objective
+from .objective import Objective
 
 OWN = ("keras.", "nengo_dl.")  # packages whose code does not change
 UNWRITTEN = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern", "inner_optimizer")

@@ -22,14 +22,13 @@ from ....compiler import costs
 from ....compiler.ir import Block
 from ....utils import warn
 from ..backend import Nested, check_finite
-from ..gradients import forgotten_gradients
+from ..gradients import traced
 from ..strategy import Scope, Strategy
 from .minibatch import Minibatch, Tensors, read
+from .objective import Logs
 from .padding import bucket
 from .shared_steps import Stepping, step_function
 from .targets import Measure, check_targets, class_checks, known_functions
-
-Logs = dict[str, tf.Tensor]  # what Keras shows of a step, by name
 
 logger = logging.getLogger(__name__)
 
@@ -232,11 +231,11 @@ class StepFunctions:
             self.compile_count += 1  # this is Python: it runs once per trace
             return self._take(*_structured(kind.names, tensors))
 
-        with graph.tracing(kind.room, kind.masked, kind.still), forgotten_gradients():
+        with graph.tracing(kind.room, kind.masked, kind.still):
             how = model.strategy(self._training)
             jit = True if how.scope is Scope.CALL else None
             function = tf.function(run, jit_compile=jit, autograph=False)
-            make = partial(function.get_concrete_function, *kind.specs)
+            make = partial(traced, partial(function.get_concrete_function, *kind.specs))
             arguments = kind.facts(graph.plan.inputs.values())
             made = step_function(model, how, self._training, arguments, make)
             self._functions[kind] = made
