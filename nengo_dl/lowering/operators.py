@@ -99,11 +99,11 @@ class Context:
         kind: str,
         reads: list[View],
         shapes: list[tuple[int, ...]],
-        tag: str = "",
+        tag: str | None = "",  # None is the tag of Nengo's operators that were given none
         **attrs: object,
     ) -> list[View]:
         """Add an op that writes new signals of the given shapes; return views of them."""
-        tag = self.readable(tag)
+        tag = self.readable(tag or "")
         name = f"{kind}:{tag}"
         writes = tuple([Signal(name, shape) for shape in shapes])
         self.ops.append(Op(kind, tuple(reads), writes, attrs or NOTHING, tag=tag))

@@ -1,15 +1,20 @@
 """Simulators of networks that differ in parameters alone compile once, and compute the same."""
 
 import gc
+import sys
 import weakref
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import nengo
 import numpy as np
 import pytest
 
 import nengo_dl
+from nengo_dl.compiler import costs
+from nengo_dl.kernels import NeuronKernel, neuron
 from nengo_dl.runtimes import switches
-from nengo_dl.runtimes.tensorflow.shared_functions import SHARED
+from nengo_dl.runtimes.tensorflow.shared_functions import SHARED, Holding
 from tests.networks import NETWORKS, wave
 
 STEPS = 40
@@ -196,6 +201,44 @@ def test_tensor_code_of_users_is_not_shared():
     (one, count), (other, again) = run(2.0), run(4.0)
     assert (count, again) == (1, 1)
     np.testing.assert_array_equal(2 * one[0], other[0])
+
+
+def test_neurons_of_users_are_not_shared():
+    """Their steps read whatever there is."""
+
+    class Gained(nengo.RectifiedLinear):
+        pass
+
+    @neuron(Gained)
+    class _GainedKernel(NeuronKernel):
+        gain = 1.0
+
+        @classmethod
+        def rate(cls, c, J):
+            return cls.gain * (J + abs(J))
+
+    assert [results(network(neuron_type=Gained()))[1] for _ in range(2)] == [1, 1]
+
+
+def test_threads():
+    """The store is used by all of them."""
+    SHARED.clear()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    few = replace(costs.CPU, shared_functions=2)
+    holding = Holding(tensors=[], given=[], elements=1)
+
+    class Made:
+        captured_inputs = ()
+
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            keys = [(number,) for number in range(5)] * 400
+            found = pool.map(lambda key: SHARED.get(key, holding, Made, few), keys)
+            assert all(captured == [] for _, captured in found)
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(SHARED) == 2
 
 
 def test_calls_of_python_are_not_shared():

@@ -1,5 +1,6 @@
 """Who trains networks that differ in variables alone compiles once, and trains the same."""
 
+import functools
 import gc
 import weakref
 
@@ -7,6 +8,7 @@ import keras
 import nengo
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorflow.python.framework import ops
 
 import nengo_dl
@@ -137,6 +139,61 @@ def test_what_is_compiled_for(what):
     assert_same(found, trained(network(), **again[1]))
 
 
+def wrapped(factor):
+    @functools.wraps(keras.losses.mean_squared_error)
+    def loss(y_true, y_pred):
+        return factor * keras.losses.mean_squared_error(y_true, y_pred)
+
+    return loss
+
+
+ALIKE = {
+    "methods": [keras.losses.Huber(delta).call for delta in (1.0, 0.01)],
+    "wrappers": [wrapped(1.0), wrapped(3.0)],
+    "precision": [keras.losses.MeanSquaredError(dtype=d) for d in ("float32", "bfloat16")],
+}
+
+
+@pytest.mark.parametrize("what", ALIKE)
+def test_losses_that_look_alike(what):
+    first, second = ALIKE[what]
+    trained(network(), loss=first)
+    found = trained(network(), loss=second)
+    assert found[2] == 1
+    SHARED.clear()
+    assert_same(found, trained(network(), loss=second))
+
+
+def test_what_names_stand_for():
+    """Nodes change places, and so do probes."""
+
+    def swapped(nodes, probes):
+        with nengo.Network(seed=0) as net:
+            given = [nengo.Node(np.zeros(2)) for _ in range(2)]
+            u, v = given[::nodes]
+            ens = nengo.Ensemble(30, 2, neuron_type=nengo.RectifiedLinear(), seed=1)
+            outs = [nengo.Node(size_in=2, label=label) for label in "ab"]
+            nengo.Connection(u, ens, synapse=None, seed=3)
+            for number, out in enumerate(outs):
+                weights = nengo_dl.dists.Glorot()
+                nengo.Connection(ens.neurons, out, transform=weights, synapse=None, seed=number)
+            nengo.Connection(v, outs[0], synapse=None)
+            net.probed = [nengo.Probe(out) for out in outs[::probes]]
+        rng = np.random.RandomState(0)
+        x = {node: rng.uniform(-1, 1, (ITEMS, STEPS, 2)) for node in given}
+        with nengo_dl.Simulator(net, minibatch_size=ITEMS, progress_bar=False, seed=0) as sim:
+            sim.compile(sgd(), loss={net.probed[0]: "mse"})
+            y = {net.probed[0]: np.ones((ITEMS, STEPS, 2))}
+            history = sim.fit(x, y, epochs=2, verbose=0, shuffle=False).history
+            return history, sim.keras_model.get_weights()
+
+    for change in ((-1, 1), (1, -1)):
+        swapped(1, 1)
+        found = swapped(*change)
+        SHARED.clear()
+        assert_same(found, swapped(*change))
+
+
 def frozen(sim):
     sim.keras_model.trainable_variables[0].trainable = False
 
@@ -159,11 +216,34 @@ def own_step(sim):
     model.train_step = lambda batch: step(batch)
 
 
+def own_update(sim):
+    optimizer = sim.keras_model.optimizer
+    update = optimizer.update_step
+    optimizer.update_step = lambda gradient, variable, rate: update(2 * gradient, variable, rate)
+
+
+def own_model(sim):
+    class Doubled(type(sim.keras_model)):
+        def compute_loss(self, *args, **kwargs):
+            return 2 * super().compute_loss(*args, **kwargs)
+
+    sim.keras_model.__class__ = Doubled
+
+
+def active(sim):
+    sim.keras_model.get_layer(index=-1).activity_regularizer = keras.regularizers.L2(0.1)
+
+
+def inference(sim):
+    sim.keras_model.inference_only = True
+
+
 def other_order(sim):
     sim.keras_model.optimizer.build(sim.keras_model.trainable_variables[::-1])
 
 
 CHANGES = [frozen, constrained, regularized, without_decay, own_step, other_order]
+CHANGES += [own_update, own_model, active, inference]
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -252,6 +332,21 @@ def test_nobody_is_kept(own_garbage):
     assert count == 1 and [ref() for ref in refs] == [None] * len(refs)
     assert fit()[0] == 0
     assert set(ops.gradient_registry._registry) == before
+
+
+def test_debuggers_see_all_that_is_traced():
+    trained(network())
+    tf.debugging.enable_check_numerics()
+    try:
+        assert trained(network())[2] == 1
+    finally:
+        tf.debugging.disable_check_numerics()
+    assert trained(network())[2] == 0
+
+
+def test_strategies_of_one_device():
+    with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
+        assert trained(network())[0]["loss"]
 
 
 def test_large_models_and_those_that_switch_it_off_are_not_shared(assume, monkeypatch):

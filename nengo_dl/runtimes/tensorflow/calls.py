@@ -35,6 +35,13 @@ def are_quick() -> bool:
     return switches.QUICK_CALLS and is_known()
 
 
+def is_watched() -> bool:
+    """Whether a debugger of TensorFlow's adds operations to what is traced."""
+    from tensorflow.python.eager import context
+
+    return bool(context.context().op_callbacks)
+
+
 def device() -> str | None:
     """Where the user wants operations to run."""
     from tensorflow.python.eager import context

@@ -2,7 +2,7 @@
 
 All that records of the compiler consist of is looked at, except names, and values that a function
 takes from whoever calls it.  What may change a program in ways that nobody can see from outside
-(functions, random generators, objects of unknown kinds) has no description.
+(functions, random generators, classes of the user's, whose code may be anything) has none.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ _NAMES: Mapping[type, frozenset[str]] = {
     Op: frozenset({"tag"}),
     Output: frozenset({"key", "name"}),
 }
+# packages whose code stays as it is
+OWN = ("builtins.", "keras.", "nengo.", "nengo_dl.", "numpy.")
 _REPR = "_FrozenObject__argreprs"  # of Nengo's objects, once somebody has printed them
 
 
@@ -37,6 +39,11 @@ def _fields(kind: type) -> tuple[str, ...]:
     """Fields of a record that a function depends on."""
     names = _NAMES.get(kind, ())
     return tuple(field.name for field in fields(kind) if field.name not in names)
+
+
+def is_own(definition: object) -> bool:
+    """Whether a class or a function is a package's, and not the user's."""
+    return f"{getattr(definition, '__module__', None)}.".startswith(OWN)
 
 
 class UndescribableError(Exception):
@@ -111,7 +118,7 @@ class _Writer:
         return True
 
     def frozen(self, thing: FrozenObject) -> None:
-        """An object of Nengo's, such as a neuron type, which may be one of a user's class."""
+        """An object of Nengo's, such as a neuron type."""
         if self._again(thing):
             return
         self.written.append(type(thing))
@@ -126,6 +133,11 @@ class _Writer:
     def itself(self, thing: object) -> None:
         """What is equal only to what is the same in every way."""
         self.written += type(thing), thing
+
+    def known(self, thing: type) -> None:
+        if not is_own(thing):
+            raise UndescribableError(thing)
+        self.itself(thing)
 
     def number(self, thing: Any) -> None:
         # as text: 0.0 equals -0.0
@@ -168,7 +180,7 @@ _BY_TYPE: dict[type, Callable[[_Writer, Any], None]] = {
 # of classes and all that derive from them; kernels stand for themselves, as there is one of each
 _BY_BASE: tuple[tuple[type, Callable[[_Writer, Any], None]], ...] = (
     (enum.Enum, _Writer.itself),
-    (type, _Writer.itself),
+    (type, _Writer.known),
     (Kernel, _Writer.itself),
     (np.generic, _Writer.number),
     (np.dtype, _Writer.number),
@@ -181,5 +193,6 @@ def _writer_of(kind: type) -> Callable[[_Writer, Any], None]:
     """How things of a type are written down; remembered, as there are few types."""
     by_base = (write for base, write in _BY_BASE if issubclass(kind, base))
     found = _Writer.record if is_dataclass(kind) else next(by_base, _none)
+    found = found if is_own(kind) or issubclass(kind, type) else _none
     _BY_TYPE[kind] = found
     return found

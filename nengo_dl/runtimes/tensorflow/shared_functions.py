@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 import keras
 import tensorflow as tf
 
 from ...compiler.costs import Costs, current
 from ...compiler.ir import Block, Role
+from ...kernels.registry import neuron_kernel
 from .. import switches
-from .calls import Compiled, Function, are_quick, device, quick
+from .calls import Compiled, Function, are_quick, device, is_watched, quick
 from .description import Description, describe
 from .keras.layer import TensorGraph
 from .strategy import Strategy
@@ -63,13 +65,15 @@ class SharedFunctions:
 
     def __init__(self) -> None:
         self._known: OrderedDict[Description, _Shared] = OrderedDict()
+        self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self._known)
 
     def clear(self) -> None:
         """Forget them all; whoever uses one keeps it."""
-        self._known.clear()
+        with self._lock:
+            self._known.clear()
 
     def get(
         self,
@@ -98,15 +102,18 @@ class SharedFunctions:
         """
         if description is None or holding.elements > costs.shared_elements:
             return make(), None
-        shared = self._known.pop(description, None)
+        with self._lock:
+            shared = self._known.get(description)
         if shared is None:
             function = make()
             places = holding.places(function)
             if places is None:
                 return function, None
             shared = _Shared(function, places, holding.elements)
-        self._known[description] = shared
-        self._forget(costs)
+        with self._lock:
+            self._known[description] = shared
+            self._known.move_to_end(description)
+            self._forget(costs)
         return shared.function, [holding.tensors[place] for place in shared.places]
 
     def _forget(self, costs: Costs) -> None:
@@ -137,14 +144,17 @@ def chunk_function(
     make : callable
         Makes the function, if there is none.
     """
-    description = describe_simulation(graph, how, arguments) if can_share(graph, how) else None
+    if not can_share(graph, how):
+        return quick(make())
+    description = describe_simulation(graph, how, arguments)
     return quick(*SHARED.get(description, holding_of(graph, how), make, graph.costs))
 
 
 def can_share(graph: TensorGraph, how: Strategy) -> bool:
     """Whether a function has nothing in it that belongs to one simulator, as Python does."""
     apart = any(g.traits.user_code or not g.traits.compiled for g in how.program.groups)
-    return switches.SHARED_FUNCTIONS and are_quick() and not (apart or graph.replicas.several)
+    alone = graph.replicas.strategy is None and not apart
+    return switches.SHARED_FUNCTIONS and are_quick() and alone and not is_watched()
 
 
 def holding_of(graph: TensorGraph, how: Strategy) -> Holding:
@@ -168,7 +178,10 @@ def describe_simulation(graph: TensorGraph, how: Strategy, *more: object) -> Des
     settings = keras.config.floatx(), keras.config.epsilon(), device(), current()
     given = [*plan.program.layout.of(Role.PARAMETER, Role.ADAPTED, Role.STATE), *_large(graph)]
     signals = {signal for block in given for signal in block.members}
-    facts = how, plan.program.layout, numbers, variables, settings
+    neurons = {type(op.attrs["neurons"]) for op in how.program.ops if "neurons" in op.attrs}
+    # by name, as a set has no order
+    kernels = [neuron_kernel(kind) for kind in sorted(neurons, key=str)]
+    facts = how, plan.program.layout, numbers, variables, settings, kernels
     return describe(*facts, *more, most=costs.shared_values, given=signals)
 
 

@@ -6,21 +6,22 @@ defines.  The user's own may be anything, so models that have some share nothing
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import keras
 
 from ..calls import Function, with_captured
-from ..description import Description
+from ..description import Description, is_own
 from ..shared_functions import SHARED, Holding, can_share, describe_simulation, holding_of
 from ..strategy import Strategy
 from .layer import TensorGraph
 from .objective import Objective
 
-OWN = ("keras.", "nengo_dl.")  # packages whose code does not change
 UNWRITTEN = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern", "inner_optimizer")
-STEPS = frozenset({"train_step", "test_step", "compute_loss", "compute_metrics"})
+STEPS = frozenset({"train_step", "test_step", "compute_loss", "compute_metrics", "call"})
+WRAPPED = frozenset({"build", "quantize"})  # methods that Keras replaces in each layer
 
 
 class Stepping(Protocol):
@@ -30,7 +31,7 @@ class Stepping(Protocol):
     optimizer: keras.optimizers.Optimizer
     dtype_policy: keras.DTypePolicy
     losses: list
-    trainable_variables: list[keras.Variable]
+    trainable_weights: list[keras.Variable]
 
     @property
     def simulation(self) -> TensorGraph:
@@ -68,9 +69,10 @@ def step_function(
         Makes the function, if there is none.
     """
     graph = model.simulation
-    holding, description = _holding(model, how, training), None
-    if can_share(graph, how):
-        description = _description(model, how, training, holding, arguments)
+    if not can_share(graph, how):
+        return make()
+    holding = _holding(model, how, training)
+    description = _description(model, how, training, holding, arguments)
     return with_captured(*SHARED.get(description, holding, make, graph.costs))
 
 
@@ -101,16 +103,20 @@ def _description(
     graph = model.simulation
     if graph.draws(training) or graph.user_layers or STEPS & vars(model).keys() or model.losses:
         return None
-    trained = model.trainable_variables
+    if not is_own(type(model)) or graph.activity_regularizer is not None:
+        return None
+    trained = model.trainable_weights
     if any(v.constraint or v.regularizer or v.overwrite_with_gradient for v in trained):
         return None
     places = {id(tensor): place for place, tensor in enumerate(holding.tensors)}
     try:
+        _check_own(graph)
         measured = _measured(model)
         optimized = _optimized(model.optimizer, places) if training else None
     except _UnknownError:
         return None
-    facts = training, len(holding.tensors), graph.mode, str(model.dtype_policy.name)
+    names = list(graph.plan.inputs.items()), list(graph.plan.outputs.items())
+    facts = training, len(holding.tensors), graph.mode, str(model.dtype_policy.name), names
     trained_places = [places[id(v.value.handle)] for v in trained]
     return describe_simulation(graph, how, facts, trained_places, measured, optimized, arguments)
 
@@ -132,11 +138,11 @@ def _measured(model: Stepping) -> list[object]:
 
 def _optimized(optimizer: keras.optimizers.Optimizer, places: dict[int, int]) -> list[object]:
     """An optimizer, without its rate of learning if that is a variable."""
-    _check_own(type(optimizer))
+    _check_own(optimizer)
     rate = getattr(optimizer, "_learning_rate", None)
     is_variable = isinstance(rate, keras.Variable)
     if rate is not None and not is_variable:
-        _check_own(type(rate))
+        _check_own(rate)
     config = _config(optimizer, "learning_rate" if is_variable else "")
     # which of its variables belong to which parameters, and what else its configuration lacks
     order = [places[id(v.value.handle)] for v in optimizer._trainable_variables]
@@ -149,10 +155,12 @@ def _thing(thing: object) -> tuple[object, ...]:
     """A loss or a metric: what it is, and how it was made."""
     if not hasattr(thing, "get_config"):
         return (_name(thing),)
-    _check_own(type(thing))
+    _check_own(thing)
     function = getattr(thing, "fn", getattr(thing, "_fn", None))
     wrapped = None if function is None else _name(function)
-    return type(thing), _config(thing), wrapped, getattr(thing, "_fn_kwargs", None)
+    # a configuration of a loss has no precision
+    known = wrapped, getattr(thing, "_fn_kwargs", None), str(getattr(thing, "dtype", None))
+    return type(thing), _config(thing), *known
 
 
 def _config(thing: object, without: str = "") -> dict[str, object]:
@@ -162,13 +170,17 @@ def _config(thing: object, without: str = "") -> dict[str, object]:
 
 
 def _name(function: object) -> str:
-    _check_own(function)
-    name = getattr(function, "__qualname__", "<")
-    if "<" in name:  # of a function within another one, whose variables it sees
+    """The name of a function that is found under it."""
+    module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
+    # neither a method of some object, nor a function that only looks like another one
+    if not is_own(function) or getattr(sys.modules.get(module), name, None) is not function:
         raise _UnknownError
-    return f"{function.__module__}.{name}"
+    return f"{module}.{name}"
 
 
-def _check_own(definition: object) -> None:
-    if not str(getattr(definition, "__module__", "")).startswith(OWN):
+def _check_own(thing: object) -> None:
+    """Raise an error if a class, or a method of this one object, is the user's."""
+    kind = type(thing)
+    replaced = (n for n in vars(thing) if callable(getattr(kind, n, None)) and n not in WRAPPED)
+    if not is_own(kind) or any(replaced):
         raise _UnknownError
