@@ -9,6 +9,7 @@ import nengo_dl
 from nengo_dl.compiler import costs
 from nengo_dl.runtimes.tensorflow import execute
 from nengo_dl.runtimes.tensorflow import single_kernel as one_kernel
+from nengo_dl.runtimes.tensorflow.shared_functions import SHARED
 from nengo_dl.runtimes.tensorflow.single_kernel import as_one_kernel
 
 N_STEPS = 60
@@ -146,6 +147,7 @@ def test_goes_on_if_xla_refuses(monkeypatch, caplog):
     def refuse(*_):
         raise tf.errors.UnimplementedError(None, None, "of this kind")
 
+    SHARED.clear()  # of what was not refused
     monkeypatch.setattr(execute, "as_one_kernel", refuse)
     with caplog.at_level("INFO", "nengo_dl"):
         _, found = simulated(population())
