@@ -73,7 +73,7 @@ def constants(kernel, neurons):
     """Return what a kernel knows of neurons."""
     values = {name: float(getattr(neurons, name)) for name in kernel.constants}
     return SimpleNamespace(
-        **values, once=lambda x: x, keep=as_they_are, initial=(0.0,) * len(kernel.states)
+        **values, once=lambda x: x, keep=as_they_are, begins_low=(True,) * len(kernel.states)
     )
 
 
